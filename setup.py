@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build what pyproject.toml cannot say: the zone scanner and the data that lives outside the package."""
+
+import shutil
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+
+# Folder of the checkout → folder of the installed package.
+BUNDLED = {"ebpf": ("*.c", "*.h"), "hw-profiles": ("*.toml",)}
+
+
+class BuildWithBundle(build_py):
+    """Copy the bundled folders beside the modules; a checkout finds them in its root instead."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        for folder, patterns in BUNDLED.items():
+            target = Path(self.build_lib, "appliance", folder)
+            target.mkdir(parents=True, exist_ok=True)
+            for pattern in patterns:
+                for source in sorted((ROOT / folder).glob(pattern)):
+                    shutil.copy2(source, target / source.name)
+
+
+def extensions() -> list[Extension]:
+    """Return the compiled modules: the scanner sits on libzscanner (Debian package libknot-dev)."""
+    scanner = "appliance/zone/scanner.py"
+    if not (ROOT / scanner).exists():
+        return []
+    modules = [Extension("appliance.zone.scanner", [scanner], libraries=["zscanner"], extra_compile_args=["-O2"])]
+    compiled: list[Extension] = cythonize(modules, language_level=3, build_dir=str(ROOT / "build" / "cython"))
+    return compiled
+
+
+setup(ext_modules=extensions(), cmdclass={"build_py": BuildWithBundle})
