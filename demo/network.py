@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two network namespaces joined by a veth pair: a network of one's own, gone without trace afterwards."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from demo import xdp_pass
+
+DEVICE = "eth0"  # both ends: each has its namespace to itself
+_KILL_AFTER_S = 5.0
+
+
+@dataclass
+class Namespace:
+    """One end: a named network namespace with one device."""
+
+    name: str
+    address4: str
+    address6: str
+    device: str = DEVICE
+    processes: list[subprocess.Popen[Any]] = field(default_factory=list)
+
+    def command(self, command: Sequence[str]) -> list[str]:
+        """Return the command as it runs here: in this network, with the mounts (and so the pins) of the machine."""
+        return ["nsenter", f"--net=/run/netns/{self.name}", "--", *command]
+
+    def run(self, *command: str, timeout_s: float = 30.0, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end and return it with its output."""
+        return subprocess.run(self.command(command), capture_output=True, text=True, timeout=timeout_s, check=check)
+
+    def start(self, *command: str, **options: Any) -> subprocess.Popen[Any]:
+        """Start a process (options as for Popen) that is ended, at the latest, together with the namespace."""
+        process = subprocess.Popen(self.command(command), **options)
+        self.processes.append(process)
+        return process
+
+    def pids(self) -> list[int]:
+        """Return the processes that live in this network."""
+        listed = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in listed.stdout.split()]
+
+    def remove(self) -> None:
+        """End every process of the namespace, then the namespace."""
+        for process in self.processes:
+            _end(process)
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self.pids():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sign)
+            deadline = time.monotonic() + _KILL_AFTER_S
+            while self.pids() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
+
+
+@dataclass
+class VethPair:
+    """The server's end and the client's end."""
+
+    server: Namespace
+    client: Namespace
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_KILL_AFTER_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=30)
+
+
+@contextmanager
+def veth_pair(name: str) -> Iterator[VethPair]:
+    """Make the pair and yield it; `name` must be unique on this machine.
+
+    The client's end computes whole checksums (a veth would leave them to a card that is not there) and carries an
+    XDP program, without which frames sent by XDP_TX never arrive.
+    """
+    server = Namespace(f"{name}-server", "10.53.0.1", "fd53::1")
+    client = Namespace(f"{name}-client", "10.53.0.2", "fd53::2")
+    try:
+        for end in (server, client):
+            _ip("netns", "add", end.name)
+        _ip("link", "add", DEVICE, "netns", server.name, "type", "veth", "peer", "name", DEVICE, "netns", client.name)
+        for end in (server, client):
+            _ip("-n", end.name, "link", "set", "lo", "up")
+            _ip("-n", end.name, "address", "add", f"{end.address4}/24", "dev", DEVICE)
+            _ip("-n", end.name, "address", "add", f"{end.address6}/64", "dev", DEVICE, "nodad")
+            _ip("-n", end.name, "link", "set", DEVICE, "up")
+            end.run("ethtool", "-K", DEVICE, "tx", "off")
+        xdp_pass.attach(client.name, DEVICE)
+        yield VethPair(server, client)
+    finally:
+        for end in (client, server):
+            end.remove()

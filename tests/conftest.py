@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every test relies on: capabilities behind markers, names and a network of its own, nothing left behind."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from demo.network import VethPair
+from demo.network import veth_pair as make_veth_pair
+from tests.harness import capabilities, leaks
+
+_LEAKS = pytest.StashKey[list[str]]()
+_BEFORE = pytest.StashKey[set[str]]()
+_counter = itertools.count()
+
+
+def _is_controller(config: pytest.Config) -> bool:
+    return not hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run its identity and remember what was there before."""
+    leaks.begin()
+    if _is_controller(config):
+        config.stash[_BEFORE] = leaks.kernel_objects()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this machine cannot run; see `pytest_sessionfinish` for where that is a failure."""
+    lacks = {marker: capabilities.lack(marker) for marker in capabilities.markers()}
+    for item in items:
+        for marker, reason in lacks.items():
+            if reason is not None and item.get_closest_marker(marker) is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run that left something behind, and in CI one that skipped anything."""
+    config = session.config
+    if not _is_controller(config):
+        return
+    run = os.environ[leaks.RUN_VARIABLE]
+    config.stash[_LEAKS] = leaks.left_behind(config.stash[_BEFORE], run, whole_machine=capabilities.STRICT)
+    if exitstatus == 0 and (config.stash[_LEAKS] or (capabilities.STRICT and _skipped(config))):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _skipped(config: pytest.Config) -> int:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return len(reporter.stats.get("skipped", [])) if reporter is not None else 0
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say why a run without failing tests failed."""
+    for left in config.stash.get(_LEAKS, []):
+        terminalreporter.write_line(f"left behind: {left}", red=True)
+    skipped = _skipped(config)
+    if skipped and capabilities.STRICT:
+        terminalreporter.write_line(f"{skipped} skipped: here a skipped test counts as a failure", red=True)
+
+
+@pytest.fixture
+def unique_name(worker_id: str) -> Callable[[], str]:
+    """Return a maker of names no other test, worker or run uses; at most 15 characters, so also for devices."""
+    run = os.environ[leaks.RUN_VARIABLE]
+    return lambda: f"t{run}-{worker_id.removeprefix('gw')[:2]}-{next(_counter):x}"
+
+
+@pytest.fixture
+def veth_pair(unique_name: Callable[[], str]) -> Iterator[VethPair]:
+    """Yield two network namespaces joined by a veth pair (eth0 at each end), gone after the test."""
+    with make_veth_pair(unique_name()) as pair:
+        yield pair

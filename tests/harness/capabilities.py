@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this machine lets the tests do: each marker names what it needs, each lack is a reason."""
+
+import functools
+import os
+import shutil
+
+from demo import xdp_pass
+
+STRICT = os.environ.get("APPLIANCE_CI") == "1" or os.environ.get("CI", "").lower() in {"1", "true"}
+"""Whether a skipped test fails the run: set where everything must be there."""
+
+_NEEDS_BPF = ("datapath", "netns", "chaos", "soak")
+_NEEDS_ROOT = (*_NEEDS_BPF, "interop")
+_EMULATOR = ("qemu-system-x86_64", "busybox", "cpio", "modprobe")
+
+
+@functools.cache
+def bpf_refusal() -> str | None:
+    """Load a two-instruction XDP program; return why it failed, or None."""
+    try:
+        with xdp_pass.loaded():
+            return None
+    except OSError as error:
+        return f"this kernel loads no BPF program: {error.strerror or error}"
+
+
+def lack(marker: str) -> str | None:
+    """Return why tests with this marker cannot run here, or None."""
+    if marker in _NEEDS_ROOT and os.geteuid() != 0:
+        return f"{marker} tests need root: sudo make test"
+    if marker in _NEEDS_BPF:
+        return bpf_refusal()
+    if marker == "kernels":
+        missing = [tool for tool in _EMULATOR if shutil.which(tool) is None]
+        if missing:
+            return f"kernels tests need {', '.join(missing)}: sudo make bootstrap"
+    return None
+
+
+def markers() -> tuple[str, ...]:
+    """Return the markers that need something of the machine."""
+    return (*_NEEDS_ROOT, "kernels")
