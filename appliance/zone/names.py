@@ -105,7 +105,7 @@ def read(octets: bytes, at: int = 0) -> tuple[bytes, int]:
 
 
 def fold(wire: bytes) -> bytes:
-    """Return the name with ASCII A-Z in lower case (RFC 4343); a length octet, at most 63, is never taken for a letter."""
+    """Return the name with ASCII A-Z in lower case (RFC 4343); a length octet (at most 63) is no letter."""
     return wire.lower()
 
 
