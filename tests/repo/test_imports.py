@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dependencies between the folders of the package point one way."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.repo.sources import ROOT, relative
+
+pytestmark = pytest.mark.unit
+
+PACKAGE = ROOT / "appliance"
+
+# A folder may import itself and every folder named before it; config is read from datapath on.
+ORDER = ["errors", "zone", "answers", "config", "datapath", "server", "control", "cli"]
+BCC_ALLOWED = {"appliance/datapath/loader.py"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names a module imports, deferred imports included."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "appliance":
+                yield from (f"appliance.{alias.name}" for alias in node.names)
+
+
+def part(path: Path) -> str:
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0].removesuffix(".py")
+
+
+def test_one_direction() -> None:
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        here = part(path)
+        if here not in ORDER:
+            continue
+        for name in imports(path):
+            pieces = name.split(".")
+            if pieces[0] != "appliance" or len(pieces) == 1 or pieces[1] not in ORDER:
+                continue
+            if ORDER.index(pieces[1]) > ORDER.index(here):
+                wrong.append(f"{relative(path)} imports {name}")
+    assert not wrong, "against the order " + " <- ".join(ORDER) + ":\n" + "\n".join(wrong)
+
+
+def test_answers_and_zone_know_no_configuration() -> None:
+    early = [path for folder in ("zone", "answers") for path in (PACKAGE / folder).rglob("*.py")]
+    wrong = [relative(path) for path in early if any(name.startswith("appliance.config") for name in imports(path))]
+    assert not wrong
+
+
+def test_only_the_loader_imports_bcc() -> None:
+    users = {relative(path) for path in PACKAGE.rglob("*.py") if any(n.split(".")[0] == "bcc" for n in imports(path))}
+    assert users <= BCC_ALLOWED
