@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configuration file: schema says what may stand in it, load reads one and says everything that is wrong with it.
+
+docs/configuration.md describes every key; a test compares it with the schema.
+"""

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What types and bounds cannot say about a configuration: addresses, names, duplicates, what must go together."""
+
+import ipaddress
+from collections.abc import Callable
+
+from appliance.config.places import Path
+from appliance.config.schema import Config
+from appliance.errors import WireError
+from appliance.zone import names
+
+ReportError = Callable[[Path, str], None]
+
+_UNIX_PATH_MAX = 107  # sun_path holds 108 octets with the final NUL (unix(7))
+_FILTER_ADDRESSES_MAX = 128  # half of the service table of the XDP program, so that its hash finds room
+
+
+def check_meaning(config: Config, error: ReportError) -> None:
+    """Report every contradiction in a configuration whose types and bounds are right."""
+    _check_interfaces(config, error)
+    _check_listen(config, error)
+    _check_zones(config, error)
+    socket = str(config.control_socket)
+    if len(socket.encode()) > _UNIX_PATH_MAX:
+        reason = f"control_socket {socket!r} is longer than the {_UNIX_PATH_MAX} octets a Unix socket's path may have"
+        error(("server", "control_socket" if config.server.control_socket else "run_dir"), reason)
+
+
+def _check_interfaces(config: Config, error: ReportError) -> None:
+    seen: dict[str, int] = {}
+    ports: set[int] = set()
+    for index, interface in enumerate(config.interface):
+        at: Path = ("interface", index)
+        if interface.name in seen:
+            error((*at, "name"), f"interface {interface.name} is there twice")
+        seen[interface.name] = index
+        _check_addresses(interface.addresses, (*at, "addresses"), error)
+        if len(interface.addresses) > _FILTER_ADDRESSES_MAX:
+            error((*at, "addresses"), f"at most {_FILTER_ADDRESSES_MAX} addresses")
+        for text in interface.addresses:
+            if _is_unspecified(text):
+                error((*at, "addresses"), f"{text} is no address to answer for; leave addresses out to take them all")
+        if interface.mode != "off":
+            ports.add(interface.port)
+    if len(ports) > 1:
+        listed = ", ".join(str(port) for port in sorted(ports))
+        error(("interface", 0, "port"), f"all interfaces must have the same port, not {listed}")
+    elif ports and config.listen.port not in ports:
+        error(
+            ("listen", "port"),
+            f"[listen] port {config.listen.port} must be the interfaces' port {min(ports)}: what the XDP program "
+            "passes up would find no socket",
+        )
+
+
+def _check_listen(config: Config, error: ReportError) -> None:
+    _check_addresses(config.listen.addresses, ("listen", "addresses"), error)
+
+
+def _check_addresses(addresses: tuple[str, ...], path: Path, error: ReportError) -> None:
+    seen = set()
+    for text in addresses:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            error(path, f"{text!r} is not an IPv4 or IPv6 address")
+            continue
+        if address in seen:
+            error(path, f"address {text} is there twice")
+        if address.is_multicast or str(address) == "255.255.255.255":
+            error(path, f"address {text} is not a unicast address")
+        seen.add(address)
+
+
+def _is_unspecified(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_unspecified
+    except ValueError:
+        return False
+
+
+def _check_zones(config: Config, error: ReportError) -> None:
+    seen: dict[bytes, str] = {}
+    for index, zone in enumerate(config.zone):
+        at: Path = ("zone", index, "name")
+        try:
+            origin = names.fold(names.from_text(zone.name))
+        except WireError as reason:
+            error(at, f"zone {reason}")
+            continue
+        if origin in seen:
+            error(at, f"zone {names.to_text(origin)} is there twice")
+        seen[origin] = zone.name

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every key of the configuration with its type, bounds and default; units are in the names."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+ServicePort = Annotated[int, Meta(ge=1, le=65535)]
+Text = Annotated[str, Meta(max_length=255)]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
+
+InterfaceMode = Literal["auto", "native", "generic", "off"]
+ChecksumMode = Literal["auto", "on", "off"]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the file."""
+
+
+class Server(Section, frozen=True):
+    """Who this server is and where it keeps things."""
+
+    identity: Text = ""
+    version: Text = ""
+    run_dir: str = "/run/appliance"
+    state_dir: str = "/var/lib/appliance"
+    control_socket: str = ""
+    detach_on_stop: bool = True
+
+
+class Interface(Section, frozen=True):
+    """One interface whose queries the XDP program answers."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=15, pattern=r"^[^/\s]+$")]
+    mode: InterfaceMode = "auto"
+    addresses: tuple[str, ...] = ()
+    port: ServicePort = 53
+    verify_checksum: ChecksumMode = "auto"
+
+
+class Listen(Section, frozen=True):
+    """Sockets for TCP and for what the XDP program passes up."""
+
+    addresses: Annotated[tuple[str, ...], Meta(min_length=1, max_length=64)] = ("0.0.0.0", "::")
+    port: Port = 53
+    tcp_workers: Annotated[int, Meta(ge=1, le=256)] = 2
+    tcp_idle_timeout_s: Seconds = 10.0
+    tcp_write_timeout_s: Seconds = 5.0
+    tcp_max_connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
+    tcp_connections_per_prefix: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    tcp_queries_per_connection: Annotated[int, Meta(ge=1, le=2**31)] = 100_000
+
+
+class Limits(Section, frozen=True):
+    """What one client, or all of them together, may ask of the server."""
+
+    edns_size: Annotated[int, Meta(ge=512, le=1452)] = 1232
+    pass_rate: Annotated[int, Meta(ge=0, le=100_000_000)] = 20_000
+    pass_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 2_000
+
+
+class ZoneEntry(Section, frozen=True):
+    """One zone and the master file it is loaded from."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=1024)]
+    file: Annotated[str, Meta(min_length=1)]
+
+
+class Config(Section, frozen=True):
+    """The whole file; load.py fills in what depends on where the file is."""
+
+    server: Server = Server()
+    interface: tuple[Interface, ...] = ()
+    listen: Listen = Listen()
+    limits: Limits = Limits()
+    zone: tuple[ZoneEntry, ...] = ()
+
+    @property
+    def control_socket(self) -> Path:
+        """Path of the control socket; in run_dir unless the file names another one."""
+        return Path(self.server.control_socket or f"{self.server.run_dir}/control.sock")

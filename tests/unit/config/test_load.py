@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every mistake in a configuration is found, placed at its line and told with what mends it."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.config.load import examine, load_config
+from appliance.config.places import key_lines
+from appliance.errors import ConfigError
+
+pytestmark = pytest.mark.unit
+
+
+def findings(tmp_path: Path, text: str) -> list[str]:
+    """Return what is wrong with a configuration text, without the folder of the file."""
+    file = tmp_path / "a.toml"
+    file.write_text(text)
+    config, found = examine(file)
+    assert (config is None) == bool(found)
+    return [str(finding).removeprefix(f"{tmp_path}/") for finding in found]
+
+
+def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("")
+    config = load_config(tmp_path / "a.toml")
+    assert config.listen.addresses == ("0.0.0.0", "::")
+    assert config.listen.port == 53
+    assert config.limits.edns_size == 1232
+    assert str(config.control_socket) == "/run/appliance/control.sock"
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        '[server]\nrun_dir = "run"\nstate_dir = "/abs"\n[[zone]]\nname = "a."\nfile = "z/a.zone"\n'
+    )
+    config = load_config(tmp_path / "a.toml")
+    assert config.zone[0].file == str(tmp_path / "z/a.zone")
+    assert config.server.run_dir == str(tmp_path / "run")
+    assert config.server.state_dir == "/abs"
+    assert config.control_socket == tmp_path / "run" / "control.sock"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[server]\nidenity = 'x'", "a.toml:2: error: unknown key 'idenity' in [server]; did you mean 'identity'?"),
+        ("[[zones]]\nname = 'a'", "a.toml:1: error: unknown key 'zones'; did you mean 'zone'?"),
+        ("colour = 1", "a.toml:1: error: unknown key 'colour'; known are interface, limits, listen, server, zone"),
+        ("[listen]\nport = 70000", "a.toml:2: error: port = 70000: expected `int` <= 65535"),
+        ("[listen]\nport = '53'", "a.toml:2: error: port = '53': expected `int`, got `str`"),
+        ("[listen]\n\ntcp_idle_timeout_s = 0", "a.toml:3: error: tcp_idle_timeout_s = 0: expected `float` > 0.0"),
+        ("[listen]\naddresses = []", "a.toml:2: error: addresses = []: expected `array` of length >= 1"),
+        ("[limits]\nedns_size = 511", "a.toml:2: error: edns_size = 511: expected `int` >= 512"),
+        (
+            "[[interface]]\nname = 'eth0'\nmode = 'natve'",
+            "a.toml:3: error: mode = 'natve': is none of 'auto', 'native', 'generic', 'off'; did you mean 'native'?",
+        ),
+        ("[[zone]]\nname = 'a'", "a.toml:1: error: [[zone]] lacks file"),
+        ("[zone]\nname = 'a'\nfile = 'b'", "a.toml:1: error: [zone] must be an array of tables: write [[zone]]"),
+        ("[[server]]\nidentity = 'a'", "a.toml:1: error: [[server]] must be one table: write [server]"),
+        ("zone = [1]", "a.toml:1: error: zone must be a table"),
+        ("[listen]\naddresses = ['1.2.3']", "a.toml:2: error: '1.2.3' is not an IPv4 or IPv6 address"),
+        ("[listen]\naddresses = ['::1', '0::1']", "a.toml:2: error: address 0::1 is there twice"),
+        ("[listen]\naddresses = ['224.0.0.1']", "a.toml:2: error: address 224.0.0.1 is not a unicast address"),
+        (
+            "[[interface]]\nname = 'e'\naddresses = ['0.0.0.0']",
+            "a.toml:3: error: 0.0.0.0 is no address to answer for; leave addresses out to take them all",
+        ),
+        ("[[interface]]\nname = 'e'\n[[interface]]\nname = 'e'", "a.toml:4: error: interface e is there twice"),
+        (
+            "[listen]\nport = 5300\n[[interface]]\nname = 'e'",
+            "a.toml:2: error: [listen] port 5300 must be the interfaces' port 53: what the XDP program passes up would "
+            "find no socket",
+        ),
+        (
+            "[[zone]]\nname = 'A.b'\nfile = 'x'\n[[zone]]\nname = 'a.B.'\nfile = 'y'",
+            "a.toml:5: error: zone a.b. is there twice",
+        ),
+        ("[[zone]]\nname = 'a..b'\nfile = 'x'", "a.toml:2: error: zone name 'a..b': empty label"),
+        ("[server\nidentity = 1", "a.toml:1: error: Expected ']' at the end of a table declaration in column 8"),
+        ("[listen]\nport = 1\nport = 2", "a.toml:3: error: Cannot overwrite a value"),
+    ],
+)
+def test_one_mistake_is_told_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    assert findings(tmp_path, text) == [expected]
+
+
+def test_no_mistake_hides_another(tmp_path: Path) -> None:
+    found = findings(
+        tmp_path, "[server]\nidentity = 5\nx = 1\n[listen]\nport = -1\n[[zone]]\nname = 'a'\n[[zone]]\nfile = 'b'\n"
+    )
+    assert [line.split(": ")[0] for line in found] == ["a.toml:2", "a.toml:3", "a.toml:5", "a.toml:6", "a.toml:8"]
+
+
+def test_interfaces_share_one_port(tmp_path: Path) -> None:
+    text = "[[interface]]\nname = 'a'\n[[interface]]\nname = 'b'\nport = 54\n"
+    assert "all interfaces must have the same port, not 53, 54" in findings(tmp_path, text)[0]
+
+
+def test_a_long_socket_path_is_refused_before_the_kernel_does(tmp_path: Path) -> None:
+    assert "longer than the 107 octets" in findings(tmp_path, f"[server]\nrun_dir = '/{'d' * 110}'\n")[0]
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load_config(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load_config(tmp_path)
+
+
+def test_octets_that_are_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"[server]\nidentity = '\xff'")
+    with pytest.raises(ConfigError, match="is not UTF-8: octet 21"):
+        load_config(tmp_path / "a.toml")
+
+
+def test_lines_of_keys_in_repeated_tables() -> None:
+    lines = key_lines("# c\n[[zone]]\nname = 'a'\n\n[[zone]] # second\n  name = 'b'\n[listen]\nport=1\n")
+    assert lines[("zone", 0, "name")] == 3
+    assert lines[("zone", 1)] == 5
+    assert lines[("zone", 1, "name")] == 6
+    assert lines[("listen", "port")] == 8
