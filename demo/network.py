@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two network namespaces joined by a veth pair: a network of one's own, gone without trace afterwards."""
+"""Two network namespaces joined by a wire: a network of one's own, gone without trace afterwards."""
 
 import contextlib
 import os
@@ -61,7 +61,7 @@ class Namespace:
 
 
 @dataclass
-class VethPair:
+class Pair:
     """The server's end and the client's end."""
 
     server: Namespace
@@ -85,27 +85,49 @@ def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=30)
 
 
-@contextmanager
-def veth_pair(name: str) -> Iterator[VethPair]:
-    """Make the pair and yield it; `name` must be unique on this machine.
+def _configure(end: Namespace) -> None:
+    _ip("-n", end.name, "link", "set", "lo", "up")
+    _ip("-n", end.name, "address", "add", f"{end.address4}/24", "dev", end.device)
+    _ip("-n", end.name, "address", "add", f"{end.address6}/64", "dev", end.device, "nodad")
+    _ip("-n", end.name, "link", "set", end.device, "up")
 
-    The client's end computes whole checksums (a veth would leave them to a card that is not there) and carries an
-    XDP program, without which frames sent by XDP_TX never arrive.
-    """
+
+@contextmanager
+def _namespaces(name: str) -> Iterator[Pair]:
     server = Namespace(f"{name}-server", "10.53.0.1", "fd53::1")
     client = Namespace(f"{name}-client", "10.53.0.2", "fd53::2")
     try:
         for end in (server, client):
             _ip("netns", "add", end.name)
-        _ip("link", "add", DEVICE, "netns", server.name, "type", "veth", "peer", "name", DEVICE, "netns", client.name)
-        for end in (server, client):
-            _ip("-n", end.name, "link", "set", "lo", "up")
-            _ip("-n", end.name, "address", "add", f"{end.address4}/24", "dev", DEVICE)
-            _ip("-n", end.name, "address", "add", f"{end.address6}/64", "dev", DEVICE, "nodad")
-            _ip("-n", end.name, "link", "set", DEVICE, "up")
-            end.run("ethtool", "-K", DEVICE, "tx", "off")
-        xdp_pass.attach(client.name, DEVICE)
-        yield VethPair(server, client)
+        yield Pair(server, client)
     finally:
         for end in (client, server):
             end.remove()
+
+
+@contextmanager
+def veth_pair(name: str) -> Iterator[Pair]:
+    """Make the pair and yield it; `name` must be unique on this machine.
+
+    The client's end computes whole checksums (a veth would leave them to a card that is not there) and carries an
+    XDP program, without which frames sent by XDP_TX never arrive.
+    """
+    with _namespaces(name) as pair:
+        server, client = pair.server.name, pair.client.name
+        _ip("link", "add", DEVICE, "netns", server, "type", "veth", "peer", "name", DEVICE, "netns", client)
+        for end in (pair.server, pair.client):
+            _configure(end)
+            end.run("ethtool", "-K", DEVICE, "tx", "off")
+        xdp_pass.attach(client, DEVICE)
+        yield pair
+
+
+@contextmanager
+def card_pair(name: str, server_device: str, client_device: str) -> Iterator[Pair]:
+    """Do the same with two cards of this machine that are cabled together; they come back when the namespaces go."""
+    with _namespaces(name) as pair:
+        for end, device in ((pair.server, server_device), (pair.client, client_device)):
+            _ip("link", "set", device, "down")
+            _ip("link", "set", device, "netns", end.name, "name", DEVICE)
+            _configure(end)
+        yield pair

@@ -14,7 +14,7 @@ venv=.venv
 # Packages of each level. linux-headers-amd64 gives bcc a header tree even where the running kernel has none of its own.
 run_packages=(python3-bpfcc python3-venv python3-dev python3-cryptography libknot-dev gcc libc6-dev make iproute2 ethtool
               bind9-dnsutils ca-certificates linux-headers-amd64)
-test_packages=(nsd knot bind9 bind9-utils unbound dnsperf knot-dnsutils)
+test_packages=(systemd nsd knot bind9 bind9-utils unbound dnsperf knot-dnsutils)
 kernels_packages=(qemu-system-x86 busybox-static cpio kmod)
 # Services these packages would start or enable; none of them may take port 53 because somebody runs our tests.
 declare -A services=([nsd]=nsd [knot]=knot [bind9]=named [unbound]=unbound)
@@ -99,7 +99,7 @@ mkdir -p "$state" 2>/dev/null && [[ -w $state ]] || fail "cannot write to $PWD/$
 install_packages
 requirements=(provisioning/requirements.txt provisioning/requirements-dev.txt)
 make_once venv "$PWD $(digest "${requirements[@]}") $(/usr/bin/python3 -V)" make_venv
-make_once build "$PWD $(digest setup.py pyproject.toml appliance/zone/scanner.py appliance/zone/scanner.pxd "${requirements[@]}")" build
+make_once build "$PWD $(digest setup.py pyproject.toml appliance/zone/scanner.py appliance/zone/*.pxd "${requirements[@]}")" build
 # After `sudo make …` the checkout's owner must still be able to use what was made.
 if ((EUID == 0)) && [[ -n ${SUDO_UID:-} ]]; then chown -R "$SUDO_UID:$SUDO_GID" .cache "$venv"; fi
 say "ready ($level)"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from demo.network import VethPair
+from demo.network import Pair
 from demo.network import veth_pair as make_veth_pair
 from tests.harness import capabilities, leaks
 
@@ -70,7 +70,7 @@ def unique_name(worker_id: str) -> Callable[[], str]:
 
 
 @pytest.fixture
-def veth_pair(unique_name: Callable[[], str]) -> Iterator[VethPair]:
+def veth_pair(unique_name: Callable[[], str]) -> Iterator[Pair]:
     """Yield two network namespaces joined by a veth pair (eth0 at each end), gone after the test."""
     with make_veth_pair(unique_name()) as pair:
         yield pair

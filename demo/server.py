@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the real server on one end of the network and read its counters."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.errors import DemoError
+from demo.network import Namespace
+
+COMMAND = str(Path(sys.executable).with_name("appliance"))
+_START_S = 30.0
+_STOP_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFile:
+    """A zone to serve."""
+
+    name: str
+    file: Path
+
+
+def configuration(folder: Path, device: str, mode: str, zones: list[ZoneFile]) -> str:
+    """Return the server's configuration: one interface, everything it writes in one folder."""
+    lines = [
+        "[server]",
+        f"run_dir = {json.dumps(str(folder / 'run'))}",
+        f"state_dir = {json.dumps(str(folder / 'state'))}",
+    ]
+    lines += ["", "[[interface]]", f"name = {json.dumps(device)}", f"mode = {json.dumps(mode)}"]
+    for zone in zones:
+        lines += ["", "[[zone]]", f"name = {json.dumps(zone.name)}", f"file = {json.dumps(str(zone.file.resolve()))}"]
+    return "\n".join(lines) + "\n"
+
+
+class Server:
+    """The server process at one end; use as a context manager, which starts it and stops it."""
+
+    def __init__(self, end: Namespace, folder: Path, zones: list[ZoneFile], mode: str = "auto") -> None:
+        self.end = end
+        self.log = folder / "server.log"
+        self.config = folder / "appliance.toml"
+        for name in ("run", "state"):
+            (folder / name).mkdir(exist_ok=True)
+        self.config.write_text(configuration(folder, end.device, mode, zones))
+        self.process: subprocess.Popen[Any] | None = None
+
+    def __enter__(self) -> "Server":
+        with self.log.open("w") as log:
+            self.process = self.end.start(
+                COMMAND,
+                "serve",
+                "--config",
+                str(self.config),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the demonstration, which then stops the server in order
+            )
+        deadline = time.monotonic() + _START_S
+        while self._ask("status") is None:
+            if self.process.poll() is not None:
+                raise DemoError(f"the server ended at once: {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise DemoError(f"the server was not ready within {_START_S:.0f} s: {self._last_words()}")
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def status(self) -> Any:
+        """Return `appliance status --json`."""
+        return self._answer("status")
+
+    def verdicts(self) -> dict[str, int]:
+        """Return the verdict counters of the NIC path, summed over interfaces, and those of userspace."""
+        stats = self._answer("stats")
+        return {name: int(value) for name, value in stats["verdicts"].items()}
+
+    def _answer(self, verb: str) -> Any:
+        answer = self._ask(verb)
+        if answer is None:
+            raise DemoError(f"the server does not answer `appliance {verb}`: {self._last_words()}")
+        return answer
+
+    def _ask(self, verb: str) -> Any:
+        done = self.end.run(COMMAND, verb, "--json", "--config", str(self.config), check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def _last_words(self) -> str:
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1] if lines else "it said nothing"
