@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bpf file system where programs and maps are pinned, so that they outlive every process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+from typing import Final
+
+from appliance.datapath.syscall import BPFFS_MAGIC
+from appliance.errors import DatapathError
+
+DEFAULT: Final = Path("/sys/fs/bpf")
+
+
+def root() -> Path:
+    """Folder of all our pins, on a mounted bpf file system (mounted here when it is not)."""
+    mount = Path(os.environ.get("APPLIANCE_BPFFS", DEFAULT))
+    if not _is_bpffs(mount):
+        _mount(mount)
+    folder = mount / "appliance"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise DatapathError(f"cannot use {folder}: {error.strerror}; the NIC path needs root or CAP_BPF") from error
+    return folder
+
+
+def _is_bpffs(path: Path) -> bool:
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = ctypes.create_string_buffer(256)  # struct statfs; the type is its first word
+    if libc.statfs(os.fsencode(path), answer) != 0:
+        return False
+    return int.from_bytes(answer.raw[:8], "little") & 0xFFFFFFFF == BPFFS_MAGIC
+
+
+def _mount(path: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatapathError(f"no {path} to mount the bpf file system on: {error.strerror}") from error
+    if libc.mount(b"bpf", os.fsencode(path), b"bpf", 0, None) != 0:
+        raise DatapathError(f"cannot mount the bpf file system on {path}: {os.strerror(ctypes.get_errno())}; run as root")

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A generation: one loaded program with its arrays. Made by the loader process, attached and swapped from here.
+
+Programs and maps are pinned, so they stay attached and keep answering when this process stops or dies. A newer generation takes the
+interface over in one netlink message; only then is the older one unpinned.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from appliance.answers.store import Store
+from appliance.datapath import bpffs, links, services, verdicts
+from appliance.datapath.arrays import Arrays
+from appliance.datapath.loader import Plan
+from appliance.datapath.syscall import TestRun, open_pin, program_id, test_run
+from appliance.errors import DatapathError
+
+LOADER_TIMEOUT_S: Final = 300
+_FINISH_S: Final = 0.05  # longer than any packet stays in a program that was replaced
+_PORT_VERIFY: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceSpec:
+    """What is asked of one interface; no addresses means those that it has."""
+
+    name: str
+    mode: Literal["auto", "native", "generic"] = "auto"
+    addresses: tuple[str, ...] = ()
+    port: int = 53
+    verify_checksum: Literal["auto", "on", "off"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What one interface got."""
+
+    name: str
+    mode: links.Mode | None
+    addresses: tuple[str, ...]
+    verify_checksum: bool
+    reason: str = ""
+
+
+class Generation:
+    """One loaded program: `store` is its answer store, mapped; `interfaces` what attach() obtained."""
+
+    def __init__(self, folder: Path, plan: Plan, specs: Sequence[InterfaceSpec]) -> None:
+        self.folder = folder
+        self.plan = plan
+        self._specs = tuple(specs)
+        self._arrays = Arrays(folder, plan)
+        self.interfaces: list[Interface] = []
+
+    @classmethod
+    def load(
+        cls,
+        interfaces: Sequence[InterfaceSpec],
+        *,
+        bucket_bits: int,
+        chunks: int,
+        zones: int,
+        edns_size: int = 1232,
+    ) -> Generation:
+        """Compile, load and pin a program with empty arrays; nothing is attached yet. Raises DatapathError.
+
+        `store` is usable once `fill` or `Store.format` has made it one.
+        """
+        ports = {s.port for s in interfaces} or {53}
+        if len(ports) != 1:
+            raise DatapathError(f"the interfaces ask for different ports {sorted(ports)}; one program serves one port")
+        resolved = [_resolve(s) for s in interfaces]
+        seed = services.find_seed(a for s in resolved for a in s.addresses)
+        folder = bpffs.root() / f"g{time.time_ns()}-{os.getpid()}"
+        plan = Plan(str(folder), bucket_bits, chunks, zones, _possible_cpus(), ports.pop(), edns_size, seed)
+        _run_loader(plan)
+        try:
+            generation = cls(folder, plan, resolved)
+            generation._write_services()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return generation
+
+    @property
+    def arrays(self) -> Arrays:
+        """The mapped arrays, for whoever fills the store."""
+        return self._arrays
+
+    @property
+    def store(self) -> Store:
+        """A store over the mapped arrays, sharing their memory."""
+        return Store.over(self._arrays["ctl"], self._arrays["buckets"], self._arrays["heap"], self._arrays["zones"])
+
+    def _write_services(self) -> None:
+        addresses = [a for s in self._specs for a in s.addresses]
+        self._arrays["services"][:] = services.table(addresses, self.plan.service_seed)
+        for spec in self._specs:
+            link = links.read(spec.name)
+            self.set_port(link.index, link.mac, verify=_verifies(spec, link))
+
+    def set_port(self, ifindex: int, mac: bytes, *, verify: bool) -> None:
+        """Tell the program an interface's index and address. Raises DatapathError when its slot is taken by another."""
+        slot = (ifindex % 1024) * 16
+        ports = self._arrays["ports"]
+        present = int.from_bytes(ports[slot : slot + 4], "little")
+        if present not in (0, ifindex):
+            raise DatapathError(f"interfaces {present} and {ifindex} share a slot of the port table; serve one of them")
+        row = ifindex.to_bytes(4, "little") + mac + bytes([_PORT_VERIFY if verify else 0, 0]) + bytes(4)
+        ports[slot : slot + 16] = row
+
+    def attach(self) -> None:
+        """Attach to every interface, replacing a former generation of ours in one message each.
+
+        Raises DatapathError, leaving what was attached before on the interfaces that could not be taken.
+        """
+        fd = open_pin(self.folder / "prog_dns")
+        try:
+            self.interfaces = [_attach_one(spec, fd) for spec in self._specs]
+        finally:
+            os.close(fd)
+        time.sleep(_FINISH_S)
+        remove_unattached(keep=self.folder)
+
+    def detach(self) -> None:
+        """Take the program off its interfaces and unpin everything."""
+        mine = self.program_id()
+        for spec in self._specs:
+            link = links.read(spec.name)
+            if link.program == mine and link.mode is not None:
+                links.detach(link, link.mode)
+        self.interfaces = []
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def serving(self, on: bool) -> None:
+        """Let the program answer, or pass everything up."""
+        self._arrays["ctl"][12:16] = int(on).to_bytes(4, "little")
+
+    def counters(self) -> dict[str, int]:
+        """Verdict counters since the load, all CPUs added up."""
+        return verdicts.sum_rows(self._arrays["counters"], self.plan.cpus)
+
+    def program_fd(self, name: str = "dns") -> int:
+        """Open a pinned program; the caller closes it."""
+        return open_pin(self.folder / f"prog_{name}")
+
+    def program_id(self) -> int:
+        """Kernel id of the entry program."""
+        fd = self.program_fd()
+        try:
+            return program_id(fd)
+        finally:
+            os.close(fd)
+
+    def run(self, packet: bytes, *, ifindex: int | None = None, repeat: int = 1) -> TestRun:
+        """Run the program on one packet without a device (BPF_PROG_TEST_RUN)."""
+        fd = self.program_fd()
+        try:
+            return test_run(fd, packet, repeat=repeat, ifindex=ifindex)
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Unmap the arrays; the program stays attached."""
+        self._arrays.close()
+
+
+def _possible_cpus() -> int:
+    text = Path("/sys/devices/system/cpu/possible").read_text().strip()
+    return int(text.replace(",", "-").split("-")[-1]) + 1
+
+
+def _resolve(spec: InterfaceSpec) -> InterfaceSpec:
+    link = links.read(spec.name)
+    addresses = spec.addresses or link.addresses
+    if not addresses:
+        raise DatapathError(f"interface {spec.name} has no address and none is configured; add one or set addresses")
+    return replace(spec, addresses=addresses)
+
+
+def _verifies(spec: InterfaceSpec, link: links.Link) -> bool:
+    return spec.verify_checksum == "on" or (spec.verify_checksum == "auto" and link.delivers_whole_checksums)
+
+
+def _run_loader(plan: Plan) -> None:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "appliance.datapath.loader"],
+            input=msgspec.json.encode(plan),
+            capture_output=True,
+            timeout=LOADER_TIMEOUT_S,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DatapathError(f"the loader took longer than {LOADER_TIMEOUT_S} s") from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise DatapathError(said.splitlines()[-1] if said else f"the loader ended with status {done.returncode}")
+
+
+def _attach_one(spec: InterfaceSpec, fd: int) -> Interface:
+    link = links.read(spec.name)
+    if link.program and link.program not in _our_programs():
+        raise DatapathError(
+            f"{spec.name} runs another XDP program (id {link.program}); take it off with `ip link set dev {spec.name} xdp off`"
+        )
+    wanted: tuple[links.Mode, ...] = ("native", "generic") if spec.mode == "auto" else (spec.mode,)
+    reason = ""
+    for mode in wanted:
+        try:
+            if link.program and link.mode is not None and link.mode != mode:
+                links.detach(link, link.mode)
+                link = links.read(spec.name)
+            links.attach(link, fd, mode)
+        except DatapathError as error:
+            if mode == wanted[-1]:
+                raise
+            reason = str(error)
+            continue
+        return Interface(spec.name, mode, spec.addresses, _verifies(spec, link), reason)
+    raise DatapathError(f"no mode to attach to {spec.name} in")
+
+
+def _pinned() -> Iterable[tuple[Path, int]]:
+    for folder in sorted(bpffs.root().glob("g*")):
+        try:
+            fd = open_pin(folder / "prog_dns")
+        except DatapathError:
+            continue  # being made or removed by another process
+        try:
+            yield folder, program_id(fd)
+        finally:
+            os.close(fd)
+
+
+def _our_programs() -> set[int]:
+    return {number for _, number in _pinned()}
+
+
+def remove_unattached(keep: Path | None = None) -> None:
+    """Unpin generations of ended processes that no interface of this namespace runs any more."""
+    attached = links.attached_programs()
+    for folder, number in list(_pinned()):
+        owner = int(folder.name.rpartition("-")[2])
+        mine = owner == os.getpid()
+        if folder == keep or number in attached or (not mine and Path(f"/proc/{owner}").exists()):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network interfaces over netlink: identity, addresses, attaching an XDP program."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from appliance.errors import DatapathError
+
+Mode = Literal["native", "generic"]
+
+_FLAG_REPLACE: Final = 1 << 4
+_FLAGS: Final[dict[Mode, int]] = {"native": 1 << 2, "generic": 1 << 1}
+_ATTACHED: Final[dict[int, Mode]] = {1: "native", 2: "generic"}
+# Devices of the kernel itself hand on packets whose checksum the sender's stack has not filled in.
+_PARTIAL_CHECKSUMS: Final = {"veth", "tun", "lo", "dummy", "bridge"}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One interface as it is now; `program` and `mode` describe the attached XDP program, if any."""
+
+    name: str
+    index: int
+    mac: bytes
+    kind: str
+    addresses: tuple[str, ...]
+    program: int
+    mode: Mode | None
+
+    @property
+    def delivers_whole_checksums(self) -> bool:
+        return self.kind not in _PARTIAL_CHECKSUMS
+
+
+@contextmanager
+def _netlink(doing: str) -> Iterator[IPRoute]:
+    try:
+        with IPRoute() as route:
+            yield route
+    except NetlinkError as error:
+        raise DatapathError(f"{doing}: {error}") from error
+
+
+def read(name: str) -> Link:
+    """Read an interface. Raises DatapathError when there is none of that name."""
+    with _netlink(f"interface {name}") as route:
+        found = route.link_lookup(ifname=name)
+        if not found:
+            raise DatapathError(f"no interface {name}; `ip link` lists those there are")
+        index = found[0]
+        message = route.get_links(index)[0]
+        addresses = [a.get_attr("IFA_ADDRESS") for a in route.get_addr(index=index)]
+    return _link(name, index, message, tuple(addresses))
+
+
+def _link(name: str, index: int, message: Any, addresses: tuple[str, ...]) -> Link:
+    info = message.get_attr("IFLA_LINKINFO")
+    kind = info.get_attr("IFLA_INFO_KIND") if info is not None else None
+    if kind is None:
+        kind = "lo" if name == "lo" else _driver(name)
+    xdp = message.get_attr("IFLA_XDP")
+    program = (xdp.get_attr("IFLA_XDP_PROG_ID") or 0) if xdp is not None else 0
+    attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp is not None else None
+    mac = bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00").replace(":", ""))
+    return Link(name, index, mac[:6].ljust(6, b"\0"), kind, addresses, program, _mode_of(attached) if program else None)
+
+
+def _mode_of(attached: object) -> Mode | None:
+    if isinstance(attached, int):
+        return _ATTACHED.get(attached)
+    text = str(attached)
+    return "native" if "xdpdrv" in text or text == "xdp" else "generic" if "xdpgeneric" in text else None
+
+
+def _driver(name: str) -> str:
+    driver = Path(f"/sys/class/net/{name}/device/driver")
+    return driver.resolve().name if driver.exists() else "unknown"
+
+
+def attach(link: Link, fd: int, mode: Mode, replaces: int | None = None) -> None:
+    """Attach a program, in one message; with `replaces` only if that program (descriptor) is the one attached now."""
+    attributes: list[tuple[str, object]] = [("IFLA_XDP_FD", fd)]
+    flags = _FLAGS[mode]
+    if replaces is not None:
+        flags |= _FLAG_REPLACE
+        attributes.append(("IFLA_XDP_EXPECTED_FD", replaces))
+    attributes.append(("IFLA_XDP_FLAGS", flags))
+    _set(link, attributes, f"attach to {link.name} in {mode} mode")
+
+
+def detach(link: Link, mode: Mode) -> None:
+    """Take any program off in the given mode."""
+    _set(link, [("IFLA_XDP_FD", -1), ("IFLA_XDP_FLAGS", _FLAGS[mode])], f"detach from {link.name}")
+
+
+def _set(link: Link, attributes: list[tuple[str, object]], doing: str) -> None:
+    try:
+        with IPRoute() as route:
+            route.link("set", index=link.index, IFLA_XDP={"attrs": attributes})
+    except NetlinkError as error:
+        hint = "; another XDP program is attached" if error.code in (errno.EBUSY, errno.EEXIST) else ""
+        raise DatapathError(f"{doing}: {error.args[1] if len(error.args) > 1 else error}{hint}") from error

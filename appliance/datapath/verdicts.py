@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of the ways out of the XDP program, read from `ebpf/verdicts.h`, and the counters kept under them."""
+
+from __future__ import annotations
+
+import functools
+import re
+import struct
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from appliance.datapath import source
+
+Outcome = Literal["answer", "pass", "drop"]
+
+COUNTER_SLOTS: Final = 128
+_BASES: Final[dict[str, tuple[Outcome, int]]] = {
+    "ANSWER_KINDS": ("answer", 0),
+    "PASS_REASONS": ("pass", 32),
+    "DROP_REASONS": ("drop", 64),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One way out: its number (counter slot), name such as `pass_tcp`, and what it means."""
+
+    number: int
+    outcome: Outcome
+    reason: str
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.outcome}_{self.reason}"
+
+
+@functools.cache
+def all_verdicts() -> tuple[Verdict, ...]:
+    """Read the lists of `ebpf/verdicts.h` in order."""
+    text = (source.folder() / "verdicts.h").read_text()
+    found = []
+    for macro, (outcome, base) in _BASES.items():
+        body = re.search(rf"#define {macro}\(X\)((?:.*\\\n)*.*\n)", text)
+        if body is None:
+            raise ValueError(f"verdicts.h has no list {macro}")
+        for i, (reason, meaning) in enumerate(re.findall(r'X\((\w+), "([^"]*)"\)', body.group(1))):
+            found.append(Verdict(base + i, outcome, reason, meaning))
+    return tuple(found)
+
+
+@functools.cache
+def by_name() -> dict[str, Verdict]:
+    """Verdicts by their full name."""
+    return {v.name: v for v in all_verdicts()}
+
+
+def sum_rows(rows: memoryview | bytes, cpus: int) -> dict[str, int]:
+    """Add the counter rows of all CPUs up; `rows` is the `counters` array."""
+    totals = [0] * COUNTER_SLOTS
+    for cpu in range(cpus):
+        row = struct.unpack_from(f"<{COUNTER_SLOTS}Q", rows, cpu * COUNTER_SLOTS * 8)
+        totals = [a + b for a, b in zip(totals, row, strict=True)]
+    return {v.name: totals[v.number] for v in all_verdicts()}

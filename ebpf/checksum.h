@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Internet checksums (RFC 1071). Sums are kept in memory order: whole little-endian words are added, and only the
+ * folded 16-bit result is read as two octets again. A sum that starts at an odd octet has its octets swapped.
+ */
+#ifndef APPLIANCE_CHECKSUM_H
+#define APPLIANCE_CHECKSUM_H
+
+static inline u64 sum_word(u64 word)
+{
+  return (word & 0xffffffff) + (word >> 32);
+}
+
+static inline u64 sum_fold(u64 sum)
+{
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (sum & 0xffff) + (sum >> 16);
+}
+
+static inline u64 swap16(u64 value)
+{
+  return ((value & 0xff) << 8) | ((value >> 8) & 0xff);
+}
+
+/* The sum of octets that start at `offset`: `sum` is theirs as if they started at an even place. */
+static inline u64 sum_at(u64 sum, u64 offset)
+{
+  u64 folded = sum_fold(sum);
+  return offset & 1 ? swap16(folded) : folded;
+}
+
+#endif

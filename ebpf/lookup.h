@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Find the deepest record on the way from the root to the question name (docs/store-format.md). Within a zone, and by
+ * OUTSIDE and FILLER records over the whole store, "the suffix of depth k has a record" is monotone, so the depth can be searched.
+ */
+#ifndef APPLIANCE_LOOKUP_H
+#define APPLIANCE_LOOKUP_H
+
+static inline u8 *heap_at(u32 ref)
+{
+  u32 chunk = ref >> 16;
+  u8 *base = (u8 *)heap.lookup(&chunk);
+  if (!base)
+    return 0;
+  u64 offset = (u64)(ref & 0xffff) << 4;
+  MASK(offset, 0xffff0);
+  if (offset > HEAP_CHUNK - HEAP_WINDOW)
+    return 0;
+  return base + offset;
+}
+
+/* Hash every suffix of up to `depth` labels, from the root towards the leaf. */
+static inline void hash_suffixes(struct query *q, u64 seed)
+{
+  u64 h = seed, stop = DNS_HEADER + q->qname_len - 1;
+  u32 labels = q->labels, depth = q->depth;
+  for (u32 d = 1; d <= LABELS_MAX; d++) {
+    OPAQUE(d);
+    if (d > depth || d > LABELS_MAX)
+      break;
+    u64 i = labels - d;
+    MASK(i, LABELS_MAX - 1);
+    u64 at = q->label[i], len = stop - at;
+    stop = at;
+    for (u32 w = 0; w < 8; w++) {
+      u64 v = fold8(word(q, at));
+      if (len < 8) {
+        if (len)
+          h = hash_step(h, first_octets(v, len));
+        break;
+      }
+      h = hash_step(h, v);
+      at += 8;
+      len -= 8;
+    }
+    q->hash[d] = h;
+  }
+}
+
+/* Does the folded suffix that starts at `at` equal the node's name? */
+static inline int name_equals(struct query *q, u64 at, u8 *name)
+{
+  u64 left = DNS_HEADER + q->qname_len - at;
+  for (u64 w = 0; w < 32; w++) {
+    OPAQUE(w);
+    u64 o = w * 8;
+    MASK(o, 0xf8);
+    u64 v = fold8(word(q, at + o));
+    u64 stored = *(u64 *)(name + o);
+    if (left <= 8) {
+      if (left < 8)
+        v = first_octets(v, left);
+      return v == stored;
+    }
+    if (v != stored)
+      return 0;
+    left -= 8;
+  }
+  return 0;
+}
+
+static inline u32 match_slots(struct bucket *b, u32 tag)
+{
+  u32 ref = 0;
+#pragma unroll
+  for (int i = 0; i < BUCKET_SLOTS; i++) {
+    u64 slot = b->slot[i];
+    if ((u32)(slot >> 32) == tag)
+      ref = (u32)slot;
+  }
+  return ref;
+}
+
+/* Head of the chain for a hash, 0 when there is none. */
+static inline u32 probe_index(u64 hash)
+{
+  u64 f = hash * HASH_FINAL;
+  u32 tag = f;
+  u32 first = f >> (64 - BUCKET_BITS);
+  struct bucket *b = buckets.lookup(&first);
+  if (!b)
+    return 0;
+  u32 ref = match_slots(b, tag);
+  if (ref || !((b->filter >> (tag >> 26)) & 1))
+    return ref;
+  u32 second = first ^ (tag & (NBUCKETS - 1));
+  b = buckets.lookup(&second);
+  return b ? match_slots(b, tag) : 0;
+}
+
+/* Is this record one of the suffix of depth d, and visible in its zone's current version? */
+static inline int record_matches(struct query *q, u8 *p, u64 d)
+{
+  struct node *n = (void *)p;
+  u64 l = q->labels - d;
+  MASK(l, LABELS_MAX - 1);
+  u64 at = q->label[l];
+  u32 index = n->zone;
+  struct zone *z = zones.lookup(&index);
+  return z && n->from <= z->version && z->version < n->until && n->name_len == DNS_HEADER + q->qname_len - at &&
+         name_equals(q, at, p + sizeof(struct node));
+}
+
+static inline u32 probe_depth(struct query *q, u64 d)
+{
+  MASK(d, LABELS_MAX - 1);
+  return probe_index(q->hash[d]);
+}
+
+/* Visible record of the suffix of depth d, 0 when there is none. */
+static inline u32 find_record(struct query *q, u32 d)
+{
+  u32 ref = probe_depth(q, d);
+  for (u32 hop = 0; hop < CHAIN_MAX; hop++) {
+    u8 *p = ref ? heap_at(ref) : 0;
+    if (!p)
+      return 0;
+    if (record_matches(q, p, d))
+      return ref;
+    ref = ((struct node *)p)->next;
+  }
+  return 0;
+}
+
+static inline int nothing_deeper(u8 *p)
+{
+  return (((struct node *)p)->flags & (NODE_CUT | NODE_BELOW)) == NODE_CUT;
+}
+
+/*
+ * One probe at the depth where most names of the store are decides most questions. Returns 1 with q->record and q->depth set, or 0 when
+ * the search must go on.
+ */
+static inline int find_at_hint(struct query *q, struct ctl *c)
+{
+  u32 d = c->hint_depth;
+  q->record = c->root;
+  if (d > q->depth)
+    d = q->depth;
+  if (!d)
+    return 1;
+  u32 ref = probe_depth(q, d);
+  if (!ref) {
+    if (d > 1)
+      return 0;
+    q->depth = 0;
+    return 1;
+  }
+  u8 *p = heap_at(ref);
+  if (!p || !record_matches(q, p, d) || (d != q->depth && !nothing_deeper(p)))
+    return 0;
+  q->record = ref;
+  q->depth = d;
+  return 1;
+}
+
+static inline void begin_search(struct query *q, struct ctl *c)
+{
+  q->low = 0;
+  q->high = q->depth + 1;
+  q->probe = c->hint_depth < q->depth ? c->hint_depth : q->depth;
+  q->probes = 0;
+  q->record = c->root;
+}
+
+/* One step of the search: first the hint, then the whole name or one label less, then halves. Returns 1 when done. */
+static inline int search_step(struct query *q)
+{
+  u32 d = q->probe, low = q->low, high = q->high;
+  u32 ref = find_record(q, d);
+  if (ref) {
+    u8 *p = heap_at(ref);
+    q->record = ref;
+    low = d;
+    if (p && nothing_deeper(p))
+      high = d + 1;
+  } else {
+    high = d;
+  }
+  d = q->probes ? (low + high) >> 1 : ref ? high - 1 : d - 1;
+  q->probes++;
+  q->low = low;
+  q->high = high;
+  q->probe = d;
+  q->depth = low;
+  return low + 1 >= high;
+}
+
+#endif

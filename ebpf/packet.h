@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * From the frame to the DNS header: Ethernet with 0 to 2 VLAN tags, IPv4 or IPv6, UDP. Reads only.
+ */
+#ifndef APPLIANCE_PACKET_H
+#define APPLIANCE_PACKET_H
+
+#define IPV4_HEADER 20
+#define IPV6_HEADER 40
+#define UDP_HEADER 8
+#define DNS_HEADER 12
+
+/* Services that answer whatever arrives; a reply to one of them could start a loop. */
+static inline int reflects(u16 port)
+{
+  return port == 7 || port == 13 || port == 17 || port == 19 || port == 37 || port == 69 || port == 123 || port == 1900 ||
+         port == 11211;
+}
+
+static inline int is_service(u64 high, u64 low)
+{
+  u32 slot = ((high ^ low) * SERVICE_SEED) >> 56;
+  struct service *s = services.lookup(&slot);
+  return s && s->used && *(u64 *)s->address == high && *(u64 *)(s->address + 8) == low;
+}
+
+/* Frame header: is it for this interface, and what is inside. */
+static inline int parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether_type)
+{
+  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+  u64 l3 = sizeof(struct ethhdr);
+  u8 *mac = data;
+  if (data + l3 > end)
+    return PASS_not_ip;
+  u32 slot = ctx->ingress_ifindex & (PORT_SLOTS - 1);
+  struct port *p = ports.lookup(&slot);
+  if (!p || p->ifindex != ctx->ingress_ifindex)
+    return PASS_not_serving;
+  if (*(u32 *)mac != *(u32 *)p->mac || *(u16 *)(mac + 4) != *(u16 *)(p->mac + 4))
+    return PASS_other_mac;
+  u16 type = *(u16 *)(mac + 12);
+#pragma unroll
+  for (int tag = 0; tag < 2; tag++) {
+    if (type != htons(ETH_P_8021Q) && type != htons(ETH_P_8021AD))
+      break;
+    if (data + l3 + 4 > end)
+      return PASS_not_ip;
+    type = *(u16 *)(data + l3 + 2);
+    l3 += 4;
+  }
+  q->l3 = l3;
+  q->verify = p->flags & PORT_VERIFY_CHECKSUM;
+  q->frame_len = end - data;
+  *ether_type = type;
+  return mac[6] & 1 ? DROP_source_address : GO_ON;
+}
+
+static inline int parse_ipv4(void *at, void *end, struct query *q, u64 *ip_payload)
+{
+  struct iphdr *ip = at;
+  if ((void *)(ip + 1) > end)
+    return PASS_ip_length;
+  if (*(u8 *)at != 0x45)
+    return PASS_ip_options;
+  if (ip->frag_off & htons(0x3fff))
+    return PASS_ip_fragment;
+  if (ip->protocol != IPPROTO_UDP)
+    return ip->protocol == IPPROTO_TCP ? PASS_tcp : PASS_not_udp;
+  u64 total = ntohs(ip->tot_len);
+  *ip_payload = total - IPV4_HEADER;
+  q->ipv6 = 0;
+  q->address_sum = (u64)ip->saddr + ip->daddr + htons(IPPROTO_UDP);
+  return GO_ON;
+}
+
+static inline int parse_ipv6(void *at, void *end, struct query *q, u64 *ip_payload)
+{
+  struct ipv6hdr *ip = at;
+  if ((void *)(ip + 1) > end)
+    return PASS_ip_length;
+  if ((*(u8 *)at & 0xf0) != 0x60)
+    return PASS_not_ip;
+  if (ip->nexthdr != IPPROTO_UDP)
+    return ip->nexthdr == IPPROTO_TCP ? PASS_tcp : PASS_ipv6_extension;
+  *ip_payload = ntohs(ip->payload_len);
+  u64 *a = (u64 *)&ip->saddr;
+  q->ipv6 = 1;
+  q->address_sum = sum_word(a[0]) + sum_word(a[1]) + sum_word(a[2]) + sum_word(a[3]) + htons(IPPROTO_UDP);
+  return GO_ON;
+}
+
+/* RFC 1122 §3.2.1.3, RFC 4291: a source must be one unicast host, and not ourselves. */
+static inline int check_addresses(void *at, void *end, struct query *q)
+{
+  if (at + IPV6_HEADER > end) /* also the least of IPv4, UDP and DNS headers */
+    return q->ipv6 ? PASS_ip_length : DROP_runt;
+  if (q->ipv6) {
+    u64 *a = (u64 *)(at + 8);
+    if (!is_service(a[2], a[3]))
+      return PASS_other_address;
+    if ((a[0] & 0xff) == 0xff || (a[0] == a[2] && a[1] == a[3]))
+      return DROP_source_address;
+    u32 third = (u32)a[1];
+    if (!a[0] && (!third || third == htonl(0xffff)))
+      return DROP_source_address;
+    return GO_ON;
+  }
+  struct iphdr *ip = at;
+  if (!is_service(0, ((u64)ip->daddr << 32) | 0xffff0000))
+    return PASS_other_address;
+  u8 net = ip->saddr & 0xff;
+  if (net == 0 || net == 127 || net >= 224 || ip->saddr == ip->daddr)
+    return DROP_source_address;
+  return GO_ON;
+}
+
+/* RFC 791: the sum over a whole header is all ones. */
+static inline int ipv4_header_is_whole(void *at)
+{
+  u32 *w = at;
+  u64 sum = (u64)w[0] + w[1] + w[2] + w[3] + w[4];
+  return sum_fold(sum) == 0xffff;
+}
+
+static inline int parse_packet(struct xdp_md *ctx, struct query *q)
+{
+  u16 type = 0;
+  int verdict = parse_ethernet(ctx, q, &type);
+  if (verdict != GO_ON)
+    return verdict;
+  FORGET();
+  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+  u64 l3 = q->l3, payload = 0;
+  MASK(l3, 31);
+  void *ip = data + l3;
+  if (type == htons(ETH_P_IP))
+    verdict = parse_ipv4(ip, end, q, &payload);
+  else if (type == htons(ETH_P_IPV6))
+    verdict = parse_ipv6(ip, end, q, &payload);
+  else
+    return PASS_not_ip;
+  if (verdict != GO_ON)
+    return verdict;
+  FORGET();
+  u64 l4 = l3 + (q->ipv6 ? IPV6_HEADER : IPV4_HEADER);
+  struct udphdr *udp = data + l4;
+  if ((void *)(udp + 1) > end)
+    return PASS_ip_length;
+  if (udp->dest != htons(DNS_PORT))
+    return PASS_other_port;
+  verdict = check_addresses(ip, end, q);
+  if (verdict != GO_ON)
+    return verdict;
+  u64 len = ntohs(udp->len);
+  if (len != payload || l4 + len > q->frame_len)
+    return PASS_ip_length;
+  if (len < UDP_HEADER + DNS_HEADER)
+    return DROP_runt;
+  u16 source = ntohs(udp->source);
+  if (!source || reflects(source))
+    return DROP_source_port;
+  if (q->verify && !q->ipv6 && !ipv4_header_is_whole(ip))
+    return DROP_ip_checksum;
+  q->service_port = source < 1024;
+  q->l4 = l4;
+  q->message_len = len - UDP_HEADER;
+  return GO_ON;
+}
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * From the DNS header to a question that can be looked up: header guard, name, type and class, EDNS (RFC 6891), the
+ * query's UDP checksum. Reads only. A malformed message behind a whole header is answered FORMERR with a bare header.
+ */
+#ifndef APPLIANCE_QUESTION_H
+#define APPLIANCE_QUESTION_H
+
+#define EDNS_OPTIONS_MAX 16
+#define OPT_LEN 11
+#define TYPE_DS 43
+#define TYPE_OPT 41
+#define TYPE_TKEY 249
+#define TYPE_AXFR 252
+#define TYPE_ANY 255
+
+/* Copy the message to the scratch entry, eight octets a step and the last eight at the end, and sum it on the way. */
+static inline int read_message(struct xdp_md *ctx, struct query *q)
+{
+  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+  u64 l4 = q->l4, len = q->message_len, at = 0, sum = 0;
+  MASK(l4, 127);
+  void *message = data + l4 + UDP_HEADER;
+  for (u64 i = 0; i < MESSAGE_MAX / 8 + 1; i++) {
+    OPAQUE(i);
+    at = i * 8;
+    if (at + 8 > len)
+      break;
+    MASK(at, MESSAGE_MASK);
+    void *p = message + at;
+    if (p + 8 > end)
+      return PASS_ip_length;
+    u64 v = load8(p);
+    store8(&q->message[at], v);
+    sum += sum_word(v);
+  }
+  u64 last = len - 8;
+  MASK(last, MESSAGE_MASK);
+  void *p = message + last;
+  if (p + 8 > end)
+    return PASS_ip_length;
+  u64 v = load8(p);
+  store8(&q->message[last], v);
+  u64 rest = len & 7;
+  if (rest)
+    sum += sum_word(v >> (64 - rest * 8));
+  q->message_sum = sum;
+  return GO_ON;
+}
+
+/* RFC 768; over IPv6 a checksum is a must (RFC 8200 §8.1). The message's own sum is known by now. */
+static inline int udp_is_whole(struct xdp_md *ctx, struct query *q)
+{
+  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+  u64 l4 = q->l4;
+  MASK(l4, 127);
+  u16 *udp = data + l4;
+  if ((void *)(udp + 4) > end)
+    return 0;
+  if (!udp[3])
+    return !q->ipv6;
+  u64 sum = q->address_sum + q->message_sum + udp[0] + udp[1] + udp[2] + udp[2] + udp[3];
+  return sum_fold(sum) == 0xffff;
+}
+
+/* Flags, opcode and counts. Silence for responses comes before everything else (a reply to a reply is a loop). */
+static inline int parse_header(struct query *q, struct ctl *c, u32 *additional)
+{
+  u64 head = *(u64 *)q->message;
+  u32 counts = *(u32 *)(q->message + 8);
+  u32 flags = (head >> 16) & 0xffff;
+  q->flags = flags;
+  if (flags & htons(0x8000))
+    return DROP_response;
+  u32 opcode = (flags >> 3) & 15;
+  if (opcode)
+    return (c->opcode_pass >> opcode) & 1 ? PASS_opcode : ANSWER_notimp;
+  if ((head >> 32) != htons(1))
+    return ANSWER_formerr;
+  if (counts & ~((u32)htons(1) << 16))
+    return PASS_header_counts;
+  *additional = counts;
+  return GO_ON;
+}
+
+/* Where each label starts. Compression has no place in a question: any pointer is malformed. */
+static inline int walk_name(struct query *q)
+{
+  u64 at = DNS_HEADER;
+  for (u32 i = 0; i < LABELS_MAX; i++) {
+    OPAQUE(i);
+    if (i >= LABELS_MAX)
+      break;
+    u64 len = octet(q, at);
+    q->label[i] = at;
+    if (!len) {
+      q->labels = i;
+      q->qname_len = at + 1 - DNS_HEADER;
+      return GO_ON;
+    }
+    if (len > 63)
+      return ANSWER_formerr;
+    at += len + 1;
+    if (at >= DNS_HEADER + NAME_MAX)
+      return ANSWER_formerr;
+  }
+  return ANSWER_formerr;
+}
+
+/* RFC 6891 §6.1.2: options must fill RDLENGTH exactly; unknown ones are ignored. */
+static inline int walk_options(struct query *q, u64 at, u64 stop)
+{
+  for (u32 i = 0; i < EDNS_OPTIONS_MAX; i++) {
+    if (at == stop)
+      return GO_ON;
+    if (at + 4 > stop)
+      return ANSWER_formerr;
+    u64 head = word(q, at);
+    at += 4 + swap16(head >> 16);
+    if (at > stop)
+      return ANSWER_formerr;
+  }
+  return at == stop ? GO_ON : PASS_edns_option;
+}
+
+/* Sum of the octets in [from, to) as if `from` were even. */
+static inline u64 sum_octets(struct query *q, u64 from, u64 to)
+{
+  u64 sum = 0, at = from;
+  for (u32 i = 0; i < MESSAGE_MAX / 8; i++) {
+    if (at + 8 > to)
+      break;
+    sum += sum_word(word(q, at));
+    at += 8;
+  }
+  if (at < to)
+    sum += sum_word(first_octets(word(q, at), to - at));
+  return sum;
+}
+
+/* The OPT record at `at`, which must end the message. *sum becomes its sum as if it began at an even place. */
+static inline int parse_opt(struct query *q, u64 at, u64 *sum)
+{
+  if (at + OPT_LEN > q->message_len)
+    return ANSWER_formerr;
+  u64 head = word(q, at), tail = word(q, at + 8) & 0xffffff;
+  if ((head & 0xffffff) != 0x290000)
+    return PASS_additional;
+  u64 size = swap16(head >> 24), options = swap16(tail >> 8);
+  u64 stop = at + OPT_LEN + options;
+  if (stop != q->message_len)
+    return ANSWER_formerr;
+  *sum = sum_word(head) + tail;
+  if (options) {
+    int verdict = walk_options(q, at + OPT_LEN, stop);
+    if (verdict != GO_ON)
+      return verdict;
+    *sum = sum_octets(q, at, stop);
+  }
+  q->edns = OPT_LEN;
+  q->dnssec_ok = head >> 63;
+  q->limit = size < 512 ? 512 : size > EDNS_SIZE ? EDNS_SIZE : size;
+  return (head >> 48) & 0xff ? ANSWER_badvers : GO_ON;
+}
+
+/* Behind the name: type, class, OPT. Sets question_sum: the message's sum less the header's and OPT's. */
+static inline int parse_tail(struct query *q, u32 additional)
+{
+  u64 stop = DNS_HEADER + q->qname_len + 4, other = 0;
+  if (stop > q->message_len)
+    return ANSWER_formerr;
+  u64 tail = word(q, stop - 4);
+  int verdict = GO_ON;
+  if (additional) {
+    verdict = parse_opt(q, stop, &other);
+    other = sum_at(other, stop);
+  } else if (q->message_len != stop) {
+    return ANSWER_formerr;
+  }
+  if (verdict != GO_ON && verdict != ANSWER_badvers)
+    return verdict;
+  other += sum_word(*(u64 *)q->message) + *(u32 *)(q->message + 8);
+  q->question_sum = q->message_sum + (0xffff ^ sum_fold(other));
+  q->question_len = stop - DNS_HEADER;
+  q->qtype = swap16(tail);
+  if (verdict != GO_ON)
+    return verdict;
+  if (((tail >> 16) & 0xffff) != htons(1))
+    return PASS_query_class;
+  if ((q->qtype >= TYPE_TKEY && q->qtype <= TYPE_AXFR) || q->qtype == TYPE_OPT || !q->qtype)
+    return PASS_query_type;
+  return GO_ON;
+}
+
+static inline int parse_question(struct xdp_md *ctx, struct query *q, struct ctl *c)
+{
+  u32 additional = 0;
+  q->question_len = 0;
+  q->edns = 0;
+  q->dnssec_ok = 0;
+  q->limit = 512;
+  q->question_sum = 0;
+  if (q->message_len > MESSAGE_MAX)
+    return PASS_query_length;
+  int verdict = read_message(ctx, q);
+  if (verdict != GO_ON)
+    return verdict;
+  if (q->verify && !udp_is_whole(ctx, q))
+    return DROP_udp_checksum;
+  verdict = parse_header(q, c, &additional);
+  if (verdict != GO_ON)
+    return verdict;
+  verdict = walk_name(q);
+  FORGET();
+  return verdict == GO_ON ? parse_tail(q, additional) : verdict;
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Room for the answer: at the tail; where the driver refuses, at the head, moving the headers and the question down; else the
+ * untouched packet goes up. Devices differ widely (docs/measure.md).
+ */
+#ifndef APPLIANCE_ROOM_H
+#define APPLIANCE_ROOM_H
+
+#define HEADERS_MAX 128
+
+/* Sections and sizes of the reply; GO_ON or the verdict with which to give up. */
+static inline int shape_reply(struct query *q, struct shape *s)
+{
+  s->question = q->question_len;
+  s->opt = s->question ? q->edns : 0;
+  s->body = s->an = s->ns = s->ar = s->fragments = s->extended = 0;
+  return choose_variant(q, s);
+}
+
+/* Decide the shape and make room at the tail. A reply whose body is one fragment is written here; others have a stage of their own. */
+static inline int reply(struct xdp_md *ctx, struct query *q, const int list)
+{
+  struct shape s;
+  int verdict = shape_reply(q, &s);
+  if (verdict != GO_ON)
+    return verdict;
+  if (!list && s.fragments > 1)
+    return MANY_FRAGMENTS;
+  int growth = (int)(body_offset(q) + s.question + s.body + s.opt) - (int)q->frame_len;
+  if (growth && bpf_xdp_adjust_tail(ctx, growth))
+    return NO_ROOM;
+  return write_reply(ctx, q, &s, list);
+}
+
+/* Move the frame's start and with it the headers and the question down by what is missing at the tail. */
+static inline int grow_at_head(struct xdp_md *ctx, struct query *q, struct shape *s)
+{
+  u8 headers[HEADERS_MAX];
+  u64 len = body_offset(q);
+  len -= 1;
+  MASK(len, HEADERS_MAX - 1);
+  len += 1;
+  int growth = (int)(len + s->question + s->body + s->opt) - (int)q->frame_len;
+  if (growth <= 0 || bpf_xdp_load_bytes(ctx, 0, headers, len) || bpf_xdp_adjust_head(ctx, -growth))
+    return PASS_room;
+  if (bpf_xdp_store_bytes(ctx, 0, headers, len))
+    return DROP_internal;
+  u64 question = s->question;
+  if (!question)
+    return GO_ON;
+  question -= 1;
+  MASK(question, 511);
+  question += 1;
+  return bpf_xdp_store_bytes(ctx, len, q->message + DNS_HEADER, question) ? DROP_internal : GO_ON;
+}
+
+static inline int reply_with_head_room(struct xdp_md *ctx, struct query *q)
+{
+  struct shape s;
+  int verdict = shape_reply(q, &s);
+  if (verdict == GO_ON)
+    verdict = grow_at_head(ctx, q, &s);
+  if (verdict != GO_ON)
+    return verdict;
+  if (s.fragments > 1)
+    return write_reply(ctx, q, &s, 1);
+  return write_reply(ctx, q, &s, 0);
+}
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * From the deepest record to the answer: RFC 1034 §4.3.2 steps 3a to 3c on precompiled answers (docs/store-format.md,
+ * "How a question is answered").
+ */
+#ifndef APPLIANCE_SELECT_H
+#define APPLIANCE_SELECT_H
+
+#define TYPES_MAX 128
+
+/* Reference of the answer for the asked type, 0 when the type is not at this node. */
+static inline u32 find_type(u8 *node, u32 qtype, u32 dnssec_ok)
+{
+  struct node *n = (void *)node;
+  u64 table = sizeof(struct node) + ((n->name_len + 7) & 0x1f8);
+  u32 types = n->ntypes;
+  u8 *p = node + table;
+  for (u32 i = 0; i < TYPES_MAX; i++) {
+    OPAQUE(i);
+    if (i >= types || i >= TYPES_MAX)
+      break;
+    u64 o = i * sizeof(struct type_entry);
+    MASK(o, 0x7ff);
+    struct type_entry *t = (void *)(p + o);
+    if (t->type == qtype || qtype == TYPE_ANY)
+      return dnssec_ok && t->answer[1] ? t->answer[1] : t->answer[0];
+  }
+  return 0;
+}
+
+static inline u32 zone_nodata(struct zone *z, u32 dnssec_ok)
+{
+  struct zone_slot *s = z->version & 1 ? &z->slot[1] : &z->slot[0];
+  return dnssec_ok ? s->nodata[1] : s->nodata[0];
+}
+
+static inline u32 zone_nxdomain(struct zone *z, u32 dnssec_ok)
+{
+  struct zone_slot *s = z->version & 1 ? &z->slot[1] : &z->slot[0];
+  return dnssec_ok ? s->nxdomain[1] : s->nxdomain[0];
+}
+
+/* RFC 4035 §3.1.4.1: DS at an apex belongs to the parent. Its record of the cut hangs in the same chain. */
+static inline u32 parent_cut(u32 ref)
+{
+  for (u32 hop = 0; hop < CHAIN_MAX; hop++) {
+    u8 *p = heap_at(ref);
+    if (!p)
+      return 0;
+    struct node *n = (void *)p;
+    u32 index = n->zone;
+    struct zone *z = zones.lookup(&index);
+    if (z && (n->flags & NODE_CUT) && n->from <= z->version && z->version < n->until)
+      return ref;
+    ref = n->next;
+    if (!ref)
+      return 0;
+  }
+  return 0;
+}
+
+static inline int answer_at_node(struct query *q, u8 *p, struct zone *z)
+{
+  struct node *n = (void *)p;
+  u32 dnssec_ok = q->dnssec_ok & 1;
+  if (n->ntypes > TYPES_MAX)
+    return PASS_type_table;
+  u32 ref = find_type(p, q->qtype, dnssec_ok);
+  if (!ref)
+    ref = dnssec_ok ? n->other[1] : n->other[0];
+  if (!ref)
+    ref = zone_nodata(z, dnssec_ok);
+  q->answer = ref;
+  return GO_ON;
+}
+
+static inline int zone_is_served(struct zone *z)
+{
+  if (z->state != ZONE_SERVING)
+    return 0;
+  return !z->expiry_ns || bpf_ktime_get_boot_ns() < z->expiry_ns;
+}
+
+static inline int answer_below_node(struct query *q, struct node *n, struct zone *z)
+{
+  if (n->flags & NODE_DNAME)
+    return PASS_dname_synthesis;
+  if (n->wildcard) {
+    u8 *p = heap_at(n->wildcard);
+    return p ? answer_at_node(q, p, z) : PASS_flip;
+  }
+  q->answer = zone_nxdomain(z, q->dnssec_ok & 1);
+  return GO_ON;
+}
+
+/* Sets q->answer, or returns the verdict. */
+static inline int select_answer(struct query *q)
+{
+  u32 ref = q->record;
+  u32 exact = q->depth == q->labels;
+  u8 *p = heap_at(ref);
+  if (!ref || !p)
+    return ANSWER_refused;
+  struct node *n = (void *)p;
+  if (n->flags & NODE_OUTSIDE)
+    return ANSWER_refused;
+  if (exact && (n->flags & NODE_APEX) && q->qtype == TYPE_DS) {
+    u32 cut = parent_cut(ref);
+    if (!cut && q->labels)
+      return PASS_query_type; /* the parent zone may be served without a cut here: rare, userspace looks */
+    if (cut) {
+      p = heap_at(cut);
+      if (!p)
+        return PASS_flip;
+      n = (void *)p;
+    }
+  }
+  u32 index = n->zone;
+  struct zone *z = zones.lookup(&index);
+  if (!z)
+    return PASS_flip;
+  if (!zone_is_served(z))
+    return ANSWER_servfail;
+  if (n->flags & NODE_CUT) {
+    if (!exact || q->qtype != TYPE_DS || (n->flags & NODE_FILLER)) {
+      q->answer = q->dnssec_ok & 1 && n->other[1] ? n->other[1] : n->other[0];
+      return GO_ON;
+    }
+    u32 ds = find_type(p, TYPE_DS, q->dnssec_ok & 1);
+    q->answer = ds ? ds : zone_nodata(z, q->dnssec_ok & 1);
+    return GO_ON;
+  }
+  return exact ? answer_at_node(q, p, z) : answer_below_node(q, n, z);
+}
+
+#endif

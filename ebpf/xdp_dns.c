@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The authoritative server in the NIC path: maps, entry, table of contents.
+ *
+ *   packet.h    frame, IP, UDP           -> where the DNS header is
+ *   question.h  header guard, name, EDNS -> what is asked
+ *   lookup.h    hash, index, search      -> the deepest record
+ *   select.h    RFC 1034 §4.3.2          -> the answer
+ *   room.h      adjust_tail, adjust_head -> space for it
+ *   reply.h     copy, relocate, checksum -> XDP_TX
+ *
+ * Entry is dns(); search(), answer(), list() and grow_head() are stages of their own, entered by tail call when the common case is not enough.
+ *
+ * Built by bcc with BUCKET_BITS, NBUCKETS, NCHUNKS, NZONES, NCPUS, DNS_PORT, EDNS_SIZE and SERVICE_SEED. The loader pastes
+ * the headers in, because bcc rewrites map calls only in the main file.
+ */
+#include <uapi/linux/bpf.h>
+#include <uapi/linux/if_ether.h>
+#include <uapi/linux/in.h>
+#include <uapi/linux/ip.h>
+#include <uapi/linux/ipv6.h>
+#include <uapi/linux/udp.h>
+#include "layout.h"
+#include "verdicts.h"
+#include "checksum.h"
+#include "name.h"
+#include "query.h"
+
+#define BPF_F_MMAPABLE_ARRAY (1 << 10)
+
+struct heap_chunk { u8 octets[HEAP_CHUNK]; };
+
+BPF_F_TABLE("array", u32, struct ctl, ctl, 1, BPF_F_MMAPABLE_ARRAY);
+BPF_F_TABLE("array", u32, struct bucket, buckets, NBUCKETS, BPF_F_MMAPABLE_ARRAY);
+BPF_F_TABLE("array", u32, struct heap_chunk, heap, NCHUNKS, BPF_F_MMAPABLE_ARRAY);
+BPF_F_TABLE("array", u32, struct zone, zones, NZONES, BPF_F_MMAPABLE_ARRAY);
+BPF_F_TABLE("array", u32, struct counter_row, counters, NCPUS, BPF_F_MMAPABLE_ARRAY);
+BPF_F_TABLE("array", u32, struct service, services, SERVICE_SLOTS, BPF_F_MMAPABLE_ARRAY);
+BPF_F_TABLE("array", u32, struct port, ports, PORT_SLOTS, BPF_F_MMAPABLE_ARRAY);
+BPF_PERCPU_ARRAY(scratch, struct query, 1);
+BPF_PERCPU_ARRAY(policer, struct bucket_of_tokens, 1);
+BPF_PROG_ARRAY(stages, 4);
+
+#include "verdict.h"
+#include "packet.h"
+#include "question.h"
+#include "lookup.h"
+#include "select.h"
+#include "reply.h"
+#include "room.h"
+
+enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD };
+
+/* From the record to the answer. A zone version that flipped during the lookup sends the packet up. */
+static inline int choose(struct query *q, struct ctl *c)
+{
+  volatile u32 *flips = &c->flips;
+  int verdict = select_answer(q);
+  return q->flips & 1 || q->flips != *flips ? PASS_flip : verdict;
+}
+
+/* From the answer to the reply; `verdict` is GO_ON with q->answer set, or the kind of an error reply. */
+static inline int respond(struct xdp_md *ctx, struct query *q, struct ctl *c, int verdict)
+{
+  if (is_answer(verdict)) {
+    if (q->service_port)
+      return leave(c, DROP_service_error);
+    q->answer = builtin_answer(c, verdict);
+  }
+  FORGET();
+  verdict = reply(ctx, q, 0);
+  if (verdict == MANY_FRAGMENTS)
+    stages.call(ctx, STAGE_LIST);
+  if (verdict == NO_ROOM)
+    stages.call(ctx, STAGE_GROW_HEAD);
+  return leave(c, verdict < 0 ? PASS_room : verdict);
+}
+
+static inline int begin_lookup(struct query *q, struct ctl *c)
+{
+  volatile u32 *flips = &c->flips;
+  u32 labels = q->labels, deepest = c->max_depth;
+  q->flips = *flips;
+  q->depth = labels < deepest ? labels : deepest;
+  hash_suffixes(q, c->seed);
+  FORGET();
+  return find_at_hint(q, c);
+}
+
+/* The whole way of an ordinary query. */
+int dns(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  if (!c->serving)
+    return leave(c, PASS_not_serving);
+  int verdict = parse_packet(ctx, q);
+  FORGET();
+  if (verdict == GO_ON)
+    verdict = parse_question(ctx, q, c);
+  if (verdict == GO_ON) {
+    if (!begin_lookup(q, c)) {
+      begin_search(q, c);
+      stages.call(ctx, STAGE_SEARCH);
+      return leave(c, PASS_depth);
+    }
+    FORGET();
+    verdict = choose(q, c);
+  }
+  if (verdict != GO_ON && !is_answer(verdict))
+    return leave(c, verdict);
+  return respond(ctx, q, c, verdict);
+}
+
+/* Names that the first probe did not decide: one step for each tail call. */
+int search(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  if (search_step(q))
+    stages.call(ctx, STAGE_ANSWER);
+  else
+    stages.call(ctx, STAGE_SEARCH);
+  return leave(c, PASS_depth);
+}
+
+int answer(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  int verdict = choose(q, c);
+  if (verdict != GO_ON && !is_answer(verdict))
+    return leave(c, verdict);
+  return respond(ctx, q, c, verdict);
+}
+
+/* Answers of several fragments (signed ones, mostly). */
+int list(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  int verdict = reply(ctx, q, 1);
+  if (verdict == NO_ROOM)
+    stages.call(ctx, STAGE_GROW_HEAD);
+  return leave(c, verdict < 0 ? PASS_room : verdict);
+}
+
+/* The frame has no tail room: move the headers down instead. */
+int grow_head(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  return leave(c, reply_with_head_room(ctx, q));
+}
