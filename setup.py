@@ -35,7 +35,7 @@ def extensions() -> list[Extension]:
     if not (ROOT / scanner).exists():
         return []
     modules = [Extension("appliance.zone.scanner", [scanner], libraries=["zscanner"], extra_compile_args=["-O2"])]
-    compiled: list[Extension] = cythonize(modules, language_level=3, build_dir=str(ROOT / "build" / "cython"))
+    compiled: list[Extension] = cythonize(modules, language_level=3, build_dir="build/cython")
     return compiled
 
 

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# On each kernel: load the XDP program, run the packet tables, ask a live server through emulated network cards.
+#   matrix.sh [6.1] [backports]      (default: both; backports is left out where its mirror cannot be reached)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+here=tests/kernels
+
+# Two cards of each kind, cabled together by a hub of their own. PCI places fix the order: eth0, eth1, eth2, eth3.
+cards=()
+place=10
+for hub in 0:virtio-net-pci 1:e1000e; do
+  for end in server client; do
+    id=${hub%%:*}$end
+    cards+=(-netdev "hubport,id=n$id,hubid=${hub%%:*}" -device "${hub#*:},netdev=n$id,addr=$(printf '%x' $place)")
+    place=$((place + 1))
+  done
+done
+
+run() {
+  local release=$1
+  printf '== Linux %s ==\n' "$release"
+  # Nothing of the host's may be seen: its pytest run, its caches.
+  $here/run_on_kernel.sh "$release" "set -e
+    unset APPLIANCE_TEST_RUN
+    .venv/bin/python -m tests.kernels.live eth0 eth1 native
+    .venv/bin/python -m tests.kernels.live eth2 eth3 generic
+    .venv/bin/python -m pytest -q -p no:cacheprovider -p no:xdist --timeout=300 -m 'not slow' ${KERNEL_TESTS:-tests/datapath}" "${cards[@]}"
+}
+
+series=("$@")
+[[ $# -gt 0 ]] || series=(6.1 backports)
+failed=()
+for one in "${series[@]}"; do
+  if ! release=$($here/fetch.sh "$one"); then
+    [[ $# -eq 0 && $one == backports ]] && { echo "== $one: not reachable, left out =="; continue; }
+    failed+=("$one"); continue
+  fi
+  run "$release" || failed+=("$release")
+done
+((${#failed[@]} == 0)) || { echo "failed on: ${failed[*]}" >&2; exit 1; }
