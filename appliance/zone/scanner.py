@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# cython: annotation_typing=False
+"""Master files (RFC 1035 §5) read by libzscanner into one buffer; compiled by Cython, with the types in scanner.pxd.
+
+A record becomes a packed header and octets (appliance.zone.records) without ever being a Python object, and other
+threads run meanwhile. Files are read into memory first: one that is cut short while mapped would kill the process.
+"""
+
+from os import fsdecode
+from pathlib import Path
+from typing import Any
+
+import cython
+from cython.cimports.appliance.zone import libzscanner as zs
+from cython.cimports.appliance.zone.scanner import Header
+from cython.cimports.libc.stdlib import calloc, free, realloc
+from cython.cimports.libc.string import memcpy, memset
+
+from appliance.errors import Finding, WireError
+from appliance.zone import names
+from appliance.zone.records import HEADER, Records
+
+MAX_FINDINGS = 100
+MAX_FILES = 1000
+MAX_INCLUDE_DEPTH = 10
+
+assert cython.sizeof(Header) == HEADER.size
+
+
+def scan_file(path: str | Path, origin: bytes, default_ttl: int = 3600) -> Records:
+    """Return the records of a master file, and what is wrong with its syntax in .findings; nothing is raised for it.
+
+    origin is the wire name that relative names end in, default_ttl (seconds) goes to records before any $TTL.
+    """
+    scan = _Scan()
+    scan.read(Path(path), origin, default_ttl)
+    return Records(scan.pack.octets(), scan.pack.offsets(), scan.files, scan.findings)
+
+
+class _Scan:
+    """One master file with all that it includes: what was read so far, and which files are open."""
+
+    def __init__(self) -> None:
+        self.pack = Pack()
+        self.files: list[str] = []
+        self.findings: list[Finding] = []
+        self.open: list[Path] = []
+        self.full = False
+
+    def error(self, file: str, line: int, reason: str) -> None:
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(Finding(file, line, "error", reason))
+        elif not self.full:
+            self.full = True
+            self.findings.append(Finding(file, line, "error", f"more than {MAX_FINDINGS} errors: reading stops here"))
+
+    def read(self, path: Path, origin: bytes, ttl: int, included_by: tuple[str, int] | None = None) -> None:
+        """Scan one file to its end; what keeps it from being read is reported where it is included."""
+        place = included_by or (str(path), 0)
+        try:
+            if path.exists() and not path.is_file():
+                self.error(*place, f"{path}: not a regular file")
+                return
+            octets = path.read_bytes()
+            real = path.resolve()
+        except (OSError, ValueError) as error:
+            self.error(*place, f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
+            return
+        if real in self.open or len(self.open) > MAX_INCLUDE_DEPTH:
+            why = "includes itself" if real in self.open else f"more than {MAX_INCLUDE_DEPTH} levels of $INCLUDE"
+            self.error(*place, f"{path}: {why}")
+            return
+        if len(self.files) == MAX_FILES:
+            self.error(*place, f"{path}: more than {MAX_FILES} files")
+            return
+        self.files.append(str(path))
+        self.open.append(real)
+        # libzscanner wants plain newlines, and only understands a last line that ends in one.
+        octets = octets.replace(b"\r\n", b"\n")
+        self._scan(path, octets if octets.endswith(b"\n") else octets + b"\n", origin, ttl)
+        self.open.pop()
+
+    def _scan(self, path: Path, octets: bytes, origin: bytes, ttl: int) -> None:
+        reader = Reader(self.pack, len(self.files) - 1)
+        line = 1
+        while octets and not self.full:
+            reader.start(octets, names.to_text(origin).encode(), ttl, line)
+            while (state := reader.run()) != "end" and not self.full:
+                if state == "include":
+                    target, below, included_ttl = reader.include()
+                    self.read(path.parent / target, below, included_ttl, (str(path), reader.line()))
+                else:
+                    self.error(str(path), reader.line(), reader.reason())
+                    if state == "fatal":
+                        break
+            # After a fatal error the scanner is of no use; a new one goes on at the next line to find the other errors.
+            octets, line, origin, ttl = reader.rest()
+
+
+class Pack:
+    """The packed records and where each one starts, in plain memory; the room doubles when it is used up."""
+
+    def __init__(self) -> None:
+        self.octets_at = cython.NULL
+        self.offsets_at = cython.NULL
+        self.used = self.room = self.count = self.places = 0
+
+    def __dealloc__(self) -> None:
+        free(self.octets_at)
+        free(self.offsets_at)
+
+    def octets(self) -> bytes:
+        """Return a copy of all packed records."""
+        copy: bytes = self.octets_at[: self.used]
+        return copy
+
+    def offsets(self) -> bytes:
+        """Return a copy of the offsets, eight octets each in native order."""
+        copy: bytes = cython.cast(cython.p_char, self.offsets_at)[: self.count * 8]
+        return copy
+
+    def grow(self, size: int) -> int:
+        """Make room for one more record."""
+        if self.used + size > self.room:
+            room = 2 * self.room + size + 65536
+            octets = realloc(self.octets_at, room)
+            if octets == cython.NULL:
+                with cython.gil:
+                    raise MemoryError
+            self.octets_at = cython.cast(cython.p_char, octets)
+            self.room = room
+        if self.count == self.places:
+            places = 2 * self.places + 1024
+            offsets = realloc(self.offsets_at, places * 8)
+            if offsets == cython.NULL:
+                with cython.gil:
+                    raise MemoryError
+            self.offsets_at = cython.cast(cython.pointer(cython.ulonglong), offsets)
+            self.places = places
+        return 0
+
+    def append(self, scanner: Any, file: int, line: int) -> int:
+        """Add the record that libzscanner has just read."""
+        octets = cython.sizeof(Header) + scanner.r_owner_length + scanner.r_data_length
+        size = (octets + 3) & ~3  # headers stay aligned
+        self.grow(size)
+        at = self.octets_at + self.used
+        header = cython.cast(cython.pointer(Header), at)
+        header.line = line
+        header.ttl = scanner.r_ttl
+        header.rtype = scanner.r_type
+        header.rclass = scanner.r_class
+        header.file = file
+        header.rdlength = scanner.r_data_length
+        header.owner_length = scanner.r_owner_length
+        memcpy(at + cython.sizeof(Header), scanner.r_owner, scanner.r_owner_length)
+        memcpy(at + cython.sizeof(Header) + scanner.r_owner_length, scanner.r_data, scanner.r_data_length)
+        memset(at + octets, 0, size - octets)
+        self.offsets_at[self.count] = self.used
+        self.used += size
+        self.count += 1
+        return 0
+
+
+class Reader:
+    """libzscanner on the octets of one file; records go to the pack, everything else comes back to the caller."""
+
+    def __init__(self, pack: Pack, file: int) -> None:
+        self.scanner = cython.cast(cython.pointer(zs.zs_scanner_t), calloc(1, cython.sizeof(zs.zs_scanner_t)))
+        if self.scanner == cython.NULL:
+            raise MemoryError
+        self.pack = pack
+        self.file = file
+        self.octets = b""
+        self.line_of_octets = 1
+        self.begin = self.seen = cython.NULL
+
+    def __dealloc__(self) -> None:
+        if self.scanner != cython.NULL:
+            zs.zs_deinit(self.scanner)
+            free(self.scanner)
+
+    def start(self, octets: bytes, origin: bytes, ttl: int, line: int) -> None:
+        """Begin with octets that stand at a line of the file; origin is in presentation form."""
+        zs.zs_deinit(self.scanner)
+        if zs.zs_init(self.scanner, origin, 1, ttl) or zs.zs_set_input_string(self.scanner, octets, len(octets)):
+            raise WireError(f"origin {origin!r}: {self.reason()}")
+        self.octets = octets  # libzscanner reads them in place
+        self.line_of_octets = line
+        self.begin = self.seen = self.scanner.input.start
+        self.scanner.line_counter = line
+
+    def run(self) -> str:
+        """Read on until there is something to say: "include", "error", "fatal" (reading cannot go on) or "end"."""
+        with cython.nogil:
+            failed = self.parse()
+        if self.scanner.state == zs.ZS_STATE_INCLUDE:
+            self.seen = self.scanner.input.current
+            self.scanner.error.fatal = False
+            return "include"
+        if self.scanner.state == zs.ZS_STATE_EOF:
+            return "end"
+        return "fatal" if failed or self.scanner.error.fatal else "error"
+
+    def parse(self) -> int:
+        """Pack records until libzscanner returns anything else; the result is its own."""
+        before = self.scanner.line_counter
+        while True:
+            failed: int = zs.zs_parse_record(self.scanner)
+            if failed or self.scanner.state != zs.ZS_STATE_DATA:
+                return failed
+            self.pack.append(self.scanner, self.file, self.first_line(before))
+            self.seen = self.scanner.input.current
+            before = self.scanner.line_counter
+
+    def first_line(self, line: int) -> int:
+        """Return the line on which the record that was just read begins: libzscanner only knows where it ends."""
+        last = self.scanner.line_counter
+        at = self.seen
+        while line < last:
+            if at[0] == b"\n":
+                at += 1
+                line += 1
+                continue
+            directive = at[0] == b"$"
+            while at[0] == b" " or at[0] == b"\t":
+                at += 1
+            if at[0] == b"\n":
+                continue
+            if not directive and at[0] != b";":
+                break
+            while at[0] != b"\n":
+                at += 1
+        return line
+
+    def line(self) -> int:
+        """Return the line of the error or directive that run stopped at."""
+        if self.scanner.error.code == zs.ZS_UNCLOSED_MULTILINE:
+            return self.first_line(self.line_of_octets + self.octets[: self.seen - self.begin].count(b"\n"))
+        line: int = self.scanner.line_counter
+        return line
+
+    def reason(self) -> str:
+        """Return libzscanner's words for the last error."""
+        words: bytes = zs.zs_strerror(self.scanner.error.code)
+        return words.decode()
+
+    def include(self) -> tuple[str, bytes, int]:
+        """Return the file name as written (relative or absolute), origin and TTL of the $INCLUDE."""
+        # libzscanner puts the current folder in front of relative names.
+        written: bytes = self.scanner.include_filename
+        origin: bytes = cython.cast(cython.p_char, self.scanner.buffer)
+        return fsdecode(written.removeprefix(b"./")), names.from_text(origin.decode()), self.scanner.default_ttl
+
+    def rest(self) -> tuple[bytes, int, bytes, int]:
+        """Return the octets after the line that stopped the scanner, their line, and origin and TTL that hold there."""
+        origin = cython.cast(cython.p_char, self.scanner.zone_origin)[: self.scanner.zone_origin_length]
+        octets: bytes = b""
+        if self.scanner.state != zs.ZS_STATE_EOF and self.scanner.input.start == self.begin:
+            end = self.octets.find(b"\n", self.scanner.input.current - self.begin)
+            octets = self.octets[end + 1 :] if end >= 0 else b""
+        return octets, self.scanner.line_counter + 1, origin, self.scanner.default_ttl
