@@ -63,10 +63,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def unique_name(worker_id: str) -> Callable[[], str]:
+def unique_name() -> Callable[[], str]:
     """Return a maker of names no other test, worker or run uses; at most 15 characters, so also for devices."""
-    run = os.environ[leaks.RUN_VARIABLE]
-    return lambda: f"t{run}-{worker_id.removeprefix('gw')[:2]}-{next(_counter):x}"
+    run, worker = os.environ[leaks.RUN_VARIABLE], os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return lambda: f"t{run}-{worker}-{next(_counter):x}"
 
 
 @pytest.fixture

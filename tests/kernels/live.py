@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tests.kernels.live SERVER_CARD CLIENT_CARD MODE`: the demonstration's questions through two real (emulated) cards."""
+"""`python -m tests.kernels.live SERVER_CARD CLIENT_CARD MODE`: the demonstration's questions between two cards."""
 
 import sys
 import tempfile

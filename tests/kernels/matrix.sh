@@ -20,12 +20,10 @@ done
 run() {
   local release=$1
   printf '== Linux %s ==\n' "$release"
-  # Nothing of the host's may be seen: its pytest run, its caches.
   $here/run_on_kernel.sh "$release" "set -e
-    unset APPLIANCE_TEST_RUN
     .venv/bin/python -m tests.kernels.live eth0 eth1 native
     .venv/bin/python -m tests.kernels.live eth2 eth3 generic
-    .venv/bin/python -m pytest -q -p no:cacheprovider -p no:xdist --timeout=300 -m 'not slow' ${KERNEL_TESTS:-tests/datapath}" "${cards[@]}"
+    .venv/bin/python -m pytest -q -p no:cacheprovider --timeout=300 -m 'not slow' ${KERNEL_TESTS:-tests/datapath}" "${cards[@]}"
 }
 
 series=("$@")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian's own kernel, which users have, loads the program and answers right; its verifier is stricter than later ones."""
+"""Debian's own kernel, which users have, loads the program and answers right; its verifier is stricter than most."""
 
 import os
 import re
