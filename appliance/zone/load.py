@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From records to a zone: sort them into RRsets and refuse what no zone may hold."""
+
+from pathlib import Path
+
+from appliance.errors import WireError, ZoneError
+from appliance.zone import names, rdata, scanner, types
+from appliance.zone.findings import Findings
+from appliance.zone.model import RRset, RRsets, Zone
+from appliance.zone.records import Record, Records
+
+MAX_TTL = 0x7FFFFFFF
+
+
+def load_zone(path: str | Path, origin: bytes) -> Zone:
+    """Return the zone in a master file, or raise ZoneError with all that is wrong with it; never half a zone."""
+    records = scanner.scan_file(path, origin)
+    findings = Findings(records)
+    zone = None if findings.errors else assemble(records, origin, findings)
+    if zone is None:
+        found = findings.finish()
+        first = next(finding for finding in found if finding.severity == "error")
+        count = sum(finding.severity == "error" for finding in found)
+        more = f" (and {count - 1} more errors)" if count > 1 else ""
+        raise ZoneError(f"zone {names.to_text(origin)} cannot be loaded: {first}{more}", found)
+    return zone
+
+
+def assemble(records: Records, origin: bytes, findings: Findings) -> Zone | None:
+    """Return the zone of these records, or None with at least one error among the findings."""
+    origin = names.fold(origin)
+    sorter = _Sorter(origin, findings)
+    for record in records:
+        sorter.add(record)
+    _check_apex(origin, sorter.nodes, findings)
+    for owner, rrsets in sorter.nodes.items():
+        if len(rrsets) > 1 or types.CNAME in rrsets or types.DNAME in rrsets:
+            _check_singletons(origin, owner, rrsets, findings)
+    if findings.errors:
+        return None
+    return Zone.build(origin, sorter.nodes, sorter.signatures, sorter.nsec3)
+
+
+class _Sorter:
+    """Records go in, RRsets come out: duplicates gone, one TTL each."""
+
+    def __init__(self, origin: bytes, findings: Findings) -> None:
+        self.origin = origin
+        self.findings = findings
+        self.nodes: dict[bytes, RRsets] = {}
+        self.signatures: dict[bytes, RRsets] = {}
+        self.nsec3: dict[bytes, RRset] = {}
+        # Folded RDATA of the RRsets that have more than one record: lists would make a large RRset quadratic.
+        self._known: dict[tuple[bytes, int, int], set[bytes]] = {}
+        self._uneven: set[tuple[bytes, int, int]] = set()
+
+    def add(self, record: Record) -> None:
+        owner = record.owner.lower()
+        if not self._acceptable(owner, record):
+            return
+        rtype = record.rtype
+        covered = 0
+        if rtype == types.RRSIG:
+            covered = int.from_bytes(record.rdata[:2])
+            rrset = self.signatures.setdefault(owner, {}).get(covered)
+        elif rtype == types.NSEC3:
+            rrset = self.nsec3.get(owner)
+        else:
+            rrset = self.nodes.setdefault(owner, {}).get(rtype)
+        if rrset is not None:
+            self._merge(owner, covered, rrset, record)
+            return
+        rrset = RRset(rtype, record.ttl, [record.rdata])
+        if rtype == types.RRSIG:
+            self.signatures[owner][covered] = rrset
+        elif rtype == types.NSEC3:
+            self.nsec3[owner] = rrset
+        else:
+            self.nodes[owner][rtype] = rrset
+
+    def _acceptable(self, owner: bytes, record: Record) -> bool:
+        if record.rclass != types.IN:
+            reason = f"class {types.class_text(record.rclass)}: only class IN is served"
+        elif not names.is_subdomain(owner, self.origin):
+            zone = names.to_text(self.origin)
+            reason = f"owner {names.to_text(record.owner)} is not in zone {zone}: is a final dot or an $ORIGIN wrong?"
+        elif types.is_meta(record.rtype):
+            reason = (
+                f"{names.to_text(record.owner)} {types.type_text(record.rtype)}: this type cannot be stored in a zone"
+            )
+        elif record.ttl > MAX_TTL:
+            reason = f"TTL {record.ttl} is more than {MAX_TTL} (RFC 2181 §8)"
+        else:
+            try:
+                rdata.check(record.rtype, record.rdata)
+            except WireError as error:
+                reason = f"{names.to_text(record.owner)} {types.type_text(record.rtype)}: {error}"
+            else:
+                return True
+        self.findings.record(record, "error", reason)
+        return False
+
+    def _merge(self, owner: bytes, covered: int, rrset: RRset, record: Record) -> None:
+        key = (owner, record.rtype, covered)
+        what = f"{names.to_text(record.owner)} {types.type_text(record.rtype)}"
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = {rdata.fold(record.rtype, rrset.rdatas[0])}
+        folded = rdata.fold(record.rtype, record.rdata)
+        if folded in known:
+            self.findings.record(record, "warning", f"{what}: the same record again, left out")
+        else:
+            known.add(folded)
+            rrset.rdatas.append(record.rdata)
+        if record.ttl != rrset.ttl:
+            rrset.ttl = min(rrset.ttl, record.ttl)
+            if key not in self._uneven:
+                self._uneven.add(key)
+                self.findings.record(
+                    record, "warning", f"{what}: TTLs differ within the RRset; the lowest is used (RFC 2181 §5.2)"
+                )
+
+
+def _check_apex(origin: bytes, nodes: dict[bytes, RRsets], findings: Findings) -> None:
+    zone = names.to_text(origin)
+    apex = nodes.get(origin, {})
+    if types.SOA not in apex:
+        findings.whole(
+            "error", f"zone {zone} has no SOA record at {zone}: add one, or load the file under its own name"
+        )
+    elif len(apex[types.SOA].rdatas) > 1:
+        findings.rrset(
+            origin, types.SOA, "error", f"zone {zone} has {len(apex[types.SOA].rdatas)} SOA records: keep one"
+        )
+    if types.NS not in apex:
+        findings.whole("error", f"zone {zone} has no NS record at {zone}: name its servers (RFC 1035 §5.2)")
+    for owner, rrsets in nodes.items():
+        if types.SOA in rrsets and owner != origin:
+            findings.rrset(
+                owner, types.SOA, "error", f"SOA at {names.to_text(owner)}, inside zone {zone}: only the apex has one"
+            )
+
+
+def _check_singletons(origin: bytes, owner: bytes, rrsets: RRsets, findings: Findings) -> None:
+    """CNAME and DNAME stand alone (RFC 2181 §10.1, RFC 4034 §2.5, RFC 6672 §2.4)."""
+    name = names.to_text(owner)
+    if types.CNAME in rrsets:
+        others = [types.type_text(rtype) for rtype in rrsets if rtype not in (types.CNAME, types.NSEC)]
+        if others:
+            reason = f"{name} has a CNAME and other data ({', '.join(others)}): keep one or the other"
+            findings.rrset(owner, types.CNAME, "error", reason)
+        if len(rrsets[types.CNAME].rdatas) > 1:
+            findings.rrset(owner, types.CNAME, "error", f"{name} has several CNAME records: keep one")
+    if types.DNAME in rrsets:
+        if len(rrsets[types.DNAME].rdatas) > 1:
+            findings.rrset(owner, types.DNAME, "error", f"{name} has several DNAME records: keep one (RFC 6672 §2.4)")
+        if types.NS in rrsets and owner != origin:
+            reason = f"{name} has DNAME and NS: at a cut the DNAME belongs in the child zone (RFC 6672 §2.3)"
+            findings.rrset(owner, types.DNAME, "error", reason)
