@@ -141,7 +141,7 @@ static inline int write_fragment(struct xdp_md *ctx, struct query *q, u8 *p, u64
   if (count > RELOCATIONS_MAX)
     return DROP_internal;
   u64 list = sizeof(struct fragment) + count * sizeof(struct relocation);
-  MASK(list, 0x7ff);
+  MASK(list, 0x3ff);
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   MASK(at, 0xfff);
   if (copy_octets(data + at, end, p + list, octets) != GO_ON)

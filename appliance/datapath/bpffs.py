@@ -15,13 +15,16 @@ DEFAULT: Final = Path("/sys/fs/bpf")
 
 
 def root() -> Path:
-    """Folder of all our pins, on a mounted bpf file system (mounted here when it is not)."""
+    """Folder of our pins for this network namespace, on a bpf file system that is mounted when it is not yet.
+
+    Interfaces belong to namespaces, and so do the programs on them: two servers in two namespaces must not tidy each other up.
+    """
     mount = Path(os.environ.get("APPLIANCE_BPFFS", DEFAULT))
     if not _is_bpffs(mount):
         _mount(mount)
-    folder = mount / "appliance"
+    folder = mount / "appliance" / f"net-{os.stat('/proc/self/ns/net').st_ino}"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise DatapathError(f"cannot use {folder}: {error.strerror}; the NIC path needs root or CAP_BPF") from error
     return folder

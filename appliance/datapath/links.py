@@ -109,3 +109,14 @@ def _set(link: Link, attributes: list[tuple[str, object]], doing: str) -> None:
     except NetlinkError as error:
         hint = "; another XDP program is attached" if error.code in (errno.EBUSY, errno.EEXIST) else ""
         raise DatapathError(f"{doing}: {error.args[1] if len(error.args) > 1 else error}{hint}") from error
+
+
+def attached_programs() -> set[int]:
+    """Ids of the XDP programs on all interfaces of this network namespace."""
+    found = set()
+    with _netlink("list interfaces") as route:
+        for message in route.get_links():
+            xdp = message.get_attr("IFLA_XDP")
+            if xdp is not None and xdp.get_attr("IFLA_XDP_PROG_ID"):
+                found.add(int(xdp.get_attr("IFLA_XDP_PROG_ID")))
+    return found
