@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from appliance.errors import ApplianceError, ZoneError
+from appliance.errors import ApplianceError
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
@@ -33,25 +33,21 @@ def zone_files(zone: str, file: str, root: str) -> list[ZoneFile]:
     if zone:
         wanted = [ZoneFile(zone if zone.endswith(".") else zone + ".", Path(file))]
     else:
-        wanted = [ZoneFile(path.stem + ".", path) for path in sorted(EXAMPLES.glob("*.zone"))]
-    if root:
-        wanted.insert(0, ZoneFile(".", Path(root)))
+        wanted = [ZoneFile(path.stem + ".", path) for path in sorted(EXAMPLES.glob("*.zone")) if path.stem != "root"]
+    if root or not zone:
+        wanted.append(ZoneFile(".", Path(root) if root else EXAMPLES / "root.zone"))
     for one in wanted:
         if not one.file.is_file():
             raise DemoError(f"there is no zone file {one.file}")
-    if not wanted:
-        raise DemoError(f"there are no example zones in {EXAMPLES}")
     return wanted
 
 
 def load(files: list[ZoneFile]) -> list[Zone]:
-    """Return the zones; raise DemoError with the first finding of a bad one."""
+    """Return the zones; raise DemoError with what is wrong with a bad one."""
     zones = []
     for one in files:
         try:
             zones.append(load_zone(one.file, names.fold(names.from_text(one.name))))
-        except ZoneError as error:
-            raise DemoError(str(error.findings[0]) if error.findings else str(error)) from error
         except ApplianceError as error:
             raise DemoError(str(error)) from error
     return zones

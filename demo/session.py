@@ -15,6 +15,7 @@ class Exchange:
     """One question over one transport, its reply, and the verdict the program counted for it."""
 
     title: str
+    asked: str
     command: list[str]
     reply: dig.Reply
     verdict: str
@@ -58,7 +59,9 @@ def _exchange(pair: Pair, server: Server, question: Question, tcp: bool) -> Exch
     after = server.verdicts()
     title = f"{question.title}, again over TCP" if tcp else question.title
     verdict = ", ".join(_counted(before, after, tcp)) or "none"
-    return Exchange(title, command, reply, verdict, not tcp, dig.wrong(question, reply, tcp))
+    return Exchange(
+        title, f"{question.qname} {question.qtype}", command, reply, verdict, not tcp, dig.wrong(question, reply, tcp)
+    )
 
 
 def _counted(before: dict[str, int], after: dict[str, int], tcp: bool) -> Iterator[str]:

@@ -42,12 +42,12 @@ class Screen:
     def table(self, exchanges: list[Exchange], mode: str) -> None:
         """Show who answered each question."""
         table = Table(title=f"who answered (XDP mode of the interface: {mode})", title_justify="left")
-        for heading in ("question", "answer", "answered by", "verdict", "right"):
+        for heading in ("question", "asked", "answer", "answered by", "verdict", "right"):
             table.add_column(heading)
         for one in exchanges:
             answer = one.reply.rcode + (" TC" if "tc" in one.reply.flags else "")
             right = Text("yes", style="green") if not one.complaint else Text(one.complaint, style="red")
             style = "green" if one.on_nic_path else "yellow"
-            table.add_row(one.title, answer, Text(one.answered_by, style=style), one.verdict, right)
+            table.add_row(one.title, one.asked, answer, Text(one.answered_by, style=style), one.verdict, right)
         self.console.print()
         self.console.print(table)
