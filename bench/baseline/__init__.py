@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The frozen sketch whose time for exact owners is the unit u. Never change it: every limit is a multiple of it."""

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole way over a veth pair against a bare reflector: questions sent, answered, checked, all inside the kernel."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench import questions, senders
+from bench.cpustat import quiet
+from bench.figures import Figure, at_least, at_most
+from bench.generator import Expect, Generator
+from bench.lab import SERVER_DEVICE, Veth
+from bench.senders import Load
+
+RUNS = 7
+DURATION_S = 1.0
+GENERATOR_CPU = 0
+SAME_CORE_SHARE, OTHER_CORE_SHARE = 0.65, 0.50
+ANSWERS = Expect(questions.ID_FIRST, questions.ID_SPAN, rcodes=1 << 0 | 1 << 3)
+REFLECTED = Expect(questions.ID_FIRST, questions.ID_SPAN, rcodes=1 << 0, response=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where server and generator run; `server_cpu` None: on the generator's core, as veth does by itself."""
+
+    name: str
+    server_cpu: int | None
+    share: float
+
+
+def places(cpus: int) -> list[Place]:
+    """Both on one core; and on two, where there are two."""
+    same = Place("same_core", None, SAME_CORE_SHARE)
+    return [same, Place("other_core", 1, OTHER_CORE_SHARE)] if cpus > 1 else [same]
+
+
+def measure(generator: Generator, veth: Veth, question_set: int, server_fd: int, place: Place) -> Iterator[Figure]:
+    """Run reflector and server in turn; yield the share of the reflector's rate, the rate, and wrong replies."""
+    ratios, rates, losses, wrong = [], [], [], 0
+    generator.aim(generator.fd("nothing"))
+    for _ in range(RUNS):
+        mirror = _run(generator, veth, question_set, generator.fd("reflect"), REFLECTED, place)
+        served = _run(generator, veth, question_set, server_fd, ANSWERS, place)
+        ratios.append(served.rate / mirror.rate)
+        rates.append(served.rate)
+        losses.append(served.loss)
+        wrong += served.counts.wrong
+    rate, loss = statistics.median(rates), statistics.median(losses)
+    spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
+    share = statistics.median(ratios)
+    yield at_least(f"live_{place.name}_share", share, "of_reflector", place.share, rate=rate, loss=loss, spread=spread)
+    yield at_most(f"live_{place.name}_wrong", wrong, "replies", 0)
+
+
+def _run(generator: Generator, veth: Veth, question_set: int, program_fd: int, expect: Expect, place: Place) -> Load:
+    def once() -> Load:
+        generator.choose(question_set, expect)
+        return senders.run(generator, veth.client_index, (GENERATOR_CPU,), DURATION_S)
+
+    with served_by(veth, program_fd, place.server_cpu):
+        return quiet(once)[0]
+
+
+@contextmanager
+def served_by(veth: Veth, program_fd: int, cpu: int | None = None) -> Iterator[None]:
+    """Attach a program to the server's device, on a core of its own if one is named (threaded NAPI)."""
+    held = veth.attach(program_fd, veth.server_index)
+    try:
+        if cpu is not None:
+            veth.thread(SERVER_DEVICE, cpu)
+        yield
+    finally:
+        veth.unthread()
+        veth.release(held)
