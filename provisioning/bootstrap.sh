@@ -12,7 +12,7 @@ log=$state/log
 venv=.venv
 
 # Packages of each level. linux-headers-amd64 gives bcc a header tree even where the running kernel has none of its own.
-run_packages=(python3-bpfcc python3-venv python3-dev python3-cryptography libknot-dev gcc libc6-dev make iproute2 ethtool
+run_packages=(python3-bpfcc python3-venv python3-dev python3-wheel python3-cryptography libknot-dev gcc libc6-dev make iproute2 ethtool
               bind9-dnsutils ca-certificates linux-headers-amd64)
 test_packages=(systemd nsd knot bind9 bind9-utils unbound dnsperf knot-dnsutils)
 kernels_packages=(qemu-system-x86 busybox-static cpio kmod)
