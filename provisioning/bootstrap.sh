@@ -80,18 +80,19 @@ make_once() {
 
 make_venv() {
   say "making the virtual environment $venv"
-  [[ -x $venv/bin/python ]] || quietly "python3 -m venv" "Remove $venv and try again." \
-    /usr/bin/python3 -m venv --system-site-packages "$venv"
+  # One that is half made, or that came here with a moved checkout, is made anew.
+  grep -qs "$PWD/$venv" "$venv/bin/activate" && "$venv/bin/python" -m pip --version >>"$log" 2>&1 ||
+    quietly "python3 -m venv" "Remove $venv and try again." /usr/bin/python3 -m venv --clear --system-site-packages "$venv"
   say "installing pinned Python packages"
   quietly "pip install" "Is this machine online? The Python package index must be reachable for the first run." \
-    "$venv/bin/pip" --disable-pip-version-check install --no-deps -r provisioning/requirements.txt \
+    "$venv/bin/python" -m pip --disable-pip-version-check install --no-deps -r provisioning/requirements.txt \
     -r provisioning/requirements-dev.txt
 }
 
 build() {
   say "building the zone scanner and the appliance command"
   quietly "build" "The output names the file at fault." \
-    "$venv/bin/pip" --disable-pip-version-check install --no-deps --no-build-isolation --editable .
+    "$venv/bin/python" -m pip --disable-pip-version-check install --no-deps --no-build-isolation --editable .
 }
 
 mkdir -p "$state" 2>/dev/null && [[ -w $state ]] || fail "cannot write to $PWD/$state; run as the owner of this checkout"
