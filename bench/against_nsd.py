@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import live, senders
-from bench.cpustat import quiet
 from bench.figures import Figure, at_least, plain
 from bench.generator import SUM_FULL_OR_PARTIAL, Generator
 from bench.lab import Veth
@@ -115,7 +114,7 @@ def _try(
         (f"{who},burst={'none' if offer.burst == ENDLESS else offer.burst},senders={len(offer.cpus)}", offer)
         for offer in loads
     ]
-    return [(name, quiet(once(offer))[0]) for name, offer in named]
+    return [(name, senders.quiet(once(offer))) for name, offer in named]
 
 
 def _best(results: Sequence[tuple[str, Load]]) -> Best:

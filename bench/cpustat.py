@@ -1,34 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processor time of the whole system from /proc/stat, and runs that are repeated when the hypervisor took time away."""
+"""Processor time of the whole system, and whether somebody else took much of it."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 STEAL_LIMIT = 0.04
+FOREIGN_LIMIT = 0.10
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What all processors did in an interval. `busy_s` includes interrupt time, excludes idle, iowait and steal."""
+    """What all processors did in an interval.
+
+    `busy_s` includes interrupt time, excludes idle, iowait and steal. `steal_share` is the hypervisor's part of all
+    processor time, `foreign_share` the part of processes outside this process group (those that ended are not seen).
+    """
 
     elapsed_s: float
     busy_s: float
     softirq_s: float
     steal_share: float
+    foreign_share: float
+
+    @property
+    def noisy(self) -> bool:
+        """Tell whether somebody else took enough time to spoil the run."""
+        return self.steal_share > STEAL_LIMIT or self.foreign_share > FOREIGN_LIMIT
 
 
 class Meter:
     """Read /proc/stat at the start and at each `usage()`."""
 
     def __init__(self) -> None:
+        self._foreign = _foreign_ticks()
         self._ticks = _ticks()
         self._start = time.monotonic()
 
@@ -38,8 +48,9 @@ class Meter:
             (now - then) * TICK_S for then, now in zip(self._ticks, _ticks(), strict=True)
         )
         busy = user + nice + system + irq + softirq
-        total = busy + idle + iowait + steal
-        return Usage(time.monotonic() - self._start, busy, softirq, steal / total if total else 0.0)
+        total = busy + idle + iowait + steal or TICK_S
+        foreign = sum(ticks - self._foreign.get(pid, 0) for pid, ticks in _foreign_ticks().items()) * TICK_S
+        return Usage(time.monotonic() - self._start, busy, softirq, steal / total, foreign / total)
 
 
 def _ticks() -> list[int]:
@@ -47,15 +58,13 @@ def _ticks() -> list[int]:
         return [int(word) for word in file.readline().split()[1:9]]
 
 
-def quiet(run: Callable[[], T], attempts: int = 4) -> tuple[T, Usage]:
-    """Run until no more than 4 % of the processor time was stolen.
-
-    After `attempts` the last run counts, and its usage says so.
-    """
-    for attempt in range(attempts):
-        meter = Meter()
-        result = run()
-        usage = meter.usage()
-        if usage.steal_share <= STEAL_LIMIT or attempt == attempts - 1:
-            return result, usage
-    raise AssertionError("attempts must be positive")
+def _foreign_ticks() -> dict[int, int]:
+    """Ticks of each process that is neither in our group nor a kernel thread (those work for the measurement)."""
+    own = os.getpgrp()
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[2]) not in (own, 0):
+                found[int(path.parent.name)] = int(fields[11]) + int(fields[12])
+    return found

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench import questions, senders
-from bench.cpustat import quiet
 from bench.figures import Figure, at_least, at_most
 from bench.generator import Expect, Generator
 from bench.lab import SERVER_DEVICE, Veth
@@ -40,7 +39,7 @@ def places(cpus: int) -> list[Place]:
 
 def measure(generator: Generator, veth: Veth, question_set: int, server_fd: int, place: Place) -> Iterator[Figure]:
     """Run reflector and server in turn; yield the share of the reflector's rate, the rate, and wrong replies."""
-    ratios, rates, losses, wrong = [], [], [], 0
+    ratios, rates, losses, wrong, noisy = [], [], [], 0, 0
     generator.aim(generator.fd("nothing"))
     for _ in range(RUNS):
         mirror = _run(generator, veth, question_set, generator.fd("reflect"), REFLECTED, place)
@@ -49,10 +48,12 @@ def measure(generator: Generator, veth: Veth, question_set: int, server_fd: int,
         rates.append(served.rate)
         losses.append(served.loss)
         wrong += served.counts.wrong
+        noisy += served.usage.noisy or mirror.usage.noisy
     rate, loss = statistics.median(rates), statistics.median(losses)
     spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
     share = statistics.median(ratios)
-    yield at_least(f"live_{place.name}_share", share, "of_reflector", place.share, rate=rate, loss=loss, spread=spread)
+    beside: dict[str, float | str] = {"rate": rate, "loss": loss, "spread": spread, "noisy_runs": noisy}
+    yield at_least(f"live_{place.name}_share", share, "of_reflector", place.share, **beside)
     yield at_most(f"live_{place.name}_wrong", wrong, "replies", 0)
 
 
@@ -62,7 +63,7 @@ def _run(generator: Generator, veth: Veth, question_set: int, program_fd: int, e
         return senders.run(generator, veth.client_index, (GENERATOR_CPU,), DURATION_S)
 
     with served_by(veth, program_fd, place.server_cpu):
-        return quiet(once)[0]
+        return senders.quiet(once)
 
 
 @contextmanager

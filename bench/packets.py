@@ -37,7 +37,7 @@ def query(qname: bytes, qtype: int, ident: int, link: Link) -> bytes:
     message = struct.pack("!6H", ident, 0, 1, 0, 0, 1) + qname + struct.pack("!2H", qtype, 1) + OPT
     length = 8 + len(message)
     source = link.clients[ident % len(link.clients)]
-    port = 1024 + ident * 40503 % 64000
+    port = 20_000 + ident * 40503 % 40_000
     udp = struct.pack("!4H", port, 53, length, 0) + message
     udp = (
         udp[:6]

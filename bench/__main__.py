@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m bench SUITE`: print and keep the figures of a suite. Exit 0 when all were measured, whatever passed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from appliance.errors import ApplianceError
+from bench import lab, nic, zones
+from bench.figures import Report
+from bench.machine import describe
+from bench.rounds import DURATION_S
+from bench.suites import SUITES, Setting
+
+_INTERRUPTED = 130
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("suite", type=click.Choice(list(SUITES)), default="nic")
+@click.option(
+    "--root-zone",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Root zone file; default: {zones.ROOT_ZONE_VARIABLE} from the environment, else data/root-*.zone.",
+)
+@click.option("--duration", "duration_s", default=DURATION_S, show_default=True, help="Seconds of interleaved rounds.")
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(sorted(nic.PARTS)), help="Measure only this part (repeatable)."
+)
+def main(suite: str, root_zone: Path | None, duration_s: float, parts: tuple[str, ...]) -> None:
+    """Measure SUITE on this machine; needs root."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        report = Report(suite, describe())
+        lab.enter()
+        with tempfile.TemporaryDirectory(prefix="bench-") as work:
+            setting = Setting(root_zone, Path(work), report.note, duration_s, frozenset(parts))
+            for figure in SUITES[suite].measure(setting):
+                report.add(figure)
+        print(f"# written to {report.save()}")
+    except ApplianceError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("bench: interrupted; nothing is left behind", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

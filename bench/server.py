@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our server as it is measured: zones read, compiled and loaded into a generation of their own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from appliance.answers.compile import capacity, compile_zones
+from appliance.datapath.generation import Generation, InterfaceSpec
+from appliance.zone import names
+from appliance.zone.load import load_zone
+from appliance.zone.model import Zone
+from bench.lab import SERVER, SERVER_DEVICE, Veth
+from bench.packets import TEST_RUN
+
+LOOPBACK_INDEX = 1
+
+
+def read_zone(path: Path, origin: str) -> Zone:
+    """Read a zone file."""
+    return load_zone(path, names.from_text(origin))
+
+
+def delegations(zone: Zone) -> list[str]:
+    """List the zone's delegations without the final dot, sorted."""
+    return sorted(names.to_text(owner).rstrip(".") for owner in zone.delegations)
+
+
+@contextmanager
+def loaded(zones: Sequence[Zone], veth: Veth | None = None) -> Iterator[Generation]:
+    """Load a generation with these zones, every feature on, and remove it afterwards.
+
+    Without `veth` it answers on the loopback device, from which BPF_PROG_TEST_RUN's frames seem to come, with the
+    addresses of `packets.TEST_RUN`.
+    Inbound checksums are verified in both cases: the generator's are whole.
+    """
+    spec = InterfaceSpec(SERVER_DEVICE if veth else "lo", "native", (SERVER,), verify_checksum="on")
+    generation = Generation.load([spec], **capacity(zones)._asdict())
+    try:
+        compile_zones(generation.store, zones)
+        if not veth:
+            generation.set_port(LOOPBACK_INDEX, TEST_RUN.server_mac, verify=True)
+        generation.serving(True)
+        yield generation
+    finally:
+        generation.close()
+        shutil.rmtree(generation.folder, ignore_errors=True)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The suites by name. A suite is a function that yields figures; one added here is found by `make bench SUITE=`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import nic
+from bench.figures import Figure
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a suite may be told: a root zone file, a folder that is removed afterwards, and where to say things."""
+
+    root_zone: Path | None
+    work: Path
+    note: Callable[[str], None]
+    duration_s: float
+    parts: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite and what it needs."""
+
+    purpose: str
+    measure: Callable[[Setting], Iterator[Figure]]
+
+
+def nic_suite(setting: Setting) -> Iterator[Figure]:
+    """Measure the NIC path."""
+    return nic.measure(setting.root_zone, setting.work, setting.note, setting.duration_s, setting.parts or nic.PARTS)
+
+
+SUITES: Mapping[str, Suite] = {
+    "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic_suite),
+}
