@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Zones drawn at random: the model agrees with what dnspython reads and with the oracle's literal definitions."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import dns.name
+import dns.rdatatype as rt
+import pytest
+from dns.name import Name
+from hypothesis import given
+
+from appliance.zone import names, rdata
+from appliance.zone.check import check_zone
+from appliance.zone.load import load_zone
+from appliance.zone.model import Zone
+from tests.reference import strategies
+from tests.reference.resolver import answer
+from tests.reference.zone import ReferenceZone
+
+pytestmark = pytest.mark.property
+
+ORIGIN = names.from_text("example.")
+Data = set[tuple[bytes, int, int, bytes]]
+
+
+def load(text: str, origin: bytes = ORIGIN) -> Zone:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "zone")
+        path.write_text(text, "ascii")
+        assert not [finding for finding in check_zone(path, origin) if finding.severity == "error"]
+        return load_zone(path, origin)
+
+
+def records(zone: Zone) -> Data:
+    return {
+        (owner, rrset.rtype, rrset.ttl, rdata.fold(rrset.rtype, value))
+        for owner, rrset in zone.rrsets()
+        for value in rrset.rdatas
+    }
+
+
+def reference_records(zone: ReferenceZone) -> Data:
+    return {
+        (owner.to_digestable(), int(rdataset.rdtype), rdataset.ttl, value.to_digestable())
+        for owner, rrsets in zone.rrsets.items()
+        for rdataset in rrsets.values()
+        for value in rdataset
+    }
+
+
+@given(strategies.zone_texts())
+def test_records_are_those_that_dnspython_reads(text: str) -> None:
+    assert records(load(text)) == reference_records(ReferenceZone.from_text(text, "example."))
+
+
+def hidden_by(zone: ReferenceZone, name: Name) -> bool:
+    """Literal definition of occlusion: some name strictly above, inside the zone, has NS or DNAME."""
+    above = [Name(name.labels[count:]) for count in range(1, len(name) - len(zone.origin) + 1)]
+    return any(
+        zone.get(ancestor, rt.DNAME) is not None or (ancestor != zone.origin and zone.get(ancestor, rt.NS) is not None)
+        for ancestor in above
+    )
+
+
+@given(strategies.zone_texts())
+def test_cuts_and_ents_are_those_of_the_definitions(text: str) -> None:
+    zone, reference = load(text), ReferenceZone.from_text(text, "example.")
+    visible = [name for name in reference.rrsets if not hidden_by(reference, name)]
+    cuts = {name for name in visible if name != reference.origin and reference.get(name, rt.NS) is not None}
+    dnames = {name for name in visible if reference.get(name, rt.DNAME) is not None} - cuts
+    between = {Name(name.labels[count:]) for name in visible for count in range(len(name) - len(reference.origin) + 1)}
+    assert zone.delegations == {name.to_digestable() for name in cuts}
+    assert zone.dnames == {name.to_digestable() for name in dnames}
+    assert zone.ents == {name.to_digestable() for name in between if name not in reference.rrsets}
+    assert zone.occluded() == {name.to_digestable() for name in reference.rrsets if hidden_by(reference, name)}
+    for name in reference.rrsets:
+        wire = name.to_digestable()
+        assert zone.is_authoritative(wire) == (name in visible and name not in cuts)
+        assert zone.exists(wire) == (name in visible)
+
+
+@given(strategies.zone_texts())
+def test_children_make_up_the_name_space_in_canonical_order(text: str) -> None:
+    zone = load(text)
+    walked = []
+    todo = [zone.origin]
+    while todo:
+        name = todo.pop()
+        walked.append(name)
+        todo.extend(reversed(zone.children.get(name, [])))
+    existing = {name for name in (*zone.nodes, *zone.ents) if zone.exists(name)}
+    assert walked == sorted(existing, key=names.canonical_key)
+
+
+@given(strategies.zone_texts(dns.name.root))
+def test_the_root_zone_is_a_zone_like_any_other(text: str) -> None:
+    zone = load(text, names.ROOT)
+    assert records(zone) == reference_records(ReferenceZone.from_text(text, "."))
+    assert names.ROOT in zone.nodes
+
+
+@given(strategies.zone_sets())
+def test_sets_of_zones_are_all_valid(zones: list[tuple[Name, str]]) -> None:
+    for origin, text in zones:
+        zone = load(text, origin.to_digestable())
+        assert records(zone) == reference_records(ReferenceZone.from_text(text, origin))
+
+
+@given(strategies.zone_texts())
+def test_a_zone_taken_from_the_model_is_the_same_reference(text: str) -> None:
+    direct, taken = ReferenceZone.from_text(text, "example."), ReferenceZone.from_model(load(text))
+    assert reference_records(direct) == reference_records(taken)
+    for name in direct.rrsets:
+        wire = name.to_digestable()
+        assert answer([direct], wire, rt.TXT, False) == answer([taken], wire, rt.TXT, False)
