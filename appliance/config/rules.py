@@ -12,7 +12,7 @@ from appliance.zone import names
 ReportError = Callable[[Path, str], None]
 
 _UNIX_PATH_MAX = 107  # sun_path holds 108 octets with the final NUL (unix(7))
-_FILTER_ADDRESSES_MAX = 128  # half of the service table of the XDP program, so that its hash finds room
+_SERVICE_ADDRESSES_MAX = 64  # of all interfaces together: the collision-free table of the XDP program
 
 
 def check_meaning(config: Config, error: ReportError) -> None:
@@ -29,19 +29,21 @@ def check_meaning(config: Config, error: ReportError) -> None:
 def _check_interfaces(config: Config, error: ReportError) -> None:
     seen: dict[str, int] = {}
     ports: set[int] = set()
+    services: set[str] = set()
     for index, interface in enumerate(config.interface):
         at: Path = ("interface", index)
         if interface.name in seen:
             error((*at, "name"), f"interface {interface.name} is there twice")
         seen[interface.name] = index
         _check_addresses(interface.addresses, (*at, "addresses"), error)
-        if len(interface.addresses) > _FILTER_ADDRESSES_MAX:
-            error((*at, "addresses"), f"at most {_FILTER_ADDRESSES_MAX} addresses")
+        services.update(interface.addresses)
         for text in interface.addresses:
             if _is_unspecified(text):
                 error((*at, "addresses"), f"{text} is no address to answer for; leave addresses out to take them all")
         if interface.mode != "off":
             ports.add(interface.port)
+    if len(services) > _SERVICE_ADDRESSES_MAX:
+        error(("interface", 0), f"{len(services)} addresses on all interfaces, at most {_SERVICE_ADDRESSES_MAX} work")
     if len(ports) > 1:
         listed = ", ".join(str(port) for port in sorted(ports))
         error(("interface", 0, "port"), f"all interfaces must have the same port, not {listed}")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Status and counters as tables for a person."""
+
+import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_GOOD = {"serving", "native"}
+
+
+def show_status(status: dict[str, Any]) -> None:
+    """Print the result of the verb status."""
+    console = Console(highlight=False)
+    uptime = datetime.timedelta(seconds=round(status["uptime_s"]))
+    workers = f"{status['workers']['alive']} of {status['workers']['wanted']} workers"
+    console.print(f"appliance {status['version']}, process {status['pid']}, up {uptime}, {workers}")
+    listening = ", ".join(f"{one['address']} port {one['port']}" for one in status["listening"])
+    console.print(f"listening on {listening}")
+    path = status["nic_path"]
+    console.print(f"NIC path: generation {path['generation']}" if path["on"] else f"NIC path: off, {path['reason']}")
+    if status["interfaces"]:
+        table = _table("interface", "mode", "checksums", "addresses", "remark")
+        for one in status["interfaces"]:
+            verify = "verified" if one["verify_checksum"] else "not verified"
+            table.add_row(one["name"], _state(one["mode"]), verify, " ".join(one["addresses"]), one["reason"])
+        console.print(table)
+    table = _table("zone", "state", "serial", "names", "remark")
+    for one in status["zones"]:
+        serial = "" if one["serial"] is None else str(one["serial"])
+        table.add_row(one["name"], _state(one["state"]), serial, str(one["names"]), Text(one["error"]))
+    if status["zones"]:
+        console.print(table)
+    for problem in status["problems"]:
+        console.print(Text(f"! {problem}", style="red"))
+
+
+def show_stats(stats: dict[str, Any]) -> None:
+    """Print the result of the verb stats; counters that are 0 are left out."""
+    console = Console(highlight=False)
+    share = stats["nic_path_share"]
+    if share is not None:
+        console.print(f"{share:.2%} of the UDP queries were answered on the NIC path")
+    for title, key in (("NIC path", "verdicts"), ("userspace", "userspace")):
+        counters = {name: value for name, value in stats[key].items() if value}
+        if counters:
+            table = _table(title, "count", right=("count",))
+            for name, value in counters.items():
+                table.add_row(name, f"{value:,}")
+            console.print(table)
+    if not any(stats["verdicts"].values()) and not any(stats["userspace"].values()):
+        console.print("no query has come yet")
+
+
+def _table(*headings: str, right: tuple[str, ...] = ("serial", "names")) -> Table:
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return table
+
+
+def _state(word: str) -> Text:
+    return Text(word, style="green" if word in _GOOD else "yellow")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a worker's sockets call: answers a message, counts it, survives whatever a message or a torn read can do."""
+
+import logging
+from typing import Final
+
+from appliance.answers.store import Store
+from appliance.server import message, zones
+from appliance.server.counters import CounterRow
+from appliance.server.question import HEADER_LEN
+from appliance.server.respond import Exchange, Settings, Transport, respond
+
+_ATTEMPTS: Final = 16  # zone versions change a few times a second at most; a lookup takes microseconds
+_LOGGED: Final = 20
+
+_log = logging.getLogger(__name__)
+
+
+class Responder:
+    """Answers messages from one store and counts how."""
+
+    def __init__(self, store: Store, settings: Settings, counters: CounterRow) -> None:
+        self._store = store
+        self._settings = settings
+        self._count = counters.count
+        self._logged = 0
+
+    def answer_udp(self, wire: bytes, port: int) -> bytes | None:
+        """Return the reply to a datagram from a source port, or None for silence."""
+        return self._answer(wire, "udp", port)
+
+    def answer_tcp(self, wire: bytes) -> bytes | None:
+        """Return the reply to a message that came over TCP, or None for silence."""
+        return self._answer(wire, "tcp", 0)
+
+    def _answer(self, wire: bytes, transport: Transport, port: int) -> bytes | None:
+        for _ in range(_ATTEMPTS):
+            flips = zones.flips(self._store)
+            try:
+                reply = respond(Exchange(self._store, self._settings, wire, transport, port))
+            except Exception as error:  # noqa: BLE001 - one message must never end the service
+                if zones.unchanged(self._store, flips):
+                    return self._failed(wire, error)
+            else:
+                if zones.unchanged(self._store, flips):
+                    self._count(reply.verdict)
+                    return reply.octets
+        return self._failed(wire, None)
+
+    def _failed(self, wire: bytes, error: Exception | None) -> bytes | None:
+        self._count("drop_internal_error")
+        if self._logged < _LOGGED:
+            self._logged += 1
+            _log.error("no answer to %s: a defect of this program, please report it", wire.hex(), exc_info=error)
+        if len(wire) < HEADER_LEN or wire[2] & 0x80:
+            return None
+        return message.bare_header(wire, message.SERVFAIL)

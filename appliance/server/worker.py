@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One worker: its sockets, its loop, and a line to the control process that ends it when it closes."""
+
+import gc
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from appliance.server.counters import CounterRow
+from appliance.server.loop import READ, Loop
+from appliance.server.responder import Responder
+from appliance.server.sockets import WorkerSockets
+from appliance.server.tcp import TcpLimits, TcpService
+from appliance.server.udp import UdpService
+
+DRAIN: Final = b"d"
+"""Sent by the control process: take no new work, end when the open connections have."""
+DRAIN_S: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Serves until the line to the control process closes or says to drain."""
+
+    def __init__(
+        self,
+        sockets: WorkerSockets,
+        responder: Responder,
+        limits: TcpLimits,
+        counters: CounterRow,
+        line: socket.socket,
+    ) -> None:
+        self._loop = Loop()
+        self._sockets = sockets
+        self._line = line
+        self._drain_until = 0.0
+        self._tcp = TcpService(self._loop, responder.answer_tcp, limits, counters)
+        for bound in sockets.udp:
+            service = UdpService(bound, responder.answer_udp, counters)
+            self._loop.watch(bound.fileno(), READ, lambda _, serve=service.on_readable: serve())  # type: ignore[misc]
+        for listener in sockets.tcp:
+            self._loop.watch(listener.fileno(), READ, lambda _, listener=listener: self._tcp.accept(listener))  # type: ignore[misc]
+        self._loop.watch(line.fileno(), READ, self._on_line)
+        self._loop.on_tick = self._on_tick
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        try:
+            self._loop.run()
+        finally:
+            self._tcp.close()
+            self._loop.close()
+
+    def _on_line(self, events: int) -> None:
+        if self._line.recv(1) != DRAIN:  # closed: the control process is gone
+            self._loop.stop()
+            return
+        for bound in (*self._sockets.udp, *self._sockets.tcp):
+            self._loop.forget(bound.fileno())
+        self._drain_until = time.monotonic() + DRAIN_S
+        self._tcp.finish_all()
+        self._on_tick()
+
+    def _on_tick(self) -> None:
+        self._tcp.expire()
+        if self._drain_until and (not self._tcp.open_connections or time.monotonic() > self._drain_until):
+            self._loop.stop()
+
+
+def become_worker(make: Callable[[], Worker]) -> NoReturn:
+    """Make and run a worker in a process that was just forked for it."""
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (
+            signal.SIGINT,
+            signal.SIGHUP,
+        ):  # a terminal sends them to the whole group; the control process acts
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        gc.freeze()
+        make().run()
+        status = 0
+    except Exception:  # noqa: BLE001 - nothing above this frame could report it
+        _log.exception("worker %d ends", os.getpid())
+    finally:
+        logging.shutdown()
+        os._exit(status)
