@@ -123,7 +123,7 @@ def _bind(folder: Path, port: int, zones: Sequence[ZoneFile]) -> list[str]:
         f" listen-on port {port} {{ {LOOPBACK}; }}; listen-on-v6 {{ none; }};",
         " recursion no; notify no; allow-query { any; }; check-integrity no; check-names primary ignore;",
         " dnssec-validation no; empty-zones-enable no; querylog no; tcp-clients 500; max-records 0;",
-        " minimal-responses yes; minimal-any yes; answer-cookie no; rrset-order { order none; };",
+        " minimal-responses yes; minimal-any yes; answer-cookie no; rrset-order { order none; }; zero-no-soa-ttl no;",
         " check-mx ignore; check-srv-cname ignore; check-mx-cname ignore; check-sibling no; check-wildcard no;",
         "};",
         "logging { category default { default_stderr; }; category lame-servers { null; }; };",
