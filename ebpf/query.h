@@ -13,6 +13,14 @@
 
 struct bucket_of_tokens { u64 last_ns, tokens; };
 
+/* Sections and sizes of the reply: octets; header fields in host order. */
+struct shape {
+  u64 body, question, opt; /* octets */
+  u64 an, ns, ar, flags;   /* header fields in host order */
+  u64 fragments, extended;
+  u32 kind;
+};
+
 struct query {
   u8 message[MESSAGE_MASK + 9];   /* the DNS message as it came; offsets below count from its first octet */
   u64 hash[LABELS_MAX + 1];       /* hash[d]: of the rightmost d labels */
@@ -29,6 +37,8 @@ struct query {
   u32 flips;                      /* of the store when the lookup began */
   u32 low, high, probe, probes;   /* depths between which the search goes on; its next one */
   u32 record, answer;             /* deepest record; answer chosen */
+  struct shape shape;             /* of a reply that is written in several stages */
+  u64 written, body_len, body_sum; /* its fragments, octets and sum so far */
 };
 
 /* Keep the compiler from dropping a mask that only the verifier needs. */

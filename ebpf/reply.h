@@ -11,13 +11,6 @@
 #define SMALLER_MAX 4
 #define FRAGMENTS_MAX 8
 
-struct shape {
-  u64 body, question, opt; /* octets */
-  u64 an, ns, ar, flags;   /* header fields in host order */
-  u64 fragments, extended;
-  u32 kind;
-};
-
 /* The bodies of error replies are answers too, made when the store is. */
 static inline u32 builtin_answer(struct ctl *c, int verdict)
 {
@@ -80,13 +73,13 @@ static inline int relocate(void *data, void *end, u8 *fragment, u64 at, u64 delt
       break;
     u64 o = i * sizeof(struct relocation);
     MASK(o, 0x1ff);
-    struct relocation *r = (void *)(list + o);
-    u64 place = at + (r->offset & BODY_MAX);
+    u64 entry = *(u32 *)(list + o);
+    u64 place = at + (entry & BODY_MAX);
     MASK(place, 0xfff);
     u16 *pointer = data + place;
     if ((void *)(pointer + 1) > end)
       return DROP_internal;
-    *pointer = htons(r->value + delta);
+    *pointer = htons((entry >> 16) + delta);
   }
   return GO_ON;
 }
@@ -95,17 +88,26 @@ static inline int relocate(void *data, void *end, u8 *fragment, u64 at, u64 delt
  * Copy n octets, 8 to BODY_MAX, 32 a turn: a helper call costs more than the copy. The last 32 (or 8) come first, at the end, and
  * overlap what follows, so there is no remainder to care for.
  */
+static inline void copy32(void *to, u8 *from)
+{
+  u64 a = load8(from), b = load8(from + 8), c = load8(from + 16), d = load8(from + 24);
+  store8(to, a);
+  store8(to + 8, b);
+  store8(to + 16, c);
+  store8(to + 24, d);
+}
+
 static inline int copy_octets(void *to, void *end, u8 *from, u64 n)
 {
   if (n < 8 || n > BODY_MAX)
     return DROP_internal;
-  u64 step = n < 32 ? 8 : 32, last = n - step;
-  MASK(last, BODY_MAX);
-  if (n < 32) {
+  if (n < 64) {
+    u64 last = n - 8;
+    MASK(last, 63);
     if (to + last + 8 > end)
       return DROP_internal;
     store8(to + last, load8(from + last));
-    for (u64 i = 0; i < 3; i++) {
+    for (u64 i = 0; i < 7; i++) {
       if (i * 8 >= last)
         break;
       if (to + i * 8 + 8 > end)
@@ -114,21 +116,22 @@ static inline int copy_octets(void *to, void *end, u8 *from, u64 n)
     }
     return GO_ON;
   }
-  for (u64 i = 0; i < BODY_MAX / 32 + 2; i++) {
+  u64 last = n - 64;
+  MASK(last, BODY_MAX);
+  u64 o = last, next = 0;
+  for (u64 i = 0; i < BODY_MAX / 64 + 2; i++) {
     OPAQUE(i);
-    u64 o = i ? (i - 1) * 32 : last;
-    if (i && o >= last)
-      break;
     MASK(o, BODY_MAX);
     void *t = to + o;
     u8 *f = from + o;
-    if (t + 32 > end)
+    if (t + 64 > end)
       return DROP_internal;
-    u64 a = *(u64 *)f, b = *(u64 *)(f + 8), c = *(u64 *)(f + 16), d = *(u64 *)(f + 24);
-    *(u64 *)t = a;
-    *(u64 *)(t + 8) = b;
-    *(u64 *)(t + 16) = c;
-    *(u64 *)(t + 24) = d;
+    copy32(t, f);
+    copy32(t + 32, f + 32);
+    if (next >= last)
+      break;
+    o = next;
+    next += 64;
   }
   return GO_ON;
 }
@@ -166,31 +169,28 @@ static inline int write_single(struct xdp_md *ctx, struct query *q, u64 at, u64 
   return verdict;
 }
 
-/* The body of an answer that lists its fragments. */
-static inline int write_list(struct xdp_md *ctx, struct query *q, struct shape *s, u64 at, u64 *sum)
+/* Write fragment number q->written of the answer behind the ones before it. */
+static inline int append_fragment(struct xdp_md *ctx, struct query *q)
 {
   u8 *p = heap_at(q->answer);
   if (!p)
     return DROP_internal;
-  u64 total = 0, done = 0;
-  for (u64 i = 0; i < FRAGMENTS_MAX; i++) {
-    OPAQUE(i);
-    if (i >= s->fragments || i >= FRAGMENTS_MAX)
-      break;
-    u64 o = sizeof(struct answer) + i * 4;
+  u8 *f = p + sizeof(struct answer);
+  if (q->shape.fragments > 1) {
+    u64 o = q->written * 4;
     MASK(o, 0x3f);
-    u8 *f = heap_at(*(u32 *)(p + o));
+    f = heap_at(*(u32 *)(p + sizeof(struct answer) + o));
     if (!f)
       return DROP_internal;
-    u64 len = 0, part = 0;
-    int verdict = write_fragment(ctx, q, f, at + done, &len, &part);
-    if (verdict != GO_ON)
-      return verdict;
-    part = sum_fold(part);
-    total += done & 1 ? part : swap16(part);
-    done += len;
   }
-  *sum = total;
+  u64 len = 0, part = 0, done = q->body_len;
+  int verdict = write_fragment(ctx, q, f, body_offset(q) + q->shape.question + done, &len, &part);
+  if (verdict != GO_ON)
+    return verdict;
+  part = sum_fold(part);
+  q->body_sum += done & 1 ? part : swap16(part);
+  q->body_len = done + len;
+  q->written++;
   return GO_ON;
 }
 
@@ -285,17 +285,10 @@ static inline int write_headers(void *data, void *end, struct query *q, struct s
   return GO_ON;
 }
 
-/* Everything after room was made: from here on a failure can only drop. */
-static inline int write_reply(struct xdp_md *ctx, struct query *q, struct shape *s, const int list)
+/* OPT and the headers, once the body (of sum `body`, as if it began at an even place) is there: the reply is complete. */
+static inline int finish_reply(struct xdp_md *ctx, struct query *q, struct shape *s, u64 body)
 {
-  u64 body = 0, sum = 0;
-  if (s->body) {
-    u64 at = body_offset(q) + s->question;
-    int verdict = list ? write_list(ctx, q, s, at, &body) : write_single(ctx, q, at, &body);
-    if (verdict != GO_ON)
-      return verdict;
-    sum = s->question & 1 ? swap16(sum_fold(body)) : body;
-  }
+  u64 sum = s->question & 1 ? swap16(sum_fold(body)) : body;
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   if (s->opt) {
     u64 part = 0, before = s->question + s->body;

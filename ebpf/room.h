@@ -17,19 +17,43 @@ static inline int shape_reply(struct query *q, struct shape *s)
   return choose_variant(q, s);
 }
 
-/* Decide the shape and make room at the tail. A reply whose body is one fragment is written here; others have a stage of their own. */
-static inline int reply(struct xdp_md *ctx, struct query *q, const int list)
+static inline int growth_at_tail(struct query *q, struct shape *s)
+{
+  return (int)(body_offset(q) + s->question + s->body + s->opt) - (int)q->frame_len;
+}
+
+/* Decide the shape, make room at the tail and write a body of one fragment; others have a stage of their own. */
+static inline int reply(struct xdp_md *ctx, struct query *q)
 {
   struct shape s;
   int verdict = shape_reply(q, &s);
   if (verdict != GO_ON)
     return verdict;
-  if (!list && s.fragments > 1)
+  if (s.fragments > 1)
     return MANY_FRAGMENTS;
-  int growth = (int)(body_offset(q) + s.question + s.body + s.opt) - (int)q->frame_len;
+  int growth = growth_at_tail(q, &s);
   if (growth && bpf_xdp_adjust_tail(ctx, growth))
     return NO_ROOM;
-  return write_reply(ctx, q, &s, list);
+  u64 body = 0;
+  if (s.fragments) {
+    verdict = write_single(ctx, q, body_offset(q) + s.question, &body);
+    if (verdict != GO_ON)
+      return verdict;
+  }
+  return finish_reply(ctx, q, &s, body);
+}
+
+/* The same up to the room, for a reply that is written fragment by fragment. */
+static inline int begin_list(struct xdp_md *ctx, struct query *q)
+{
+  int verdict = shape_reply(q, &q->shape);
+  if (verdict != GO_ON)
+    return verdict;
+  int growth = growth_at_tail(q, &q->shape);
+  if (growth && bpf_xdp_adjust_tail(ctx, growth))
+    return NO_ROOM;
+  q->written = q->body_len = q->body_sum = 0;
+  return GO_ON;
 }
 
 /* Move the frame's start and with it the headers and the question down by what is missing at the tail. */
@@ -54,17 +78,13 @@ static inline int grow_at_head(struct xdp_md *ctx, struct query *q, struct shape
   return bpf_xdp_store_bytes(ctx, len, q->message + DNS_HEADER, question) ? DROP_internal : GO_ON;
 }
 
-static inline int reply_with_head_room(struct xdp_md *ctx, struct query *q)
+static inline int begin_with_head_room(struct xdp_md *ctx, struct query *q)
 {
-  struct shape s;
-  int verdict = shape_reply(q, &s);
+  int verdict = shape_reply(q, &q->shape);
   if (verdict == GO_ON)
-    verdict = grow_at_head(ctx, q, &s);
-  if (verdict != GO_ON)
-    return verdict;
-  if (s.fragments > 1)
-    return write_reply(ctx, q, &s, 1);
-  return write_reply(ctx, q, &s, 0);
+    verdict = grow_at_head(ctx, q, &q->shape);
+  q->written = q->body_len = q->body_sum = 0;
+  return verdict;
 }
 
 #endif

@@ -9,7 +9,7 @@
  *   room.h      adjust_tail, adjust_head -> space for it
  *   reply.h     copy, relocate, checksum -> XDP_TX
  *
- * Entry is dns(); search(), answer(), list() and grow_head() are stages of their own, entered by tail call when the common case is not enough.
+ * Entry is dns(); the others are stages, entered by tail call when the common case is not enough.
  *
  * Built by bcc with BUCKET_BITS, NBUCKETS, NCHUNKS, NZONES, NCPUS, DNS_PORT, EDNS_SIZE and SERVICE_SEED. The loader pastes
  * the headers in, because bcc rewrites map calls only in the main file.
@@ -39,7 +39,7 @@ BPF_F_TABLE("array", u32, struct service, services, SERVICE_SLOTS, BPF_F_MMAPABL
 BPF_F_TABLE("array", u32, struct port, ports, PORT_SLOTS, BPF_F_MMAPABLE_ARRAY);
 BPF_PERCPU_ARRAY(scratch, struct query, 1);
 BPF_PERCPU_ARRAY(policer, struct bucket_of_tokens, 1);
-BPF_PROG_ARRAY(stages, 4);
+BPF_PROG_ARRAY(stages, 8);
 
 #include "verdict.h"
 #include "packet.h"
@@ -49,7 +49,7 @@ BPF_PROG_ARRAY(stages, 4);
 #include "reply.h"
 #include "room.h"
 
-enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD };
+enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND };
 
 /* From the record to the answer. A zone version that flipped during the lookup sends the packet up. */
 static inline int choose(struct query *q, struct ctl *c)
@@ -68,7 +68,7 @@ static inline int respond(struct xdp_md *ctx, struct query *q, struct ctl *c, in
     q->answer = builtin_answer(c, verdict);
   }
   FORGET();
-  verdict = reply(ctx, q, 0);
+  verdict = reply(ctx, q);
   if (verdict == MANY_FRAGMENTS)
     stages.call(ctx, STAGE_LIST);
   if (verdict == NO_ROOM)
@@ -143,7 +143,7 @@ int answer(struct xdp_md *ctx)
   return respond(ctx, q, c, verdict);
 }
 
-/* Answers of several fragments (signed ones, mostly). */
+/* Answers of several fragments (signed ones, mostly): make room, then one fragment for each tail call. */
 int list(struct xdp_md *ctx)
 {
   u32 zero = 0;
@@ -151,7 +151,11 @@ int list(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  int verdict = reply(ctx, q, 1);
+  int verdict = begin_list(ctx, q);
+  if (verdict == GO_ON) {
+    stages.call(ctx, STAGE_APPEND);
+    return leave(c, DROP_internal);
+  }
   if (verdict == NO_ROOM)
     stages.call(ctx, STAGE_GROW_HEAD);
   return leave(c, verdict < 0 ? PASS_room : verdict);
@@ -165,5 +169,28 @@ int grow_head(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  return leave(c, reply_with_head_room(ctx, q));
+  int verdict = begin_with_head_room(ctx, q);
+  if (verdict != GO_ON)
+    return leave(c, verdict);
+  stages.call(ctx, STAGE_APPEND);
+  return leave(c, DROP_internal);
+}
+
+int append(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  if (q->written < q->shape.fragments) {
+    int verdict = append_fragment(ctx, q);
+    if (verdict != GO_ON)
+      return leave(c, verdict);
+    if (q->written < q->shape.fragments) {
+      stages.call(ctx, STAGE_APPEND);
+      return leave(c, DROP_internal);
+    }
+  }
+  return leave(c, finish_reply(ctx, q, &q->shape, q->body_sum));
 }

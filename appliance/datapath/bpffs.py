@@ -17,12 +17,14 @@ DEFAULT: Final = Path("/sys/fs/bpf")
 def root() -> Path:
     """Folder of our pins for this network namespace, on a bpf file system that is mounted when it is not yet.
 
-    Interfaces belong to namespaces, and so do the programs on them: two servers in two namespaces must not tidy each other up.
+    Interfaces belong to namespaces, and so do the programs on them: two servers in two namespaces must not tidy
+    each other up.
     """
     mount = Path(os.environ.get("APPLIANCE_BPFFS", DEFAULT))
     if not _is_bpffs(mount):
         _mount(mount)
-    folder = mount / "appliance" / f"net-{os.stat('/proc/self/ns/net').st_ino}"
+    namespace = Path("/proc/self/ns/net").stat().st_ino
+    folder = mount / "appliance" / f"net-{namespace}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -45,4 +47,5 @@ def _mount(path: Path) -> None:
     except OSError as error:
         raise DatapathError(f"no {path} to mount the bpf file system on: {error.strerror}") from error
     if libc.mount(b"bpf", os.fsencode(path), b"bpf", 0, None) != 0:
-        raise DatapathError(f"cannot mount the bpf file system on {path}: {os.strerror(ctypes.get_errno())}; run as root")
+        reason = os.strerror(ctypes.get_errno())
+        raise DatapathError(f"cannot mount the bpf file system on {path}: {reason}; run as root")

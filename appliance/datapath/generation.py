@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A generation: one loaded program with its arrays. Made by the loader process, attached and swapped from here.
 
-Programs and maps are pinned, so they stay attached and keep answering when this process stops or dies. A newer generation takes the
-interface over in one netlink message; only then is the older one unpinned.
+Programs and maps are pinned, so they stay attached and keep answering when this process stops or dies. A newer
+generation takes the interface over in one netlink message; only then is the older one unpinned.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import msgspec
 from appliance.answers.store import Store
 from appliance.datapath import bpffs, links, services, verdicts
 from appliance.datapath.arrays import Arrays
-from appliance.datapath.loader import Plan
+from appliance.datapath.loader import PLAN_LINK, Plan
 from appliance.datapath.syscall import TestRun, open_pin, program_id, test_run
 from appliance.errors import DatapathError
 
@@ -92,6 +92,28 @@ class Generation:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return generation
+
+    @classmethod
+    def adopt(cls) -> Generation | None:
+        """Open the newest generation that still runs on an interface of this namespace, left by an ended process."""
+        running: dict[int, list[links.Link]] = {}
+        for link in links.with_programs():
+            running.setdefault(link.program, []).append(link)
+        for folder, number in reversed(list(_pinned())):
+            if number not in running:
+                continue
+            plan = msgspec.json.decode(str((folder / PLAN_LINK).readlink()), type=Plan)
+            found = running[number]
+            specs = [InterfaceSpec(k.name, k.mode or "auto", k.addresses, plan.port) for k in found]
+            generation = cls(folder, plan, specs)
+            generation.interfaces = [generation._as_attached(k) for k in found]
+            return generation
+        return None
+
+    def _as_attached(self, link: links.Link) -> Interface:
+        slot = (link.index % 1024) * 16
+        verify = bool(self._arrays["ports"][slot + 10] & _PORT_VERIFY)
+        return Interface(link.name, link.mode, link.addresses, verify)
 
     @property
     def arrays(self) -> Arrays:
@@ -214,7 +236,8 @@ def _attach_one(spec: InterfaceSpec, fd: int) -> Interface:
     link = links.read(spec.name)
     if link.program and link.program not in _our_programs():
         raise DatapathError(
-            f"{spec.name} runs another XDP program (id {link.program}); take it off with `ip link set dev {spec.name} xdp off`"
+            f"{spec.name} runs another XDP program (id {link.program}); "
+            f"take it off with `ip link set dev {spec.name} xdp off`"
         )
     wanted: tuple[links.Mode, ...] = ("native", "generic") if spec.mode == "auto" else (spec.mode,)
     reason = ""
@@ -251,7 +274,7 @@ def _our_programs() -> set[int]:
 
 def remove_unattached(keep: Path | None = None) -> None:
     """Unpin generations of ended processes that no interface of this namespace runs any more."""
-    attached = links.attached_programs()
+    attached = {k.program for k in links.with_programs()}
     for folder, number in list(_pinned()):
         owner = int(folder.name.rpartition("-")[2])
         mine = owner == os.getpid()

@@ -17,7 +17,8 @@ SOURCES = Path("/usr/src")
 def kernel_source() -> Path | None:
     """Name the header tree for `BCC_KERNEL_SOURCE`; None where bcc finds the running kernel's own.
 
-    Only UAPI headers are used, so any Debian `linux-headers-*` pair serves any kernel. Raises DatapathError when there is none.
+    Only UAPI headers are used, so any Debian `linux-headers-*` pair serves any kernel. Raises DatapathError when
+    there is none.
     """
     given = os.environ.get("BCC_KERNEL_SOURCE")
     if given:

@@ -68,7 +68,7 @@ def _link(name: str, index: int, message: Any, addresses: tuple[str, ...]) -> Li
     if kind is None:
         kind = "lo" if name == "lo" else _driver(name)
     xdp = message.get_attr("IFLA_XDP")
-    program = (xdp.get_attr("IFLA_XDP_PROG_ID") or 0) if xdp is not None else 0
+    program = _program_of(message)
     attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp is not None else None
     mac = bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00").replace(":", ""))
     return Link(name, index, mac[:6].ljust(6, b"\0"), kind, addresses, program, _mode_of(attached) if program else None)
@@ -111,12 +111,13 @@ def _set(link: Link, attributes: list[tuple[str, object]], doing: str) -> None:
         raise DatapathError(f"{doing}: {error.args[1] if len(error.args) > 1 else error}{hint}") from error
 
 
-def attached_programs() -> set[int]:
-    """Ids of the XDP programs on all interfaces of this network namespace."""
-    found = set()
+def with_programs() -> list[Link]:
+    """The interfaces of this network namespace that run an XDP program."""
     with _netlink("list interfaces") as route:
-        for message in route.get_links():
-            xdp = message.get_attr("IFLA_XDP")
-            if xdp is not None and xdp.get_attr("IFLA_XDP_PROG_ID"):
-                found.add(int(xdp.get_attr("IFLA_XDP_PROG_ID")))
-    return found
+        names = [m.get_attr("IFLA_IFNAME") for m in route.get_links() if _program_of(m)]
+    return [read(name) for name in names]
+
+
+def _program_of(message: Any) -> int:
+    xdp = message.get_attr("IFLA_XDP")
+    return int(xdp.get_attr("IFLA_XDP_PROG_ID") or 0) if xdp is not None else 0

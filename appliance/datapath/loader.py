@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The loader process: compile `ebpf/xdp_dns.c` with bcc, load it, pin programs and maps, exit.
 
-bcc brings LLVM (170 MB) and needs CAP_BPF and CAP_NET_ADMIN; so it lives in a process of seconds. It reads one JSON object from standard
-input (a `Plan`) and pins below `pin_folder`; whoever started it opens the pins.
+bcc brings LLVM (170 MB) and needs CAP_BPF and CAP_NET_ADMIN; so it lives in a process of seconds. It reads one JSON
+object from standard input (a `Plan`) and pins below `pin_folder`; whoever started it opens the pins.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from appliance.datapath import headers, source
 from appliance.errors import DatapathError
 
 MAPS = ("ctl", "buckets", "heap", "zones", "counters", "services", "ports", "stages")
-STAGES = ("search", "answer", "list", "grow_head")  # order of `enum stage`
+STAGES = ("search", "answer", "list", "grow_head", "append")  # order of `enum stage`
 PROGRAMS = ("dns", *STAGES)
+PLAN_LINK = "plan"
 
 
 class Plan(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -61,7 +62,9 @@ def load(plan: Plan) -> None:
     try:
         from bcc import BPF, lib
     except ImportError as error:
-        raise DatapathError(f"cannot import bcc ({error}); install python3-bpfcc and use a virtual environment with system packages") from error
+        raise DatapathError(
+            f"cannot import bcc ({error}); install python3-bpfcc and use a virtual environment with system packages"
+        ) from error
     folder = Path(plan.pin_folder)
     try:
         bpf = BPF(text=source.flatten(), cflags=definitions(plan))
@@ -76,6 +79,8 @@ def load(plan: Plan) -> None:
             _pin(lib, bpf[name].map_fd, folder / name)
         for name in PROGRAMS:
             _pin(lib, programs[name].fd, folder / f"prog_{name}")
+        # Whoever adopts the pins needs the capacities; a bpf file system holds no files, but a link's target is text.
+        (folder / PLAN_LINK).symlink_to(msgspec.json.encode(plan).decode())
     except DatapathError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -83,7 +88,8 @@ def load(plan: Plan) -> None:
 
 def _pin(lib: ctypes.CDLL, fd: int, path: Path) -> None:
     if lib.bpf_obj_pin(fd, str(path).encode()) != 0:
-        raise DatapathError(f"cannot pin {path}: {os.strerror(ctypes.get_errno())}; is {path.parent} on a bpf file system?")
+        reason = os.strerror(ctypes.get_errno())
+        raise DatapathError(f"cannot pin {path}: {reason}; is {path.parent} on a bpf file system?")
 
 
 def main() -> int:

@@ -27,7 +27,8 @@ def packed(address: str) -> bytes:
 def slot_of(address: bytes, seed: int) -> int:
     """The slot of a packed address: the top octet of a multiplicative hash, as in `ebpf/packet.h`."""
     high, low = struct.unpack("<QQ", address)
-    return (((high ^ low) * seed) & _MASK64) >> 56
+    slot: int = (((high ^ low) * seed) & _MASK64) >> 56
+    return slot
 
 
 def find_seed(addresses: Iterable[str]) -> int:

@@ -64,7 +64,8 @@ def test_run(
 ) -> TestRun:
     """Run an XDP program on a packet `repeat` times; `ifindex` is the device it seems to come from.
 
-    The packet has about 3.4 kB of tail room here, far more than most devices give. With `live` the frames are really sent.
+    The packet has about 3.4 kB of tail room here, far more than most devices give. With `live` the frames are
+    really sent.
     """
     source = ctypes.create_string_buffer(packet, len(packet))
     room = 0 if live else TEST_RUN_ROOM
