@@ -63,7 +63,7 @@ class Server:
                 start_new_session=True,  # Ctrl-C is for the demonstration, which then stops the server in order
             )
         deadline = time.monotonic() + _START_S
-        while self._ask("status") is None:
+        while not self._is_ready():
             if self.process.poll() is not None:
                 raise DemoError(f"the server ended at once: {self._last_words()}")
             if time.monotonic() > deadline:
@@ -81,14 +81,15 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def status(self) -> Any:
-        """Return `appliance status --json`."""
-        return self._answer("status")
+    def interface_mode(self) -> str:
+        """Return the XDP mode the interface got: native, generic, or off where the program could not be attached."""
+        status = self._answer("status")
+        modes = [interface["mode"] for interface in status["interfaces"] if interface["name"] == self.end.device]
+        return str(modes[0]) if modes else "off"
 
     def verdicts(self) -> dict[str, int]:
-        """Return the verdict counters of the NIC path, summed over interfaces, and those of userspace."""
-        stats = self._answer("stats")
-        return {name: int(value) for name, value in stats["verdicts"].items()}
+        """Return the verdict counters of the NIC path."""
+        return {name: int(value) for name, value in self._answer("stats")["verdicts"].items()}
 
     def _answer(self, verb: str) -> Any:
         answer = self._ask(verb)
@@ -96,9 +97,16 @@ class Server:
             raise DemoError(f"the server does not answer `appliance {verb}`: {self._last_words()}")
         return answer
 
+    def _is_ready(self) -> bool:
+        """Tell whether the server answers; one that answers but is not well says why."""
+        status = self._ask("status")
+        if status is not None and not status["healthy"]:
+            raise DemoError(f"the server is not well: {'; '.join(status['problems'])}")
+        return status is not None
+
     def _ask(self, verb: str) -> Any:
         done = self.end.run(COMMAND, verb, "--json", "--config", str(self.config), check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        return json.loads(done.stdout) if done.stdout.startswith("{") else None
 
     def _last_words(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]

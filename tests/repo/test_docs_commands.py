@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from appliance.cli.main import main
+from appliance.cli.main import cli
 from appliance.config.load import examine
 from tests.repo.sources import ROOT, relative
 
@@ -55,7 +55,7 @@ def commands(block: Block) -> Iterator[list[str]]:
 
 def check_appliance(words: list[str]) -> None:
     """Let click parse the words as it would; nothing is run."""
-    command: click.Command = main
+    command: click.Command = cli
     context = click.Context(command, info_name="appliance")
     while isinstance(command, click.Group):
         assert words, f"{context.command_path} needs a subcommand"
