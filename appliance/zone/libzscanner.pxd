@@ -13,6 +13,7 @@ cdef extern from "libzscanner/scanner.h" nogil:
 
     cdef enum:
         ZS_UNCLOSED_MULTILINE
+        ZS_BAD_ORIGIN
 
     ctypedef struct zs_input:
         const char *start

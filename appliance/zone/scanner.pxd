@@ -32,13 +32,20 @@ cdef class Reader:
     cdef Pack pack
     cdef int file
     cdef bytes octets
-    cdef unsigned long line_of_octets
     cdef const char *begin
+    cdef const char *end
     cdef const char *seen
     cdef zs_scanner_t *scanner
+    cdef unsigned int kept_length
+    cdef char *kept
+
+    cdef void keep_origin(self) noexcept nogil
 
     @cython.locals(failed=int, before=cython.uint)
     cdef int parse(self) except -2 nogil
+
+    @cython.locals(current=cython.p_const_char)
+    cdef Py_ssize_t position(self) except -2
 
     @cython.locals(last=cython.uint, at=cython.p_const_char, directive=bint)
     cdef unsigned int first_line(self, unsigned int line) noexcept nogil

@@ -6,6 +6,7 @@ A record becomes a packed header and octets (appliance.zone.records) without eve
 threads run meanwhile. Files are read into memory first: one that is cut short while mapped would kill the process.
 """
 
+import re
 from os import fsdecode
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,20 @@ from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.libc.string import memcpy, memset
 
 from appliance.errors import Finding, WireError
-from appliance.zone import names
+from appliance.zone import names, types
 from appliance.zone.records import HEADER, Records
 
 MAX_FINDINGS = 100
 MAX_FILES = 1000
 MAX_INCLUDE_DEPTH = 10
+MAX_EXCERPT = 60
+
+# libzscanner takes only absolute names in directives; RFC 1035 §5.1 allows relative ones.
+_ABSOLUTE_ORIGIN = re.compile(rb"^\$ORIGIN[ \t]+([^\s;]*\.)[ \t]*(?:;.*)?$", re.IGNORECASE | re.MULTILINE)
+_RELATIVE_ORIGIN = re.compile(rb"\$ORIGIN[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?", re.IGNORECASE)
+_RELATIVE_INCLUDE = re.compile(
+    rb"""\$INCLUDE[ \t]+("[^"]+"|[^\s;"]+)[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?""", re.IGNORECASE
+)
 
 assert cython.sizeof(Header) == HEADER.size
 
@@ -81,20 +90,47 @@ class _Scan:
         self.open.pop()
 
     def _scan(self, path: Path, octets: bytes, origin: bytes, ttl: int) -> None:
-        reader = Reader(self.pack, len(self.files) - 1)
-        line = 1
-        while octets and not self.full:
-            reader.start(octets, names.to_text(origin).encode(), ttl, line)
-            while (state := reader.run()) != "end" and not self.full:
-                if state == "include":
-                    target, below, included_ttl = reader.include()
-                    self.read(path.parent / target, below, included_ttl, (str(path), reader.line()))
-                else:
-                    self.error(str(path), reader.line(), reader.reason())
-                    if state == "fatal":
-                        break
-            # After a fatal error the scanner is of no use; a new one goes on at the next line to find the other errors.
-            octets, line, origin, ttl = reader.rest()
+        reader = Reader(self.pack, len(self.files) - 1, octets)
+        reader.start(origin, ttl)
+        while not self.full and (state := reader.run()) != "end":
+            line = reader.line()
+            if state == "include":
+                target, below = reader.include()
+                self.read(path.parent / target, below, reader.ttl(), (str(path), line))
+            elif state == "error":
+                text = reader.text().strip()
+                # Before the first owner libzscanner refuses even blank lines and comments that begin with a space.
+                if text and not text.startswith(b";"):
+                    self.error(str(path), line, f"{reader.reason()}: {_excerpt(text)}")
+            else:
+                origin = self._directive(path, reader) or reader.origin()
+                # The scanner itself is of no use any more; it starts anew on the next line, to find the other errors.
+                if not reader.resume(origin):
+                    break
+
+    def _directive(self, path: Path, reader: "Reader") -> bytes | None:
+        """Return the origin after a directive with a relative name, or report what stopped the scanner."""
+        text, origin = reader.text(), reader.origin()
+        try:
+            if match := _RELATIVE_ORIGIN.fullmatch(text):
+                return names.from_text(match[1].decode("latin-1"), origin)
+            if match := _RELATIVE_INCLUDE.fullmatch(text):
+                below = names.from_text(match[2].decode("latin-1"), origin)
+                target = fsdecode(match[1].strip(b'"'))
+                self.read(path.parent / target, below, reader.ttl(), (str(path), reader.line()))
+                return origin
+        except WireError as error:
+            self.error(str(path), reader.line(), str(error))
+            return None
+        self.error(str(path), reader.line(), f"{reader.reason()}: {_excerpt(text.strip())}")
+        return None
+
+
+def _excerpt(text: bytes) -> str:
+    """Return the beginning of a line, fit to be printed."""
+    cut = text[:MAX_EXCERPT]
+    shown = "".join(chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03d}" for octet in cut)
+    return shown + "…" if len(cut) < len(text) else shown
 
 
 class Pack:
@@ -165,30 +201,47 @@ class Pack:
 class Reader:
     """libzscanner on the octets of one file; records go to the pack, everything else comes back to the caller."""
 
-    def __init__(self, pack: Pack, file: int) -> None:
+    def __init__(self, pack: Pack, file: int, octets: bytes) -> None:
         self.scanner = cython.cast(cython.pointer(zs.zs_scanner_t), calloc(1, cython.sizeof(zs.zs_scanner_t)))
-        if self.scanner == cython.NULL:
+        self.kept = cython.cast(cython.p_char, calloc(1, cython.sizeof(self.scanner.zone_origin)))
+        if self.scanner == cython.NULL or self.kept == cython.NULL:
             raise MemoryError
         self.pack = pack
         self.file = file
-        self.octets = b""
-        self.line_of_octets = 1
-        self.begin = self.seen = cython.NULL
+        self.octets = octets  # libzscanner reads them in place
+        self.begin = cython.cast(cython.p_char, octets)
+        self.end = self.begin + len(octets)
+        self.seen = self.begin
 
     def __dealloc__(self) -> None:
         if self.scanner != cython.NULL:
             zs.zs_deinit(self.scanner)
             free(self.scanner)
+        free(self.kept)
 
-    def start(self, octets: bytes, origin: bytes, ttl: int, line: int) -> None:
-        """Begin with octets that stand at a line of the file; origin is in presentation form."""
+    def start(self, origin: bytes, ttl: int) -> None:
+        """Begin (or go on, after resume has set .seen) with an origin in wire form and a TTL in seconds."""
+        line = self.scanner.line_counter
+        owner: bytes = self.scanner.r_owner[: self.scanner.r_owner_length]
+        text = names.to_text(origin).encode()
         zs.zs_deinit(self.scanner)
-        if zs.zs_init(self.scanner, origin, 1, ttl) or zs.zs_set_input_string(self.scanner, octets, len(octets)):
-            raise WireError(f"origin {origin!r}: {self.reason()}")
-        self.octets = octets  # libzscanner reads them in place
-        self.line_of_octets = line
-        self.begin = self.seen = self.scanner.input.start
-        self.scanner.line_counter = line
+        if zs.zs_init(self.scanner, text, types.IN, ttl) or zs.zs_set_input_string(
+            self.scanner, self.seen, self.end - self.seen
+        ):
+            raise WireError(f"origin {names.to_text(origin)}: {self.reason()}")
+        self.scanner.line_counter = line + 1
+        self.scanner.r_owner_length = len(owner)
+        memcpy(self.scanner.r_owner, cython.cast(cython.p_char, owner), len(owner))
+
+    def resume(self, origin: bytes) -> bool:
+        """Start again behind the line that stopped the scanner; return False if that was the last one."""
+        at = self.position()
+        end = self.octets.find(b"\n", at) + 1 if at >= 0 else 0
+        if end == 0 or end == len(self.octets):
+            return False
+        self.seen = self.begin + cython.cast(cython.size_t, end)
+        self.start(origin, self.scanner.default_ttl)
+        return True
 
     def run(self) -> str:
         """Read on until there is something to say: "include", "error", "fatal" (reading cannot go on) or "end"."""
@@ -205,6 +258,7 @@ class Reader:
     def parse(self) -> int:
         """Pack records until libzscanner returns anything else; the result is its own."""
         before = self.scanner.line_counter
+        self.keep_origin()
         while True:
             failed: int = zs.zs_parse_record(self.scanner)
             if failed or self.scanner.state != zs.ZS_STATE_DATA:
@@ -212,6 +266,12 @@ class Reader:
             self.pack.append(self.scanner, self.file, self.first_line(before))
             self.seen = self.scanner.input.current
             before = self.scanner.line_counter
+            self.keep_origin()
+
+    def keep_origin(self) -> None:
+        """Remember the origin: libzscanner writes over it while it reads a directive that then fails."""
+        self.kept_length = self.scanner.zone_origin_length
+        memcpy(self.kept, self.scanner.zone_origin, self.kept_length)
 
     def first_line(self, line: int) -> int:
         """Return the line on which the record that was just read begins: libzscanner only knows where it ends."""
@@ -233,10 +293,23 @@ class Reader:
                 at += 1
         return line
 
+    def position(self) -> int:
+        """Return the offset at which the scanner stopped, -1 if that is behind the last octet."""
+        current = self.scanner.input.current
+        return current - self.begin if self.begin <= current <= self.end else -1
+
+    def text(self) -> bytes:
+        """Return the line that the scanner stopped on."""
+        at = self.position()
+        if at < 0:
+            return b""
+        end = self.octets.find(b"\n", at)
+        return self.octets[self.octets.rfind(b"\n", 0, at) + 1 : end if end >= 0 else None]
+
     def line(self) -> int:
-        """Return the line of the error or directive that run stopped at."""
+        """Return the line of the error or directive that run stopped at; of an unclosed parenthesis, its record's."""
         if self.scanner.error.code == zs.ZS_UNCLOSED_MULTILINE:
-            return self.first_line(self.line_of_octets + self.octets[: self.seen - self.begin].count(b"\n"))
+            return self.first_line(1 + self.octets[: self.seen - self.begin].count(b"\n"))
         line: int = self.scanner.line_counter
         return line
 
@@ -245,18 +318,24 @@ class Reader:
         words: bytes = zs.zs_strerror(self.scanner.error.code)
         return words.decode()
 
-    def include(self) -> tuple[str, bytes, int]:
-        """Return the file name as written (relative or absolute), origin and TTL of the $INCLUDE."""
-        # libzscanner puts the current folder in front of relative names.
+    def include(self) -> tuple[str, bytes]:
+        """Return the file name of an $INCLUDE as written, and the origin for it as a wire name."""
+        # libzscanner puts the current folder in front of relative names, and writes the origin as text.
         written: bytes = self.scanner.include_filename
         origin: bytes = cython.cast(cython.p_char, self.scanner.buffer)
-        return fsdecode(written.removeprefix(b"./")), names.from_text(origin.decode()), self.scanner.default_ttl
+        return fsdecode(written.removeprefix(b"./")), names.from_text(origin.decode())
 
-    def rest(self) -> tuple[bytes, int, bytes, int]:
-        """Return the octets after the line that stopped the scanner, their line, and origin and TTL that hold there."""
-        origin = cython.cast(cython.p_char, self.scanner.zone_origin)[: self.scanner.zone_origin_length]
-        octets: bytes = b""
-        if self.scanner.state != zs.ZS_STATE_EOF and self.scanner.input.start == self.begin:
-            end = self.octets.find(b"\n", self.scanner.input.current - self.begin)
-            octets = self.octets[end + 1 :] if end >= 0 else b""
-        return octets, self.scanner.line_counter + 1, origin, self.scanner.default_ttl
+    def origin(self) -> bytes:
+        """Return the wire name that relative names end in now."""
+        origin: bytes = self.scanner.zone_origin[: self.scanner.zone_origin_length]
+        if self.scanner.error.code == zs.ZS_BAD_ORIGIN:
+            origin = self.kept[: self.kept_length]
+            since = self.octets[self.seen - self.begin : max(self.position(), 0)]
+            for match in _ABSOLUTE_ORIGIN.finditer(since):
+                origin = names.from_text(match[1].decode("latin-1"))
+        return origin
+
+    def ttl(self) -> int:
+        """Return the TTL, in seconds, of records without one."""
+        ttl: int = self.scanner.default_ttl
+        return ttl
