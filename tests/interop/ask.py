@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a server many questions over a few sockets: a window of queries under way, matched by id, lost ones asked again."""
+"""Ask a server many questions over one socket: a window of queries under way, matched by id, lost ones asked again."""
 
 import select
 import socket

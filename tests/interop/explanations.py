@@ -110,8 +110,13 @@ def _dname_grows(case: Case) -> bool:
         return False
     target = zone.nodes[owner][wire.DNAME].rdatas[0].lower()
     first = chain_of(name, case.reference.answer).records(1)
-    everyone = all(found.authoritative and first <= found.answer for found in case.essences.values())
-    return names.is_subdomain(target, owner) and bool(first) and everyone
+    for server, found in case.essences.items():
+        chain = chain_of(name, found.answer)
+        links_only = first <= found.answer == chain.records(chain.length)
+        ends = found.rcode in (wire.NOERROR, wire.YXDOMAIN) or (server == "bind" and found.rcode == wire.SERVFAIL)
+        if not (found.authoritative and links_only and ends and not found.authority):
+            return False
+    return names.is_subdomain(target, owner) and bool(first)
 
 
 def _dname_too_long(case: Case, server: str) -> bool:
@@ -122,28 +127,29 @@ def _dname_too_long(case: Case, server: str) -> bool:
     return other.rcode == wire.YXDOMAIN and found.rcode == wire.NXDOMAIN and same
 
 
-def _is_one_rrset(case: Case, server: str) -> bool:
-    """Tell whether the answer is one whole RRset of the name's end, behind the chain of a DNAME."""
+def _whole_rrsets(case: Case, server: str) -> int:
+    """Return how many whole RRsets of one name the answer shows behind the chain of a DNAME; 0 if that is not all."""
     answer = case.essences[server].answer
     chain = chain_of(case.question.folded, answer)
     shown = answer - chain.records(chain.length) if chain.through_dname else answer
     data = frozenset(record for record in shown if record.rtype != wire.RRSIG)
     covered = {int.from_bytes(record.rdata[:2]) for record in shown - data}
     sets = {(record.owner, record.rtype) for record in data}
-    if len(sets) != 1:
-        return False
-    ((owner, rtype),) = sets
-    return data == case.loaded.rrset(owner, rtype) and covered <= {rtype}
+    if len({owner for owner, _ in sets}) != 1 or not covered <= {rtype for _, rtype in sets}:
+        return 0
+    expected = frozenset().union(*(case.loaded.rrset(owner, rtype) for owner, rtype in sets))
+    return len(sets) if data == expected else 0
 
 
 def _any(case: Case) -> bool:
-    """Each server shows some of what there is; we one whole RRset."""
-    if case.question.rtype != wire.ANY or (OURS in case.essences and not _is_one_rrset(case, OURS)):
+    """Each server shows some whole RRsets of what there is; we one."""
+    if case.question.rtype != wire.ANY or (OURS in case.essences and _whole_rrsets(case, OURS) != 1):
         return False
     replies = case.essences.values()
     authorities = {found.authority for found in replies}
-    everyone = all(found.answer and not found.rcode and found.authoritative for found in replies)
-    return everyone and len(authorities) == 1 and _proofs_only(next(iter(authorities)))
+    everyone = all(not found.rcode and found.authoritative for found in replies)
+    whole = all(_whole_rrsets(case, server) for server in case.essences)
+    return everyone and whole and len(authorities) == 1 and _proofs_only(next(iter(authorities)))
 
 
 def _any_through_dname(case: Case, server: str) -> bool:

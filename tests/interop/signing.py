@@ -53,7 +53,7 @@ def _write_key(origin: str, folder: Path) -> Path:
 
 
 def sign(zone: ZoneFile, folder: Path, denial: Denial) -> ZoneFile:
-    """Write a signed copy of the zone into an existing folder and return it; raise CalledProcessError with the reason."""
+    """Write a signed copy of the zone into an existing folder and return it; CalledProcessError holds the reason."""
     stem = _write_key(zone.origin, folder)
     name = zone.origin.rstrip(".") or "root"
     unsigned, signed = folder / f"{name}.unsigned", folder / f"{name}.signed"

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sets of zones that are compared: hand-made corner cases, examples, registries, roots; unsigned and signed."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.interop import generate
+from tests.interop.peers import NAMES, ZoneFile
+from tests.interop.signing import Denial, sign
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+CORNERS = Path(__file__).with_name("zones")
+ROOT_VARIABLE = "APPLIANCE_ROOT_ZONE"
+_REAL_ROOTS = CHECKOUT.parent / "shared" / "data"
+_UNSIGNED_CHILDREN = frozenset({"child.corner.test.", "below.cut-out.corner.test."})
+_DNSSEC = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "ZONEMD"})
+
+SIGNED = {
+    "nsec": Denial(),
+    "nsec3": Denial(nsec3=True),
+    "optout": Denial(nsec3=True, opt_out=True, iterations=5, salt="aabb"),
+}
+
+
+@dataclass(frozen=True)
+class ZoneSet:
+    """A maker of zone files, how they are signed ("" for not at all), and who can load them."""
+
+    name: str
+    make: Callable[[Path], list[ZoneFile]]
+    signed: str = ""
+    peers: tuple[str, ...] = NAMES
+
+    def write(self, folder: Path) -> list[ZoneFile]:
+        """Write the zones into an existing folder and return them."""
+        files = self.make(folder)
+        if not self.signed:
+            return files
+        return [
+            file if file.origin in _UNSIGNED_CHILDREN else sign(file, folder, SIGNED[self.signed]) for file in files
+        ]
+
+
+def _in_folder(folder: Path) -> list[ZoneFile]:
+    return [ZoneFile(f"{path.stem}." if path.stem != "root" else ".", path) for path in sorted(folder.glob("*.zone"))]
+
+
+def corners(_folder: Path) -> list[ZoneFile]:
+    """Return the hand-made zones."""
+    return _in_folder(CORNERS)
+
+
+def examples(_folder: Path) -> list[ZoneFile]:
+    """Return the zones that come with the program and those of the other tests."""
+    return _in_folder(CHECKOUT / "appliance" / "examples") + _in_folder(CHECKOUT / "tests" / "data" / "zones")
+
+
+def registry(folder: Path) -> list[ZoneFile]:
+    """Return a made-up registry."""
+    return [generate.registry(folder, "tld.", 1500, seed=1)]
+
+
+def real_root_file() -> Path | None:
+    """Return the file of a real root zone, if there is one here."""
+    named = os.environ.get(ROOT_VARIABLE)
+    if named:
+        return Path(named)
+    return max(_REAL_ROOTS.glob("root-*.zone"), default=None)
+
+
+def root(folder: Path) -> list[ZoneFile]:
+    """Return the real root zone without its signatures, or a made-up one; with the hand-made zones below it."""
+    real = real_root_file()
+    if real is None:
+        return [generate.registry(folder, ".", 800, seed=2), *_in_folder(CORNERS)]
+    path = folder / "root.zone"
+    lines = real.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if line.split()[3:4] and line.split()[3] not in _DNSSEC))
+    return [ZoneFile(".", path), *_in_folder(CORNERS)]
+
+
+ALL = (
+    ZoneSet("corners", corners),
+    *(ZoneSet(f"corners-{signed}", corners, signed) for signed in SIGNED),
+    ZoneSet("examples", examples),
+    ZoneSet("registry", registry),
+    ZoneSet("registry-nsec", registry, "nsec"),
+    ZoneSet("registry-optout", registry, "optout"),
+    ZoneSet("root", root),
+    ZoneSet("root-nsec", root, "nsec"),
+)
