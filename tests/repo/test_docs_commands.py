@@ -57,7 +57,7 @@ def check_appliance(words: list[str]) -> None:
     """Let click parse the words as it would; nothing is run."""
     command: click.Command = cli
     context = click.Context(command, info_name="appliance")
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and not (words and words[0].startswith("-")):
         assert words, f"{context.command_path} needs a subcommand"
         name, *words = words
         found = command.get_command(context, name)
@@ -66,7 +66,7 @@ def check_appliance(words: list[str]) -> None:
         context = click.Context(command, info_name=name, parent=context)
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     given = {word.partition("=")[0] for word in words if word.startswith("--")}
-    assert given <= known | {"--help"}, f"{context.command_path} has no {sorted(given - known)}"
+    assert given <= known | {"--help", "--version"}, f"{context.command_path} has no {sorted(given - known)}"
 
 
 def check_make(words: list[str]) -> None:
