@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from types import FrameType
 
@@ -37,11 +36,9 @@ def main(suite: str, root_zone: Path | None, duration_s: float, parts: tuple[str
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         report = Report(suite, describe())
-        lab.enter()
-        with tempfile.TemporaryDirectory(prefix="bench-") as work:
-            setting = Setting(root_zone, Path(work), report.note, duration_s, frozenset(parts))
-            for figure in SUITES[suite].measure(setting):
-                report.add(figure)
+        setting = Setting(root_zone, lab.enter(), report.note, duration_s, frozenset(parts))
+        for figure in SUITES[suite].measure(setting):
+            report.add(figure)
         print(f"# written to {report.save()}")
     except ApplianceError as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Our rate and processor time against NSD's: same veth pair, same generator, same two cores, same minutes.
 
-Each server is tried with several loads and keeps its best: the highest answered rate, and the least processor time
-for an answer. A load is a burst for each system call of a sender (entering one costs about 20 ms of waiting, which
-paces it) or no pause at all.
+NSD is tried in several shapes under several loads and keeps its best: the highest answered rate, and the least
+processor time for an answer among the loads that give at least half that rate.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bench import live, senders
 from bench.figures import Figure, at_least, plain
 from bench.generator import SUM_FULL_OR_PARTIAL, Generator
 from bench.lab import Veth
-from bench.nsd import Nsd
+from bench.nsd import Nsd, Shape
 from bench.senders import ENDLESS, Load
 
 ROUNDS = 3
@@ -31,96 +31,93 @@ ANSWERS = replace(live.ANSWERS, sum_check=SUM_FULL_OR_PARTIAL)
 
 @dataclass(frozen=True)
 class Offer:
-    """One way to load a server."""
+    """One way to load a server: polite senders leave the processors to it whenever it has work (see `senders.run`)."""
 
-    burst: int
-    polite: bool
+    name: str
     cpus: tuple[int, ...]
+    burst: int = ENDLESS
+    polite: bool = True
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best a server did in one round, over all offers."""
+    """The best a server did in one round, over all shapes and loads."""
 
     rate: float
     cpu_us: float
-    rate_offer: str
-    cpu_offer: str
+    rate_at: str
+    cpu_at: str
+    noisy: int
 
 
-def offers(cpus: tuple[int, ...]) -> list[Offer]:
-    """From a load that loses nothing to one without a pause."""
-    paced = [Offer(burst, False, cpus) for burst in (1024, 2048, 3072, 4096, 6144)]
-    return [*paced, Offer(ENDLESS, True, cpus), Offer(ENDLESS, True, cpus[:1])]
+@dataclass(frozen=True)
+class Bench:
+    """Where the load comes from: a generator aimed at `nothing`, a question set, a veth pair with `check` attached."""
+
+    generator: Generator
+    veth: Veth
+    question_set: int
+    cpus: tuple[int, ...]
+
+    def nsd_offers(self) -> list[Offer]:
+        """List the loads for a server in processes: all it can take, from both sides or from one, and in bursts."""
+        return [Offer("endless", self.cpus), Offer("one-sender", self.cpus[:1]), Offer("bursts", self.cpus, burst=1024)]
+
+    def own_offers(self) -> list[Offer]:
+        """List the loads for ours, which runs inside the senders' own system calls."""
+        return [Offer("endless", self.cpus), Offer("eager", self.cpus, polite=False)]
+
+    def loads(self, offers: Sequence[Offer], who: str) -> list[tuple[str, Load]]:
+        """Measure the attached server under each load."""
+        return [(f"{who}/{offer.name}", senders.quiet(partial(self._load, offer))) for offer in offers]
+
+    def _load(self, offer: Offer) -> Load:
+        self.generator.choose(self.question_set, ANSWERS)
+        return senders.run(
+            self.generator, self.veth.client_index, offer.cpus, DURATION_S, burst=offer.burst, polite=offer.polite
+        )
+
+    def answered(self) -> bool:
+        """Send a few questions and say whether any reply came."""
+        self.generator.choose(self.question_set, ANSWERS)
+        self.generator.send(self.veth.client_index, 64)
+        time.sleep(SETTLE_S)
+        return self.generator.counts().replies > 0
+
+    def nsd(self, shape: Shape, zone_file: Path, work: Path) -> list[tuple[str, Load]]:
+        """Measure an NSD of one shape under every load."""
+        with live.served_by(self.veth, self.generator.fd("pass")), Nsd(work, ".", zone_file, shape) as server:
+            server.wait(self.answered)
+            return self.loads(self.nsd_offers(), shape.name)
 
 
-def measure(
-    generator: Generator,
-    veth: Veth,
-    question_set: int,
-    server_fd: int,
-    zone_file: Path,
-    work: Path,
-    cpus: tuple[int, ...],
-) -> Iterator[Figure]:
-    """Run rounds of NSD with one and with two servers, then ours; yield the factors (medians over the rounds)."""
-    generator.aim(generator.fd("nothing"))
+def measure(bench: Bench, server_fd: int, zone_file: Path, work: Path) -> Iterator[Figure]:
+    """Run rounds of NSD in each shape, then ours; yield the factors (medians over the rounds)."""
+    bench.generator.aim(bench.generator.fd("nothing"))
+    shapes = [Shape("single"), Shape("double", len(bench.cpus)), Shape("pinned", len(bench.cpus), bench.cpus)]
     peers: list[Best] = []
     own: list[Best] = []
     for _ in range(ROUNDS):
-        tries = [_nsd(generator, veth, question_set, zone_file, work, cpus, servers) for servers in (1, 2)]
-        peers.append(_best([result for results in tries for result in results]))
-        with live.served_by(veth, server_fd):
-            own.append(_best(_try(generator, veth, question_set, [Offer(ENDLESS, False, cpus)], "xdp")))
-    rate = statistics.median(ours.rate / theirs.rate for ours, theirs in zip(own, peers, strict=True))
-    cpu = statistics.median(theirs.cpu_us / ours.cpu_us for ours, theirs in zip(own, peers, strict=True))
+        peers.append(_best([load for shape in shapes for load in bench.nsd(shape, zone_file, work)]))
+        with live.served_by(bench.veth, server_fd):
+            own.append(_best(bench.loads(bench.own_offers(), "xdp")))
+    pairs = list(zip(own, peers, strict=True))
+    rate = statistics.median(ours.rate / theirs.rate for ours, theirs in pairs)
+    cpu = statistics.median(theirs.cpu_us / ours.cpu_us for ours, theirs in pairs)
     ours, theirs = _middle(own), _middle(peers)
-    yield at_least(
-        "nsd_rate_factor", rate, "times", RATE_FACTOR, ours=ours.rate, nsd=theirs.rate, nsd_at=theirs.rate_offer
-    )
-    yield at_least(
-        "nsd_cpu_factor", cpu, "times", CPU_FACTOR, ours_us=ours.cpu_us, nsd_us=theirs.cpu_us, nsd_at=theirs.cpu_offer
-    )
-    yield plain("nsd_spread", max(b.rate for b in peers) / min(b.rate for b in peers), "max/min")
-
-
-def _nsd(
-    generator: Generator, veth: Veth, question_set: int, zone: Path, work: Path, cpus: tuple[int, ...], servers: int
-) -> list[tuple[str, Load]]:
-    def answered() -> bool:
-        generator.choose(question_set, ANSWERS)
-        generator.send(veth.client_index, 64)
-        time.sleep(SETTLE_S)
-        return generator.counts().replies > 0
-
-    with live.served_by(veth, generator.fd("pass")), Nsd(work, ".", zone, servers) as nsd:
-        nsd.wait(answered)
-        return _try(generator, veth, question_set, offers(cpus), f"servers={servers}")
-
-
-def _try(
-    generator: Generator, veth: Veth, question_set: int, loads: Sequence[Offer], who: str
-) -> list[tuple[str, Load]]:
-    def once(offer: Offer) -> Callable[[], Load]:
-        def run() -> Load:
-            generator.choose(question_set, ANSWERS)
-            return senders.run(
-                generator, veth.client_index, offer.cpus, DURATION_S, burst=offer.burst, polite=offer.polite
-            )
-
-        return run
-
-    named = [
-        (f"{who},burst={'none' if offer.burst == ENDLESS else offer.burst},senders={len(offer.cpus)}", offer)
-        for offer in loads
-    ]
-    return [(name, senders.quiet(once(offer))) for name, offer in named]
+    rates: dict[str, float | str] = {"ours": ours.rate, "nsd": theirs.rate, "nsd_at": theirs.rate_at}
+    times: dict[str, float | str] = {"ours_us": ours.cpu_us, "nsd_us": theirs.cpu_us, "nsd_at": theirs.cpu_at}
+    yield at_least("nsd_rate_factor", rate, "times", RATE_FACTOR, **rates)
+    yield at_least("nsd_cpu_factor", cpu, "times", CPU_FACTOR, **times)
+    spread = max(best.rate for best in peers) / min(best.rate for best in peers)
+    yield plain("nsd_rate_spread", spread, "max/min", noisy_runs=sum(best.noisy for best in own + peers))
 
 
 def _best(results: Sequence[tuple[str, Load]]) -> Best:
-    fastest = max(results, key=lambda named: named[1].rate)
-    cheapest = min(results, key=lambda named: named[1].cpu_us)
-    return Best(fastest[1].rate, cheapest[1].cpu_us, fastest[0], cheapest[0])
+    rate_at, fastest = max(results, key=lambda named: named[1].rate)
+    full = [named for named in results if named[1].rate >= fastest.rate / 2]
+    cpu_at, cheapest = min(full, key=lambda named: named[1].cpu_us)
+    return Best(fastest.rate, cheapest.cpu_us, rate_at, cpu_at, sum(load.usage.noisy for _, load in results))
 
 
 def _middle(results: Sequence[Best]) -> Best:

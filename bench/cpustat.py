@@ -18,7 +18,9 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 class Usage:
     """What all processors did in an interval.
 
-    `busy_s` includes interrupt time, excludes idle, iowait and steal. `steal_share` is the hypervisor's part of all
+    `busy_s` is all time that was neither idle nor stolen, interrupts included. It is not the sum of the busy columns:
+    those count clock ticks, and load that starts with the tick hides between two of them; idle time is measured.
+    `steal_share` is the hypervisor's part of all
     processor time, `foreign_share` the part of processes outside this process group (those that ended are not seen).
     """
 
@@ -44,13 +46,14 @@ class Meter:
 
     def usage(self) -> Usage:
         """Sum what was used since the meter was made."""
-        user, nice, system, idle, iowait, irq, softirq, steal = (
+        elapsed = time.monotonic() - self._start
+        _, _, _, idle, iowait, _, softirq, steal = (
             (now - then) * TICK_S for then, now in zip(self._ticks, _ticks(), strict=True)
         )
-        busy = user + nice + system + irq + softirq
-        total = busy + idle + iowait + steal or TICK_S
+        total = elapsed * os.sysconf("SC_NPROCESSORS_ONLN")
+        busy = max(TICK_S, total - idle - iowait - steal)
         foreign = sum(ticks - self._foreign.get(pid, 0) for pid, ticks in _foreign_ticks().items()) * TICK_S
-        return Usage(time.monotonic() - self._start, busy, softirq, steal / total, foreign / total)
+        return Usage(elapsed, busy, softirq, steal / total, foreign / total)
 
 
 def _ticks() -> list[int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network of our own: one namespace, one veth pair, one bpf file system.
+"""A network of our own: one namespace, one veth pair, one bpf file system, one folder in memory.
 
 Namespaces and mounts belong to this process and its children only. Nothing has a name outside, so nothing is left
 behind, however the process ends.
@@ -20,6 +20,7 @@ from appliance.errors import DatapathError
 from bench import kernel
 from bench.packets import Link
 
+WORK = Path(__file__).resolve().parent / "work"
 SERVER_DEVICE, CLIENT_DEVICE = "bench-server", "bench-client"
 SERVER = "10.88.0.1"
 CLIENTS = tuple(f"10.88.0.{host}" for host in range(2, 18))
@@ -28,8 +29,11 @@ _PRIVATE_TREE = 0x40000 | 0x4000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def enter() -> None:
-    """Move this process into namespaces of its own; call before any thread starts and before the server is loaded."""
+def enter() -> Path:
+    """Move this process into namespaces of its own and return a folder in memory that goes with them.
+
+    Call it before any thread starts and before the server is loaded.
+    """
     if os.geteuid() != 0:
         raise DatapathError("the measurement lab needs root: network namespaces and BPF programs")
     if _libc.unshare(_NEWNS | _NEWNET):
@@ -37,8 +41,11 @@ def enter() -> None:
     _mount("none", "/", "", _PRIVATE_TREE)
     _mount("sysfs", "/sys", "sysfs")
     _mount("bpf", "/sys/fs/bpf", "bpf")
+    WORK.mkdir(exist_ok=True)
+    _mount("tmpfs", str(WORK), "tmpfs")
     with IPRoute() as ip:
         ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
+    return WORK
 
 
 def _mount(source: str, target: str, kind: str, flags: int = 0) -> None:

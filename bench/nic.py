@@ -40,7 +40,8 @@ def measure(
     if "nsd" in parts:
         cpus = tuple(sorted(os.sched_getaffinity(0)))[:2]
         with _network(root, delegations, queues=len(cpus)) as net:
-            yield from against_nsd.measure(net.generator, net.veth, 0, net.program_fd, path, work, cpus)
+            bench = against_nsd.Bench(net.generator, net.veth, 0, cpus)
+            yield from against_nsd.measure(bench, net.program_fd, path, work)
 
 
 def _program(root: Zone, delegations: list[str], work: Path, duration_s: float) -> Iterator[Figure]:

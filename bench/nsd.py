@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -16,15 +17,24 @@ from bench.lab import SERVER
 START_LIMIT_S = 60.0
 
 
+@dataclass(frozen=True)
+class Shape:
+    """How many server processes, each with a socket of its own, and the processors they are pinned to, if any."""
+
+    name: str
+    servers: int = 1
+    pinned: tuple[int, ...] = ()
+
+
 class Nsd:
     """An NSD that serves one zone file on the laboratory's server address; use as a context."""
 
-    def __init__(self, work: Path, zone_name: str, zone_file: Path, servers: int) -> None:
+    def __init__(self, work: Path, zone_name: str, zone_file: Path, shape: Shape) -> None:
         if not shutil.which("nsd"):
             raise DatapathError("nsd is not installed; install the Debian package nsd")
-        self._log = work / f"nsd-{servers}.log"
-        config = work / f"nsd-{servers}.conf"
-        config.write_text(_configuration(work, zone_name, zone_file, servers))
+        self._log = work / f"nsd-{shape.name}.log"
+        config = work / f"nsd-{shape.name}.conf"
+        config.write_text(_configuration(work, zone_name, zone_file, shape))
         # NSD gets a process namespace that dies with its first process, and that one with us.
         own = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL"]
         self._command = [*own, "nsd", "-d", "-c", str(config)]
@@ -55,12 +65,15 @@ class Nsd:
         raise DatapathError(f"nsd did not answer within {START_LIMIT_S:.0f} s: {self._log.read_text()[-500:]}")
 
 
-def _configuration(work: Path, zone_name: str, zone_file: Path, servers: int) -> str:
+def _configuration(work: Path, zone_name: str, zone_file: Path, shape: Shape) -> str:
     """One process, or one for each core with a socket of its own; no rate limit, buffers that hold a whole burst."""
-    reuseport = "yes" if servers > 1 else "no"
+    affinity = ""
+    if shape.pinned:
+        each = [f"  server-{number}-cpu-affinity: {cpu}\n" for number, cpu in enumerate(shape.pinned, start=1)]
+        affinity = f"  cpu-affinity: {' '.join(map(str, shape.pinned))}\n" + "".join(each)
     return f"""server:
-  server-count: {servers}
-  reuseport: {reuseport}
+  server-count: {shape.servers}
+{affinity}  reuseport: {"yes" if shape.servers > 1 else "no"}
   ip-address: {SERVER}
   receive-buffer-size: 16777216
   send-buffer-size: 4194304

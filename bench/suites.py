@@ -13,7 +13,7 @@ from bench.figures import Figure
 
 @dataclass(frozen=True)
 class Setting:
-    """What a suite may be told: a root zone file, a folder that is removed afterwards, and where to say things."""
+    """What a suite may be told; `work` is a folder in memory that goes with the process."""
 
     root_zone: Path | None
     work: Path
