@@ -28,6 +28,7 @@ class Screen:
     def step(self, text: str) -> None:
         """Say what happens next."""
         self.console.print(Text(text, style="bold"))
+        self.console.file.flush()
 
     def exchange(self, exchange: Exchange) -> None:
         """Show a command and what came back."""
