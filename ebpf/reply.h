@@ -165,7 +165,7 @@ static inline int write_single(struct xdp_md *ctx, struct query *q, u64 at, u64 
     return DROP_internal;
   u64 len = 0, part = 0;
   int verdict = write_fragment(ctx, q, p + sizeof(struct answer), at, &len, &part);
-  *sum = swap16(sum_fold(part));
+  *sum = sum_at(part, 1); /* the store keeps sums as big-endian numbers */
   return verdict;
 }
 
@@ -187,8 +187,7 @@ static inline int append_fragment(struct xdp_md *ctx, struct query *q)
   int verdict = write_fragment(ctx, q, f, body_offset(q) + q->shape.question + done, &len, &part);
   if (verdict != GO_ON)
     return verdict;
-  part = sum_fold(part);
-  q->body_sum += done & 1 ? part : swap16(part);
+  q->body_sum += sum_at(part, done + 1);
   q->body_len = done + len;
   q->written++;
   return GO_ON;
@@ -205,7 +204,7 @@ static inline int write_opt(void *data, void *end, struct query *q, struct shape
   *(u64 *)p = head;
   *(u16 *)(p + 8) = 0;
   p[10] = 0;
-  *sum = sum_fold(sum_word(head));
+  *sum = sum_word(head);
   return GO_ON;
 }
 
@@ -288,13 +287,13 @@ static inline int write_headers(void *data, void *end, struct query *q, struct s
 /* OPT and the headers, once the body (of sum `body`, as if it began at an even place) is there: the reply is complete. */
 static inline int finish_reply(struct xdp_md *ctx, struct query *q, struct shape *s, u64 body)
 {
-  u64 sum = s->question & 1 ? swap16(sum_fold(body)) : body;
+  u64 sum = sum_at(body, s->question);
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   if (s->opt) {
     u64 part = 0, before = s->question + s->body;
     if (write_opt(data, end, q, s, body_offset(q) + before, &part) != GO_ON)
       return DROP_internal;
-    sum += before & 1 ? swap16(part) : part;
+    sum += sum_at(part, before);
   }
   int verdict = write_headers(data, end, q, s, sum);
   return verdict == GO_ON ? s->kind : verdict;
