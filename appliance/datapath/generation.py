@@ -8,6 +8,7 @@ generation takes the interface over in one netlink message; only then is the old
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -56,12 +57,15 @@ class Interface:
 class Generation:
     """One loaded program: `store` is its answer store, mapped; `interfaces` what attach() obtained."""
 
-    def __init__(self, folder: Path, plan: Plan, specs: Sequence[InterfaceSpec]) -> None:
+    def __init__(self, folder: Path, plan: Plan, specs: Sequence[InterfaceSpec], seed: int | None = None) -> None:
+        """Open the pins in `folder`; with a seed, an empty store is made of the new arrays, else the one there is used."""
         self.folder = folder
         self.plan = plan
         self._specs = tuple(specs)
         self._arrays = Arrays(folder, plan)
         self.interfaces: list[Interface] = []
+        buffers = [self._arrays[name] for name in ("ctl", "buckets", "heap", "zones")]
+        self.store = Store.over(*buffers) if seed is None else Store.form(*buffers, seed)
 
     @classmethod
     def load(
@@ -71,23 +75,30 @@ class Generation:
         bucket_bits: int,
         chunks: int,
         zones: int,
+        seed: int | None = None,
         edns_size: int = 1232,
+        pass_rate: int = 0,
+        pass_burst: int = 0,
+        opcode_pass: int = 0,
     ) -> Generation:
-        """Compile, load and pin a program with empty arrays; nothing is attached yet. Raises DatapathError.
+        """Compile, load and pin a program with an empty store for so many zones; nothing is attached yet.
 
-        `store` is usable once `fill` or `Store.format` has made it one.
+        It passes every packet up until serving(True). `pass_rate` is in packets per second and CPU, 0 for no limit; bit n
+        of `opcode_pass` hands opcode n up. Raises DatapathError and leaves nothing behind.
         """
         ports = {s.port for s in interfaces} or {53}
         if len(ports) != 1:
             raise DatapathError(f"the interfaces ask for different ports {sorted(ports)}; one program serves one port")
         resolved = [_resolve(s) for s in interfaces]
-        seed = services.find_seed(a for s in resolved for a in s.addresses)
+        service_seed = services.find_seed(a for s in resolved for a in s.addresses)
         folder = bpffs.root() / f"g{time.time_ns()}-{os.getpid()}"
-        plan = Plan(str(folder), bucket_bits, chunks, zones, _possible_cpus(), ports.pop(), edns_size, seed)
+        plan = Plan(str(folder), bucket_bits, chunks, zones + 1, _possible_cpus(), ports.pop(), edns_size, service_seed)
         _run_loader(plan)
         try:
-            generation = cls(folder, plan, resolved)
+            generation = cls(folder, plan, resolved, secrets.randbits(64) if seed is None else seed)
             generation._write_services()
+            for name, value in (("pass_rate", pass_rate), ("pass_burst", pass_burst), ("opcode_pass", opcode_pass)):
+                generation.store.set(name, value)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -119,11 +130,6 @@ class Generation:
     def arrays(self) -> Arrays:
         """The mapped arrays, for whoever fills the store."""
         return self._arrays
-
-    @property
-    def store(self) -> Store:
-        """A store over the mapped arrays, sharing their memory."""
-        return Store.over(self._arrays["ctl"], self._arrays["buckets"], self._arrays["heap"], self._arrays["zones"])
 
     def _write_services(self) -> None:
         addresses = [a for s in self._specs for a in s.addresses]
@@ -167,7 +173,7 @@ class Generation:
 
     def serving(self, on: bool) -> None:
         """Let the program answer, or pass everything up."""
-        self._arrays["ctl"][12:16] = int(on).to_bytes(4, "little")
+        self.store.set("serving", int(on))
 
     def counters(self) -> dict[str, int]:
         """Verdict counters since the load, all CPUs added up."""
