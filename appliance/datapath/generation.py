@@ -58,14 +58,17 @@ class Generation:
     """One loaded program: `store` is its answer store, mapped; `interfaces` what attach() obtained."""
 
     def __init__(self, folder: Path, plan: Plan, specs: Sequence[InterfaceSpec], seed: int | None = None) -> None:
-        """Open the pins in `folder`; with a seed, an empty store is made of the new arrays, else the one there is used."""
+        """Open the pins in `folder`; a seed makes an empty store of the new arrays, else the one there is used."""
         self.folder = folder
         self.plan = plan
         self._specs = tuple(specs)
         self._arrays = Arrays(folder, plan)
         self.interfaces: list[Interface] = []
-        buffers = [self._arrays[name] for name in ("ctl", "buckets", "heap", "zones")]
-        self.store = Store.over(*buffers) if seed is None else Store.form(*buffers, seed)
+        ctl, buckets, heap, zones = (self._arrays[name] for name in ("ctl", "buckets", "heap", "zones"))
+        if seed is None:
+            self.store = Store.over(ctl, buckets, heap, zones)
+        else:
+            self.store = Store.form(ctl, buckets, heap, zones, seed)
 
     @classmethod
     def load(
