@@ -86,8 +86,8 @@ class Generation:
     ) -> Generation:
         """Compile, load and pin a program with an empty store for so many zones; nothing is attached yet.
 
-        It passes every packet up until serving(True). `pass_rate` is in packets per second and CPU, 0 for no limit; bit n
-        of `opcode_pass` hands opcode n up. Raises DatapathError and leaves nothing behind.
+        It passes every packet up until serving(True). `pass_rate` is in packets per second and CPU, 0 for no limit;
+        bit n of `opcode_pass` hands opcode n up. Raises DatapathError and leaves nothing behind.
         """
         ports = {s.port for s in interfaces} or {53}
         if len(ports) != 1:
