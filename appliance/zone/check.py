@@ -17,13 +17,10 @@ _NO_ALIAS = (types.NS, types.MX, types.SRV)  # RFC 2181 §10.3, RFC 2782
 
 
 def check_zone(path: str | Path, origin: bytes) -> list[Finding]:
-    """Return all findings about a master file, by file and line; load_zone accepts it if none is an error.
-
-    Where syntax errors hide records, only the syntax is reported: what follows from the gaps would mislead.
-    """
+    """Return all findings about a master file, by file and line; load_zone accepts it if none is an error."""
     records = scanner.scan_file(path, origin)
     findings = Findings(records)
-    zone = None if findings.errors else assemble(records, origin, findings)
+    zone = assemble(records, origin, findings)
     if zone is not None:
         check_model(zone, findings)
     return findings.finish()

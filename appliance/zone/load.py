@@ -16,7 +16,7 @@ def load_zone(path: str | Path, origin: bytes) -> Zone:
     """Return the zone in a master file, or raise ZoneError with all that is wrong with it; never half a zone."""
     records = scanner.scan_file(path, origin)
     findings = Findings(records)
-    zone = None if findings.errors else assemble(records, origin, findings)
+    zone = assemble(records, origin, findings)
     if zone is None:
         found = findings.finish()
         first = next(finding for finding in found if finding.severity == "error")
@@ -27,12 +27,18 @@ def load_zone(path: str | Path, origin: bytes) -> Zone:
 
 
 def assemble(records: Records, origin: bytes, findings: Findings) -> Zone | None:
-    """Return the zone of these records, or None with at least one error among the findings."""
+    """Return the zone of these records, or None with at least one error among the findings.
+
+    Where syntax errors hide records, only the others are looked at one by one: what follows from gaps would mislead.
+    """
     origin = names.fold(origin)
     sorter = _Sorter(origin, findings)
+    hidden = findings.errors
     for record in records:
         sorter.add(record)
-    _check_apex(origin, sorter.nodes, findings)
+    if hidden:
+        return None
+    _check_apex(sorter, findings)
     for owner, rrsets in sorter.nodes.items():
         if len(rrsets) > 1 or types.CNAME in rrsets or types.DNAME in rrsets:
             _check_singletons(origin, owner, rrsets, findings)
@@ -53,6 +59,7 @@ class _Sorter:
         # Folded RDATA of the RRsets that have more than one record: lists would make a large RRset quadratic.
         self._known: dict[tuple[bytes, int, int], set[bytes]] = {}
         self._uneven: set[tuple[bytes, int, int]] = set()
+        self.refused: set[tuple[bytes, int]] = set()
 
     def add(self, record: Record) -> None:
         owner = record.owner.lower()
@@ -98,6 +105,7 @@ class _Sorter:
             else:
                 return True
         self.findings.record(record, "error", reason)
+        self.refused.add((owner, record.rtype))
         return False
 
     def _merge(self, owner: bytes, covered: int, rrset: RRset, record: Record) -> None:
@@ -121,24 +129,25 @@ class _Sorter:
                 )
 
 
-def _check_apex(origin: bytes, nodes: dict[bytes, RRsets], findings: Findings) -> None:
+def _check_apex(sorter: _Sorter, findings: Findings) -> None:
+    origin = sorter.origin
     zone = names.to_text(origin)
-    apex = nodes.get(origin, {})
-    if types.SOA not in apex:
+    apex = sorter.nodes.get(origin, {})
+    missing = {types.SOA, types.NS} - apex.keys() - {rtype for owner, rtype in sorter.refused if owner == origin}
+    if types.SOA in missing:
         findings.whole(
             "error", f"zone {zone} has no SOA record at {zone}: add one, or load the file under its own name"
         )
-    elif len(apex[types.SOA].rdatas) > 1:
+    if types.NS in missing:
+        findings.whole("error", f"zone {zone} has no NS record at {zone}: name its servers (RFC 1035 §5.2)")
+    if types.SOA in apex and len(apex[types.SOA].rdatas) > 1:
         findings.rrset(
             origin, types.SOA, "error", f"zone {zone} has {len(apex[types.SOA].rdatas)} SOA records: keep one"
         )
-    if types.NS not in apex:
-        findings.whole("error", f"zone {zone} has no NS record at {zone}: name its servers (RFC 1035 §5.2)")
-    for owner, rrsets in nodes.items():
+    for owner, rrsets in sorter.nodes.items():
         if types.SOA in rrsets and owner != origin:
-            findings.rrset(
-                owner, types.SOA, "error", f"SOA at {names.to_text(owner)}, inside zone {zone}: only the apex has one"
-            )
+            reason = f"SOA at {names.to_text(owner)}, inside zone {zone}: only the apex has one"
+            findings.rrset(owner, types.SOA, "error", reason)
 
 
 def _check_singletons(origin: bytes, owner: bytes, rrsets: RRsets, findings: Findings) -> None:

@@ -74,7 +74,7 @@ def check(rtype: int, rdata: bytes) -> None:
     """Raise WireError where RDATA is not what its type prescribes; it may have come as octets (RFC 3597 §5)."""
     end = max(end for _, end in _fields(rtype, rdata))
     if rtype in _LAYOUTS and end != len(rdata):
-        raise WireError(f"{types.type_text(rtype)} RDATA has {len(rdata) - end} octets too many")
+        raise WireError(f"the RDATA has {len(rdata) - end} octets too many")
 
 
 def names_in(rtype: int, rdata: bytes) -> list[bytes]:
@@ -120,7 +120,7 @@ def _fields(rtype: int, rdata: bytes) -> Iterator[tuple[int | str, int]]:
         else:
             at = max(at, len(rdata))
         if at > len(rdata):
-            raise WireError(f"{types.type_text(rtype)} RDATA ends after {len(rdata)} octets, in the middle of a field")
+            raise WireError(f"the RDATA ends after {len(rdata)} octets, in the middle of a field")
         yield field, at
 
 

@@ -101,17 +101,18 @@ class _Scan:
                 text = reader.text().strip()
                 # Before the first owner libzscanner refuses even blank lines and comments that begin with a space.
                 if text and not text.startswith(b";"):
-                    self.error(str(path), line, f"{reader.reason()}: {_excerpt(text)}")
+                    self.error(str(path), line, _with_excerpt(reader.reason(), text))
             else:
-                origin = self._directive(path, reader) or reader.origin()
+                origin = self._directive(path, reader) or origin
                 # The scanner itself is of no use any more; it starts anew on the next line, to find the other errors.
                 if not reader.resume(origin):
                     break
 
     def _directive(self, path: Path, reader: "Reader") -> bytes | None:
         """Return the origin after a directive with a relative name, or report what stopped the scanner."""
-        text, origin = reader.text(), reader.origin()
+        text = reader.text()
         try:
+            origin = reader.origin()
             if match := _RELATIVE_ORIGIN.fullmatch(text):
                 return names.from_text(match[1].decode("latin-1"), origin)
             if match := _RELATIVE_INCLUDE.fullmatch(text):
@@ -122,15 +123,15 @@ class _Scan:
         except WireError as error:
             self.error(str(path), reader.line(), str(error))
             return None
-        self.error(str(path), reader.line(), f"{reader.reason()}: {_excerpt(text.strip())}")
+        self.error(str(path), reader.line(), _with_excerpt(reader.reason(), text.strip()))
         return None
 
 
-def _excerpt(text: bytes) -> str:
-    """Return the beginning of a line, fit to be printed."""
+def _with_excerpt(reason: str, text: bytes) -> str:
+    """Return a reason with the beginning of the line it is about, fit to be printed."""
     cut = text[:MAX_EXCERPT]
     shown = "".join(chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03d}" for octet in cut)
-    return shown + "…" if len(cut) < len(text) else shown
+    return f"{reason}: {shown}{'…' if len(cut) < len(text) else ''}" if text else reason
 
 
 class Pack:
@@ -283,7 +284,8 @@ class Reader:
                 line += 1
                 continue
             directive = at[0] == b"$"
-            while at[0] == b" " or at[0] == b"\t":
+            # A record is complete at a line's end, even where its closing parenthesis is still to come.
+            while at[0] == b" " or at[0] == b"\t" or at[0] == b")":
                 at += 1
             if at[0] == b"\n":
                 continue
@@ -326,13 +328,11 @@ class Reader:
         return fsdecode(written.removeprefix(b"./")), names.from_text(origin.decode())
 
     def origin(self) -> bytes:
-        """Return the wire name that relative names end in now."""
-        origin: bytes = self.scanner.zone_origin[: self.scanner.zone_origin_length]
-        if self.scanner.error.code == zs.ZS_BAD_ORIGIN:
-            origin = self.kept[: self.kept_length]
-            since = self.octets[self.seen - self.begin : max(self.position(), 0)]
-            for match in _ABSOLUTE_ORIGIN.finditer(since):
-                origin = names.from_text(match[1].decode("latin-1"))
+        """Return the wire name that relative names ended in before the line that stopped the scanner."""
+        origin: bytes = self.kept[: self.kept_length]
+        stopped = self.octets.rfind(b"\n", 0, max(self.position(), 0)) + 1
+        for match in _ABSOLUTE_ORIGIN.finditer(self.octets[self.seen - self.begin : stopped]):
+            origin = names.from_text(match[1].decode("latin-1"))
         return origin
 
     def ttl(self) -> int:
