@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Turn the frame round: choose the variant that fits, make room, copy the fragments, move their pointers, write headers
- * and full checksums. Nothing is written before there is room, so a packet that is passed up is the packet that came in.
+ * Turn the frame round: which variant of the answer fits, and, once there is room and the body is written, OPT, headers and
+ * full checksums.
  */
 #ifndef APPLIANCE_REPLY_H
 #define APPLIANCE_REPLY_H
 
-#define BODY_MAX 2047
-#define RELOCATIONS_MAX 128
 #define SMALLER_MAX 4
-#define FRAGMENTS_MAX 8
 
 /* The bodies of error replies are answers too, made when the store is. */
 static inline u32 builtin_answer(struct ctl *c, int verdict)
@@ -53,143 +50,6 @@ static inline int choose_variant(struct query *q, struct shape *s)
   }
   s->flags |= 0x0200;
   s->kind = ANSWER_truncated;
-  return GO_ON;
-}
-
-/* Frame offset of what follows the DNS header. */
-static inline u64 body_offset(struct query *q)
-{
-  return q->l4 + UDP_HEADER + DNS_HEADER;
-}
-
-/* Move the pointers of one fragment by delta. */
-static inline int relocate(void *data, void *end, u8 *fragment, u64 at, u64 delta)
-{
-  u64 count = ((struct fragment *)fragment)->nrel;
-  u8 *list = fragment + sizeof(struct fragment);
-  for (u64 i = 0; i < RELOCATIONS_MAX; i++) {
-    OPAQUE(i);
-    if (i >= count || i >= RELOCATIONS_MAX)
-      break;
-    u64 o = i * sizeof(struct relocation);
-    MASK(o, 0x1ff);
-    u64 entry = *(u32 *)(list + o);
-    u64 place = at + (entry & BODY_MAX);
-    MASK(place, 0xfff);
-    u16 *pointer = data + place;
-    if ((void *)(pointer + 1) > end)
-      return DROP_internal;
-    *pointer = htons((entry >> 16) + delta);
-  }
-  return GO_ON;
-}
-
-/*
- * Copy n octets, 8 to BODY_MAX, 32 a turn: a helper call costs more than the copy. The last 32 (or 8) come first, at the end, and
- * overlap what follows, so there is no remainder to care for.
- */
-static inline void copy32(void *to, u8 *from)
-{
-  u64 a = load8(from), b = load8(from + 8), c = load8(from + 16), d = load8(from + 24);
-  store8(to, a);
-  store8(to + 8, b);
-  store8(to + 16, c);
-  store8(to + 24, d);
-}
-
-static inline int copy_octets(void *to, void *end, u8 *from, u64 n)
-{
-  if (n < 8 || n > BODY_MAX)
-    return DROP_internal;
-  if (n < 64) {
-    u64 last = n - 8;
-    MASK(last, 63);
-    if (to + last + 8 > end)
-      return DROP_internal;
-    store8(to + last, load8(from + last));
-    for (u64 i = 0; i < 7; i++) {
-      if (i * 8 >= last)
-        break;
-      if (to + i * 8 + 8 > end)
-        return DROP_internal;
-      store8(to + i * 8, load8(from + i * 8));
-    }
-    return GO_ON;
-  }
-  u64 last = n - 64;
-  MASK(last, BODY_MAX);
-  u64 o = last, next = 0;
-  for (u64 i = 0; i < BODY_MAX / 64 + 2; i++) {
-    OPAQUE(i);
-    MASK(o, BODY_MAX);
-    void *t = to + o;
-    u8 *f = from + o;
-    if (t + 64 > end)
-      return DROP_internal;
-    copy32(t, f);
-    copy32(t + 32, f + 32);
-    if (next >= last)
-      break;
-    o = next;
-    next += 64;
-  }
-  return GO_ON;
-}
-
-/* Copy one fragment to `at`; its sum, as if it began at an even place, is added to *sum. */
-static inline int write_fragment(struct xdp_md *ctx, struct query *q, u8 *p, u64 at, u64 *len, u64 *sum)
-{
-  struct fragment *f = (void *)p;
-  u64 octets = f->len, count = f->nrel;
-  if (count > RELOCATIONS_MAX)
-    return DROP_internal;
-  u64 list = sizeof(struct fragment) + count * sizeof(struct relocation);
-  MASK(list, 0x3ff);
-  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  MASK(at, 0xfff);
-  if (copy_octets(data + at, end, p + list, octets) != GO_ON)
-    return DROP_internal;
-  u64 delta = q->qname_len - f->base_len;
-  *len = octets;
-  *sum = f->sum + f->weight * delta;
-  if (!delta || !count)
-    return GO_ON;
-  return relocate(data, end, p, at, delta);
-}
-
-/* The body of an answer that is one fragment. */
-static inline int write_single(struct xdp_md *ctx, struct query *q, u64 at, u64 *sum)
-{
-  u8 *p = heap_at(q->answer);
-  if (!p)
-    return DROP_internal;
-  u64 len = 0, part = 0;
-  int verdict = write_fragment(ctx, q, p + sizeof(struct answer), at, &len, &part);
-  *sum = sum_at(part, 1); /* the store keeps sums as big-endian numbers */
-  return verdict;
-}
-
-/* Write fragment number q->written of the answer behind the ones before it. */
-static inline int append_fragment(struct xdp_md *ctx, struct query *q)
-{
-  u8 *p = heap_at(q->answer);
-  if (!p)
-    return DROP_internal;
-  u8 *f = p + sizeof(struct answer);
-  if (q->shape.fragments > 1) {
-    u64 o = q->written * 4;
-    MASK(o, 0x3f);
-    f = heap_at(*(u32 *)(p + sizeof(struct answer) + o));
-    if (!f)
-      return DROP_internal;
-  }
-  u64 len = 0, part = 0, done = q->body_len;
-  int verdict = write_fragment(ctx, q, f, body_offset(q) + q->shape.question + done, &len, &part);
-  if (verdict != GO_ON)
-    return verdict;
-  q->body_sum += sum_at(part, done + 1);
-  q->body_len = done + len;
-  q->written++;
   return GO_ON;
 }
 

@@ -7,7 +7,8 @@
  *   lookup.h    hash, index, search      -> the deepest record
  *   select.h    RFC 1034 §4.3.2          -> the answer
  *   room.h      adjust_tail, adjust_head -> space for it
- *   reply.h     copy, relocate, checksum -> XDP_TX
+ *   body.h      copy, relocate           -> the sections
+ *   reply.h     OPT, headers, checksums  -> XDP_TX
  *
  * Entry is dns(); the others are stages, entered by tail call when the common case is not enough.
  *
@@ -46,6 +47,7 @@ BPF_PROG_ARRAY(stages, 8);
 #include "question.h"
 #include "lookup.h"
 #include "select.h"
+#include "body.h"
 #include "reply.h"
 #include "room.h"
 
