@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bare epoll loop of a worker: callbacks by file descriptor and one that runs about every half second."""
+"""The bare epoll loop of a worker: callbacks by file descriptor, and one that runs all the time for timeouts."""
 
 import select
 from collections.abc import Callable
@@ -8,16 +8,17 @@ from typing import Final
 READ: Final = select.EPOLLIN | select.EPOLLRDHUP
 WRITE: Final = select.EPOLLOUT
 
-_TICK_S: Final = 0.5
+TICK_S: Final = 0.5
 
 Handler = Callable[[int], None]
 """Gets the epoll events; must bear events of a former owner of its descriptor."""
 
 
 class Loop:
-    """Runs until stop() is called."""
+    """Runs until stop() is called; on_tick is called after each batch of events and at least every tick_s seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick_s: float = TICK_S) -> None:
+        self._tick_s = tick_s
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._running = False
@@ -46,7 +47,7 @@ class Loop:
         self._running = True
         handlers = self._handlers
         while self._running:
-            for fd, events in self._epoll.poll(_TICK_S):
+            for fd, events in self._epoll.poll(self._tick_s):
                 handler = handlers.get(fd)
                 if handler is not None:
                     handler(events)

@@ -15,6 +15,8 @@ from typing import Final
 from appliance.errors import ApplianceError
 
 UDP_BUFFER_OCTETS: Final = 4 << 20
+TCP_BUFFER_OCTETS: Final = 128 << 10
+"""What the kernel may hold for a client that does not read; left alone it would grow to megabytes."""
 TCP_BACKLOG: Final = 1024
 
 # Linux numbers that the socket module lacks.
@@ -104,6 +106,7 @@ def _bind(address: str, port: int, kind: socket.SocketKind, alone: bool) -> sock
     try:
         if kind == socket.SOCK_STREAM:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, TCP_BUFFER_OCTETS)  # connections inherit it
         if not alone:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _set_options(made, family, kind, unspecified=ipaddress.ip_address(address).is_unspecified)

@@ -101,7 +101,7 @@ class TcpService:
         except OSError:  # reset by the client
             self._close(connection)
             return
-        self._await(connection, sent)
+        self._await(connection, sent, now)
 
     def _serve(self, connection: Connection, now: float) -> None:
         """Answer the queries that are there, then read once more and answer those."""
@@ -143,17 +143,18 @@ class TcpService:
         connection.paused = False
         return True
 
-    def _await(self, connection: Connection, sent: bool) -> None:
+    def _await(self, connection: Connection, sent: bool, now: float) -> None:
         """Wait for what the connection needs next."""
-        if not sent:
-            self._waiting[connection.fd] = connection
-        else:
+        if sent and connection.finishing:
             self._waiting.pop(connection.fd, None)
-            if connection.finishing:
-                self._finish(connection)
-                return
-        # A paused connection has queries in hand: "writable", which it is at once, goes on with them after the others.
-        self._watch(connection, READ if sent and not connection.paused else WRITE)
+            self._finish(connection)
+        elif sent and not connection.paused:
+            self._waiting.pop(connection.fd, None)
+            self._watch(connection, READ)
+        else:  # a paused one has queries in hand: when it is writable they go on, after those of others
+            connection.stalled_since = connection.stalled_since or now
+            self._waiting[connection.fd] = connection
+            self._watch(connection, WRITE)
 
     def _watch(self, connection: Connection, events: int) -> None:
         if events != connection.events:

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the verbs status and stats tell."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from appliance import __version__
+from appliance.control.publish import Publication
+from appliance.control.workers import WorkerPool
+from appliance.control.zones import ServedZone
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where status and stats come from."""
+
+    started: float
+    zones: Mapping[bytes, ServedZone]
+    pool: WorkerPool
+    endpoints: Sequence[tuple[str, int]]
+    publication: Publication
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of the server; `problems` says in words why it is not healthy."""
+        pool, path = self.pool, self.publication.nic_path
+        problems = [f"zone {zone.name}: {zone.error}" for zone in self.zones.values() if zone.error]
+        if self.publication.failed:
+            problems.append(f"no NIC path: {self.publication.no_nic_path}")
+        if pool.alive < pool.wanted:
+            problems.append(f"{pool.wanted - pool.alive} of {pool.wanted} workers are down")
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - self.started, 3),
+            "healthy": not problems,
+            "problems": problems,
+            "nic_path": {
+                "on": path is not None,
+                "generation": path.name if path else None,
+                "reason": self.publication.no_nic_path,
+            },
+            "interfaces": path.interfaces() if path else [],
+            "listening": [{"address": address, "port": port} for address, port in self.endpoints],
+            "workers": {"alive": pool.alive, "wanted": pool.wanted, "restarts": pool.restarts},
+            "zones": [zone.described() for zone in self.zones.values()],
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both."""
+        path = self.publication.nic_path
+        verdicts = path.counters() if path else {}
+        userspace = self.pool.counters.totals()
+        answered = sum(value for name, value in verdicts.items() if name.startswith("answer_"))
+        queries = answered + userspace["udp_queries"]
+        return {
+            "verdicts": verdicts,
+            "userspace": userspace,
+            "misses": {name: value for name, value in verdicts.items() if name.startswith("pass_") and value},
+            "nic_path_share": answered / queries if queries and path else None,
+        }

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/configuration.md names every key with its default, and every example in the documentation loads."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from appliance.config.load import examine
+from appliance.config.schema import Config, Interface, Limits, Listen, Section, Server, ZoneEntry
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/configuration.md").read_text()
+TABLES: dict[str, type[Section]] = {
+    "[server]": Server,
+    "[[interface]]": Interface,
+    "[listen]": Listen,
+    "[limits]": Limits,
+    "[[zone]]": ZoneEntry,
+}
+EXAMPLES = [
+    (path.name, number, text)
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    for number, text in enumerate(re.findall(r"```toml\n(.*?)```", path.read_text(), re.DOTALL))
+]
+
+
+def documented(table: str) -> dict[str, str]:
+    """Return the keys of one table of the page with their defaults, as written."""
+    section = PAGE.split(f"## {table}\n", 1)[1].split("\n## ", 1)[0]
+    return dict(re.findall(r"^\| `(\w+)` \| (?:`(.*?)`)? ?\|", section, re.MULTILINE))
+
+
+def test_every_table_is_tested_here() -> None:
+    assert {field.name for field in msgspec.structs.fields(Config)} == {name.strip("[]") for name in TABLES}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_key_with_its_default(table: str) -> None:
+    found = documented(table)
+    fields = {field.name: field for field in msgspec.structs.fields(TABLES[table])}
+    assert list(found) == list(fields)
+    for name, field in fields.items():
+        if field.required:
+            assert not found[name]
+        else:
+            default = list(field.default) if isinstance(field.default, tuple) else field.default
+            assert found[name] == msgspec.json.encode(default).decode().replace(",", ", "), name
+
+
+@pytest.mark.parametrize(("page", "number", "text"), EXAMPLES)
+def test_examples_load(page: str, number: int, text: str, tmp_path: Path) -> None:
+    (tmp_path / "appliance.toml").write_text(text)
+    assert examine(tmp_path / "appliance.toml")[1] == []
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 3
