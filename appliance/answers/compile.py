@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Zones into the store, and out of it again; readers see a zone's old version until the new one is whole."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from appliance.answers import family, nodes
+from appliance.answers.context import Context, World, shadowed
+from appliance.answers.layout import NODE_BELOW, NODE_CUT, NODE_DNAME, NODE_FILLER
+from appliance.answers.negatives import prepare
+from appliance.answers.proofs import proofs_for
+from appliance.answers.sizes import Capacity, capacity, expected_octets
+from appliance.answers.store import Retired, Store
+from appliance.answers.versions import Version, begin, commit, remove, roll_back
+from appliance.answers.cnames import miss
+from appliance.answers.referrals import referrals
+from appliance.zone import names
+from appliance.zone.model import Zone
+
+__all__ = ["Capacity", "capacity", "compile_zones", "remove_zone", "replace_zone"]
+
+_NODE_FLAGS: Final = 2
+
+
+def compile_zones(store: Store, zones: Iterable[Zone]) -> Retired:
+    """Put zones into the store, each visible when it is whole; zones that are there already get a new version.
+
+    Chains between these zones are right from the start. StoreFull leaves the zones that fitted in the store.
+    """
+    zones = list(zones)
+    store.sources.update({zone.origin: zone for zone in zones})
+    world = dict(store.sources)
+    below = family.descendants(world, [zone.origin for zone in zones])
+    retired = Retired()
+    for zone in zones:
+        version = write_zone(store, zone, world, below.pop(zone.origin))
+        retired.extents += commit(store, version).extents
+    return retired
+
+
+def replace_zone(store: Store, zone: Zone) -> Retired:
+    """Make a new or changed zone visible, and renew what other loaded zones say because of it.
+
+    Returns the room of the old versions; give it to Store.reclaim after the grace period.
+    """
+    added = zone.origin not in store.numbers
+    changed = [zone, *_touched(store, zone.origin, added)]
+    return compile_zones(store, changed)
+
+
+def remove_zone(store: Store, origin: bytes) -> Retired:
+    """Take a zone out; names in it are those of the zone above then, or of none. Returns the room it took."""
+    touched = _touched(store, origin, True)
+    del store.sources[origin]
+    retired = remove(store, origin)
+    retired.extents += compile_zones(store, touched).extents
+    return retired
+
+
+def _touched(store: Store, origin: bytes, membership: bool) -> list[Zone]:
+    """Return the other zones that a change of this one touches; membership: it is added or removed."""
+    world = store.sources
+    parent = family.nearest_above(world, origin)
+    found: dict[bytes, Zone] = {}
+    if membership and parent is not None:
+        cut = origin in world[parent].delegations
+        if not cut or any(origin != child and names.is_subdomain(child, origin) for child in world):
+            found[parent] = world[parent]
+        elif ref := _cut_record(store, origin, store.numbers.get(parent, 0)):
+            store.octets[ref * 16 + _NODE_FLAGS] |= NODE_BELOW
+    for other, number in store.numbers.items():
+        state = store.states.get(number)
+        if other == origin or other not in world or state is None:
+            continue
+        depends = origin in state.chains or (
+            membership
+            and any(name == parent or names.is_subdomain(name, origin) for name in state.chains if name != other)
+        )
+        if depends:
+            found[other] = world[other]
+    return list(found.values())
+
+
+def _cut_record(store: Store, name: bytes, number: int) -> int:
+    for ref in store.records_of(name):
+        if store.octets[ref * 16 + _NODE_FLAGS] & NODE_CUT and store.node(ref)[4] == number:
+            return ref
+    return 0
+
+
+def write_zone(store: Store, zone: Zone, world: World, below: set[bytes]) -> Version:
+    """Write a version of a zone beside the current one; nothing of it is visible before commit."""
+    version = begin(store, zone, expected_octets(zone))
+    try:
+        context = Context(zone, world, version.writer, proofs_for(version.writer, zone), below=frozenset(below))
+        prepare(context)
+        _write_wildcards(context)
+        version.apex = _write_names(context)
+        _write_fillers(context)
+    except BaseException:
+        roll_back(store, version)
+        raise
+    version.nxdomain = (version.writer.refer(context.nxdomain[0]), version.writer.refer(context.nxdomain[1]))
+    version.nodata = (version.writer.refer(context.nodata[0]), version.writer.refer(context.nodata[1]))
+    version.denial = context.proofs.zone_material
+    version.chains = context.chains - {zone.origin}
+    return version
+
+
+def _write_wildcards(context: Context) -> None:
+    zone = context.zone
+    found = [name for known in (zone.nodes, zone.ents) for name in known if name[:2] == names.WILDCARD_LABEL]
+    found.sort(key=len, reverse=True)  # a wildcard's own node names the wildcard below it
+    for wildcard in found:
+        if wildcard in zone.delegations or zone.is_occluded(wildcard) or shadowed(context, wildcard):
+            continue
+        context.wildcards[names.parent(wildcard)] = nodes.write_wildcard(context, wildcard)
+
+
+def _write_names(context: Context) -> int:
+    """Write and publish a node for each name that exists, and return the apex's."""
+    zone, writer = context.zone, context.writer
+    hidden = bool(zone.delegations or zone.dnames)
+    borders = family.borders(zone, context.below)
+    shared = context.wildcards if zone.scheme == "unsigned" else {}
+    apex = 0
+    for known in (zone.nodes, zone.ents):
+        for name in known:
+            if hidden and zone.is_occluded(name):
+                continue
+            if context.below and shadowed(context, name):
+                _write_at_child(context, name)
+            elif name in zone.delegations:
+                writer.publish(name, nodes.write_cut(context, name, name in borders))
+            elif name == zone.origin:
+                apex = nodes.write_name(context, name)
+                if name != names.ROOT:
+                    writer.publish(name, apex)
+            else:
+                parent = name[2:] if name[:2] == names.WILDCARD_LABEL else b""
+                ref = shared[parent] if parent in shared else nodes.write_name(context, name)
+                writer.publish(name, ref)
+    return apex
+
+
+def _write_at_child(context: Context, name: bytes) -> None:
+    """Write the parent's side of a loaded child's apex; what the parent has below that is never seen."""
+    if name not in context.below or shadowed(context, names.parent(name)):
+        return
+    if name in context.zone.delegations:
+        ref = nodes.write_cut(context, name, True)
+    else:
+        ref = nodes.write_filler(context, name, context.nodata, NODE_CUT | NODE_BELOW)
+    context.writer.publish(name, ref)
+
+
+def _write_fillers(context: Context) -> None:
+    zone, writer = context.zone, context.writer
+    for name in family.fillers(context.world, zone, context.below):
+        cut, dname = zone.cut_for(name), zone.dname_for(name)
+        if cut is not None:
+            ref = nodes.write_filler(context, name, referrals(context, cut), NODE_CUT | NODE_FILLER | NODE_BELOW)
+        elif dname is not None:
+            nowhere = miss(context)
+            ref = nodes.write_filler(context, name, (nowhere, nowhere), NODE_DNAME | NODE_FILLER)
+        else:
+            ref = nodes.write_filler(context, name, context.nodata, NODE_FILLER)
+        writer.publish(name, ref)

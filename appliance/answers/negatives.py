@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NODATA and NXDOMAIN (RFC 2308), and the proofs that are known when the zone is compiled."""
+
+from typing import Final
+
+from appliance.answers.assemble import AA, Sections, build
+from appliance.answers.context import Context, moving_body, soa_rrs
+from appliance.answers.layout import ANSWER, DENIAL_NEXT_CLOSER, DENIAL_NXDOMAIN, KIND
+from appliance.answers.writer import Answer
+
+NXDOMAIN: Final = 3
+
+
+def prepare(context: Context) -> None:
+    """Write the zone's own negative answers and the fragment of SOA and signature that all proofs follow."""
+    zone, writer = context.zone, context.writer
+    base = zone.origin
+    proving = zone.scheme != "unsigned"
+    answers = []
+    for kind, flags in ((KIND["nodata"], AA), (KIND["nxdomain"], AA | NXDOMAIN)):
+        plain = writer.refer(build(writer, moving_body(base), Sections(kind, flags, authority=soa_rrs(zone, False))))
+        signed = plain
+        if context.signed:
+            sections = Sections(kind, flags, authority=soa_rrs(zone, True))
+            if proving and kind == KIND["nxdomain"]:
+                sections.denial = DENIAL_NXDOMAIN
+            signed = writer.refer(build(writer, moving_body(base), sections))
+        answers.append((plain, signed))
+    context.nodata, context.nxdomain = answers[0], answers[1]
+    body = moving_body(base)
+    body.extend(soa_rrs(zone, True))
+    context.soa_fragment = writer.share(body.encode())
+
+
+def nodata_with(context: Context, proofs: list[int], denial: int = 0) -> Answer:
+    """Return the NODATA answer for DO that ends in these proof fragments; 0, the zone's own, when there are none."""
+    if not proofs:
+        return 0
+    pieces = [context.soa_fragment, *proofs]
+    sizes = [context.writer.fragment_size(ref) for ref in pieces]
+    length = sum(size for size, _ in sizes)
+    count = sum(records for _, records in sizes)
+    kind = KIND["nodata"]
+    insert = len(pieces) if denial else 0
+    head = ANSWER.pack(AA, 0, count, 0, length, len(pieces), kind, denial, insert, 0, 0, 0)
+    return head + b"".join([ref.to_bytes(4, "little") for ref in pieces])
+
+
+def at_name(context: Context, name: bytes) -> tuple[Answer, Answer]:
+    """Return `node.other` of a name that exists and is no cut."""
+    if context.zone.scheme == "unsigned":
+        return 0, 0
+    return 0, nodata_with(context, context.proofs.nodata(name))
+
+
+def at_wildcard(context: Context, wildcard: bytes) -> tuple[Answer, Answer]:
+    """Return `node.other` of the record that answers for what a wildcard stands for."""
+    if context.zone.scheme == "unsigned":
+        return 0, 0
+    return 0, nodata_with(context, context.proofs.wildcard_nodata(wildcard), DENIAL_NEXT_CLOSER)

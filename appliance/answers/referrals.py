@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Referrals at delegation points, and DS, which the parent answers there (RFC 4035 §3.1.4)."""
+
+from appliance.answers import negatives
+from appliance.answers import rdata as rdata_names
+from appliance.answers.assemble import Group, Sections, build
+from appliance.answers.context import Context, exact_body, moving_body, rrset_rrs, signed_rrs
+from appliance.answers.fragments import RR
+from appliance.answers.layout import KIND
+from appliance.answers.positive import addresses
+from appliance.answers.writer import Answer, Entry
+from appliance.zone import names, types
+from appliance.zone.model import Zone
+
+
+def glue(zone: Zone, cut: bytes, dnssec: bool) -> list[Group]:
+    """Return the addresses of a cut's servers; in-domain glue is required, the rest is not (RFC 9471 §3)."""
+    rrset = zone.nodes[cut][types.NS]
+    return [
+        group
+        for target in rdata_names.targets(types.NS, rrset.rdatas, cut)
+        for group in addresses(zone, target, dnssec, required=names.is_subdomain(target, cut))
+    ]
+
+
+def ds_rrs(zone: Zone, cut: bytes) -> list[RR]:
+    """Return a cut's DS RRset and its signature, for a referral with DO set."""
+    rrset = zone.nodes[cut].get(types.DS)
+    return signed_rrs(zone, cut, cut, rrset, True) if rrset and zone.signatures else []
+
+
+def referral_parts(context: Context, cut: bytes, dnssec: bool) -> tuple[list[RR], list[int], list[Group]]:
+    """Return authority records, proof fragments and glue of a referral."""
+    zone = context.zone
+    authority = rrset_rrs(cut, zone.nodes[cut][types.NS])
+    proofs: list[int] = []
+    if dnssec:
+        ds = ds_rrs(zone, cut)
+        authority += ds
+        if not ds:
+            proofs = context.proofs.nodata(cut)
+    return authority, proofs, glue(zone, cut, dnssec)
+
+
+def referral(context: Context, cut: bytes, dnssec: bool) -> int:
+    """Return the reference of a cut's referral; cuts of the same length with the same servers share one."""
+    authority, proofs, additional = referral_parts(context, cut, dnssec)
+    sections = Sections(KIND["referral"], 0, authority=authority, proofs=proofs, additional=additional)
+    return context.writer.refer(build(context.writer, moving_body(cut), sections))
+
+
+def referrals(context: Context, cut: bytes) -> tuple[Answer, Answer]:
+    """Return a cut's referrals without and with DNSSEC."""
+    plain = referral(context, cut, False)
+    return plain, referral(context, cut, True) if context.signed else plain
+
+
+def ds_entry(context: Context, cut: bytes) -> list[Entry]:
+    """Return the type table of a cut: DS, or in a signed zone the proof that there is none."""
+    zone = context.zone
+    rrset = zone.nodes.get(cut, {}).get(types.DS)
+    if not rrset:
+        _, proved = negatives.at_name(context, cut)
+        return [(types.DS, context.nodata[0], proved)] if proved else []
+    answers: list[Answer] = []
+    for dnssec in (False, True):
+        sections = Sections(KIND["positive"], answer=signed_rrs(zone, cut, cut, rrset, dnssec))
+        answers.append(build(context.writer, exact_body(cut), sections))
+    return [(types.DS, answers[0], answers[1] if zone.signatures.get(cut, {}).get(types.DS) else 0)]

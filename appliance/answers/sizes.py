@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How large a store must be for zones."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from appliance.zone.model import Zone
+
+_LOAD = 4
+"""Names per bucket of seven to plan with: few names miss their first choice then."""
+
+
+class Capacity(NamedTuple):
+    """What to create a store with."""
+
+    bucket_bits: int
+    chunks: int
+    zones: int
+
+
+def expected_octets(zone: Zone) -> int:
+    """Return about how much heap one version of a zone takes."""
+    names = len(zone.nodes) + len(zone.ents)
+    signed = 2 if zone.signatures else 1
+    total = 2048 + names * (144 if signed == 1 else 288)
+    for rrsets in zone.nodes.values():
+        for rrset in rrsets.values():
+            total += signed * (48 + sum(map(len, rrset.rdatas)) + 16 * len(rrset.rdatas))
+    for found in zone.signatures.values():
+        for rrset in found.values():
+            total += 2 * (16 + sum(map(len, rrset.rdatas)))
+    for rrset in zone.nsec3.values():
+        total += 96 + sum(map(len, rrset.rdatas))
+    return total
+
+
+def capacity(zones: Iterable[Zone]) -> Capacity:
+    """Return sizes with room for growth and for a second version of the largest zone beside the first."""
+    count = names = octets = largest = 0
+    for zone in zones:
+        size = expected_octets(zone)
+        count += 1
+        names += len(zone.nodes) + len(zone.ents) + 4
+        octets += size
+        largest = max(largest, size)
+    bits = max(8, ((names + names // 4) // _LOAD).bit_length())
+    chunks = 2 + (octets + octets // 4 + largest + largest // 4) // (1 << 20)
+    return Capacity(bits, chunks, max(16, count + count // 4))

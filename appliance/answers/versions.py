@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a zone version: begun beside the old one, made visible by one flip, unlinked, reclaimed."""
+
+from dataclasses import dataclass, field
+
+from appliance.answers import hashing
+from appliance.answers.layout import FOREVER, NODE, NODE_OUTSIDE, SCHEMES, ZONE_EMPTY, ZONE_SERVING, types_offset
+from appliance.answers.store import Retired, Store, ZoneState
+from appliance.answers.family import nearest_above, outside
+from appliance.answers.writer import Writer
+from appliance.zone import names
+from appliance.zone.model import Zone
+
+
+@dataclass
+class Version:
+    """A version being written."""
+
+    zone: Zone
+    number: int
+    version: int
+    writer: Writer
+    apex: int = 0
+    nxdomain: tuple[int, int] = (0, 0)
+    nodata: tuple[int, int] = (0, 0)
+    denial: int = 0
+    chains: set[bytes] = field(default_factory=set)
+
+
+def begin(store: Store, zone: Zone, expected: int) -> Version:
+    """Start the next version of a zone, which is expected to take about so many octets."""
+    number = store.zone_number(zone.origin, names.label_count(zone.origin))
+    version = store.zone_word(number, "version") + 1
+    return Version(zone, number, version, Writer(store, number, version, expected))
+
+
+def roll_back(store: Store, version: Version) -> None:
+    """Forget a version that was never visible; its room is freed with the next reclaim."""
+    for ref in version.writer.records:
+        store.unlink(ref)
+    store.abandoned += version.writer.arena.close()
+    if not store.zone_word(version.number, "version"):
+        store.forget_zone(version.zone.origin)
+    store.note_depths()
+
+
+def commit(store: Store, version: Version) -> Retired:
+    """Make a version visible in one flip and take the records of the one before out of the index."""
+    number = version.number
+    zone = version.zone
+    old = store.states.get(number) or ZoneState()
+    add_outside(store, zone.origin)
+    slot = (zone.serial, version.apex, *version.nxdomain, *version.nodata, version.denial, 0)
+    store.set_slot(number, version.version, slot)
+    store.note_depths()
+    for ref in old.records:
+        store.expire_record(ref, version.version)
+    with store.flipping():
+        store.set_scheme(number, SCHEMES[zone.scheme])
+        store.set_zone_word(number, "state", ZONE_SERVING)
+        store.set_zone_word(number, "version", version.version)
+        if zone.origin == names.ROOT:
+            store.set("root", version.apex)
+    store.states[number] = ZoneState(version.writer.records, version.writer.arena.close(), version.chains)
+    for ref in old.records:
+        store.unlink(ref)
+    drop_outside(store)
+    store.note_depths()
+    return Retired(old.extents)
+
+
+def remove(store: Store, origin: bytes) -> Retired:
+    """Make a zone invisible in one flip and take its records out of the index."""
+    number = store.numbers[origin]
+    old = store.states.pop(number, None) or ZoneState()
+    version = store.zone_word(number, "version") + 1
+    for name in outside(store.sources, [child for child in store.sources if names.is_subdomain(child, origin)]):
+        add_outside_record(store, name)
+    for ref in old.records:
+        store.expire_record(ref, version)
+    with store.flipping():
+        store.set_zone_word(number, "version", version)
+        store.set_zone_word(number, "state", ZONE_EMPTY)
+        if origin == names.ROOT:
+            store.set("root", 0)
+    for ref in old.records:
+        store.unlink(ref)
+    store.forget_zone(origin)
+    drop_outside(store)
+    store.note_depths()
+    return Retired(old.extents)
+
+
+def add_outside(store: Store, origin: bytes) -> None:
+    """See to it that the names above a zone have records, so that the search by depth passes them."""
+    for name in outside(store.sources, [origin]):
+        add_outside_record(store, name)
+
+
+def add_outside_record(store: Store, name: bytes) -> None:
+    """Write one OUTSIDE record if there is none."""
+    if name in store.outside:
+        return
+    size = types_offset(len(name))
+    start, _ = store.heap.take((size + 15) // 16, (size + 15) // 16)
+    head = NODE.pack(len(name), names.label_count(name), NODE_OUTSIDE, 0, 0, 0, FOREVER, 0, 0, 0, 0, 0)
+    store.octets[start * 16 : start * 16 + size] = head + name + bytes(size - NODE.size - len(name))
+    store.insert(start, hashing.name_hash(store.seed, name))
+    store.outside[name] = start
+
+
+def drop_outside(store: Store) -> None:
+    """Take out the OUTSIDE records that a zone covers now, or that lie above no zone any more."""
+    if not store.outside:
+        return
+    needed = {
+        name
+        for origin in store.sources
+        if nearest_above(store.sources, origin) is None
+        for name in names.suffixes(origin)
+        if name != origin
+    }
+    for name in [name for name in store.outside if name not in needed]:
+        ref = store.outside.pop(name)
+        store.unlink(ref)
+        granules = (types_offset(len(name)) + 15) // 16
+        store.abandoned.append((ref, ref + granules))

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the objects of one zone version: shared fragments and answers, nodes with their own answers behind them."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from appliance.answers import hashing
+from appliance.answers.layout import ANSWER, FOREVER, FRAGMENT, NODE, TYPE_ENTRY, types_offset
+
+if TYPE_CHECKING:
+    from appliance.answers.store import Store
+
+Answer = int | bytes
+"""A reference to a shared answer, or the octets of one that goes with its node."""
+
+Entry = tuple[int, Answer, Answer]
+"""Type, answer without DNSSEC, answer with it (0: the same)."""
+
+_RUN = 2048
+"""Octets of answers that are placed right behind their node; longer ones would push other nodes out of the cache."""
+
+
+class Writer:
+    """One version of one zone on its way into the store; nothing in it is visible before the zone's flip."""
+
+    def __init__(self, store: "Store", number: int, version: int, expected: int) -> None:
+        self.store = store
+        self.number = number
+        self.version = version
+        self.arena = store.arena(expected)
+        self.records: array[int] = array("I")
+        self._shared: dict[bytes, int] = {}
+        self._seed = store.seed
+        self._hashes: dict[bytes, int] = {b"\0": store.seed}
+
+    def share(self, blob: bytes) -> int:
+        """Return the reference of an object; equal objects are one."""
+        ref = self._shared.get(blob)
+        if ref is None:
+            ref = self._shared[blob] = self.arena.put(blob)
+        return ref
+
+    def refer(self, answer: Answer) -> int:
+        """Return the reference of an answer, shared if it has none yet."""
+        return answer if isinstance(answer, int) else self.share(answer)
+
+    def fragment_size(self, ref: int) -> tuple[int, int]:
+        """Return octets and records of a fragment."""
+        fields = FRAGMENT.unpack_from(self.store.octets, ref * 16)
+        return fields[0], fields[5]
+
+    def denial_of(self, answer: Answer) -> int:
+        """Return the proof that an answer still lacks."""
+        octets, at = (self.store.octets, answer * 16) if isinstance(answer, int) else (answer, 0)
+        return int(ANSWER.unpack_from(octets, at)[7])
+
+    def hash(self, name: bytes) -> int:
+        """Return the hash of a folded name; those of parents are remembered."""
+        split = name[0] + 1
+        parent = name[split:]
+        above = self._hashes.get(parent)
+        if above is None:
+            above = self._hashes[parent] = self.hash(parent)
+        label = name[:split]
+        if split <= 8:
+            h = ((above ^ int.from_bytes(label, "little")) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+            return h ^ (h >> 32)
+        return hashing.extend(above, label)
+
+    def node(
+        self,
+        name: bytes,
+        flags: int,
+        entries: list[Entry],
+        other: tuple[Answer, Answer] = (0, 0),
+        wildcard: int = 0,
+        denial: int = 0,
+    ) -> int:
+        """Write a node and, behind it, the answers that only it uses; return its reference."""
+        table = types_offset(len(name))
+        at = (table + len(entries) * TYPE_ENTRY.size + 15) & ~15
+        own: list[tuple[int, bytes]] = []
+        flat: list[int] = []
+        for answer in [*other, *[answer for entry in entries for answer in entry[1:]]]:
+            if not isinstance(answer, int):
+                if at + len(answer) <= _RUN:
+                    own.append((at, answer))
+                    flat.append(-at)
+                    at += (len(answer) + 15) & ~15
+                    continue
+                answer = self.share(answer)
+            flat.append(answer)
+        ref = self.arena.take(at)
+        flat = [answer if answer >= 0 else ref + (-answer >> 4) for answer in flat]
+        labels = 0
+        i = 0
+        while length := name[i]:
+            labels += 1
+            i += 1 + length
+        octets = self.store.octets
+        start = ref * 16
+        head = NODE.pack(
+            len(name), labels, flags, len(entries), self.number, self.version, FOREVER, 0, flat[0], flat[1], wildcard, denial
+        )
+        octets[start : start + table] = head + name + bytes(table - 40 - len(name))
+        row = start + table
+        for i, entry in enumerate(entries):
+            TYPE_ENTRY.pack_into(octets, row, entry[0], 0, flat[2 + 2 * i], flat[3 + 2 * i])
+            row += 12
+        for place, blob in own:
+            octets[start + place : start + place + len(blob)] = blob
+        return ref
+
+    def publish(self, name: bytes, ref: int) -> None:
+        """Hang a node into the index."""
+        self.store.insert(ref, self.hash(name))
+        self.records.append(ref)

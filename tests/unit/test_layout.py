@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Python's picture of the store is the compiler's: sizes, offsets and constants of ebpf/layout.h."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from appliance.answers import layout, verdict_names
+
+pytestmark = pytest.mark.unit
+
+HEADERS = Path(__file__).parents[2] / "ebpf"
+CONSTANTS = [
+    "STORE_MAGIC",
+    "STORE_FORMAT",
+    "HEAP_CHUNK",
+    "HEAP_WINDOW",
+    "HASH_MULTIPLIER",
+    "HASH_FINAL",
+    "BUCKET_SLOTS",
+    "CHAIN_MAX",
+    "DENIAL_BLOCK",
+    "SERVICE_SLOTS",
+    "PORT_SLOTS",
+    "COUNTER_SLOTS",
+]
+STRUCT = re.compile(r"^struct (\w+) \{(.*?)\};", re.MULTILINE | re.DOTALL)
+ENUM = re.compile(r"enum \w+ \{(.*?)\};", re.DOTALL)
+
+
+def header() -> str:
+    return re.sub(r"/\*.*?\*/", "", (HEADERS / "layout.h").read_text(), flags=re.DOTALL)
+
+
+def field_names(body: str) -> list[str]:
+    found = []
+    for group in filter(None, map(str.strip, body.split(";"))):
+        declared = group.removeprefix("struct ").partition(" ")[2]
+        found += re.findall(r"(\w+)(?:\[\w+\])?(?:,|$)", declared)
+    return found
+
+
+def enum_values() -> dict[str, int]:
+    pairs = [pair.split("=") for body in ENUM.findall(header()) for pair in body.split(",")]
+    return {name.strip(): int(value) for name, value in pairs}
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """Names to numbers, as a C program that includes the header prints them."""
+    lines = [f'printf("%s %llu\\n", "{name}", (unsigned long long){name});' for name in [*CONSTANTS, *enum_values()]]
+    for struct, body in STRUCT.findall(header()):
+        lines.append(f'printf("%s %zu\\n", "{struct}", sizeof(struct {struct}));')
+        lines += [
+            f'printf("%s %zu\\n", "{struct}.{field}", offsetof(struct {struct}, {field}));'
+            for field in field_names(body)
+        ]
+    folder = tmp_path_factory.mktemp("layout")
+    source = folder / "print.c"
+    source.write_text(
+        "#include <stdio.h>\n#include <stddef.h>\n#include <stdint.h>\n"
+        "typedef uint8_t u8; typedef uint16_t u16; typedef uint32_t u32; typedef uint64_t u64;\n"
+        '#include "layout.h"\nint main(void) {\n' + "\n".join(lines) + "\nreturn 0; }\n"
+    )
+    command = ["gcc", "-Wall", "-Werror", f"-I{HEADERS}", "-o", folder / "print", source]
+    subprocess.run(list(map(str, command)), check=True, timeout=60)
+    shown = subprocess.run([str(folder / "print")], check=True, capture_output=True, text=True, timeout=10).stdout
+    return {name: int(number) for name, number in map(str.split, shown.splitlines())}
+
+
+def test_structs(printed: dict[str, int]) -> None:
+    mine = {name: size for name, size in layout.SIZES.items()}
+    for name, offsets in layout.OFFSETS.items():
+        mine |= {f"{name}.{field}": offset for field, offset in offsets.items()}
+    theirs = {name: n for name, n in printed.items() if name.partition(".")[0] in layout.SIZES}
+    assert len(theirs) > 100
+    assert mine == theirs
+
+
+def test_every_struct_is_mirrored() -> None:
+    assert {name for name, _ in STRUCT.findall(header())} == set(layout.STRUCTS)
+
+
+def test_constants(printed: dict[str, int]) -> None:
+    assert {name: getattr(layout, name) for name in CONSTANTS} == {name: printed[name] for name in CONSTANTS}
+
+
+def test_enums(printed: dict[str, int]) -> None:
+    mine = {f"SCHEME_{name.upper()}": number for name, number in layout.SCHEMES.items()}
+    for name, value in enum_values().items():
+        assert printed[name] == value
+        if name.startswith(("NODE_", "ZONE_", "DENIAL_")):
+            assert getattr(layout, name) == value
+        elif name.startswith("SCHEME_"):
+            assert mine[name] == value
+
+
+@pytest.mark.parametrize(
+    ("packed", "struct"),
+    [
+        (layout.NODE, "node"),
+        (layout.TYPE_ENTRY, "type_entry"),
+        (layout.ANSWER, "answer"),
+        (layout.FRAGMENT, "fragment"),
+        (layout.ZONE_SLOT, "zone_slot"),
+        (layout.CHILDREN, "children"),
+        (layout.CHILD, "child"),
+        (layout.NSEC3, "nsec3"),
+        (layout.NSEC3_HASH, "nsec3_hash"),
+        (layout.NSEC3_NODE, "nsec3_node"),
+    ],
+)
+def test_packing(packed: "layout.struct.Struct", struct: str) -> None:
+    assert packed.size == layout.SIZES[struct]
+
+
+def test_kinds() -> None:
+    names = [name for name, _ in verdict_names.listed("ANSWER_KINDS")]
+    assert names[0] == "positive"
+    assert {name: number for number, name in enumerate(names)} == layout.KIND
+    assert all(meaning for _, meaning in verdict_names.listed("PASS_REASONS"))
