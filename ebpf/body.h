@@ -7,7 +7,7 @@
 #define APPLIANCE_BODY_H
 
 #define BODY_MAX 2047
-#define RELOCATIONS_MAX 128
+#define RELOCATIONS_MAX 256 /* more than fit into the largest reply: three names take 16 octets at least */
 #define FRAGMENTS_MAX 8
 
 /* Frame offset of what follows the DNS header. */
@@ -26,7 +26,7 @@ static inline int relocate(void *data, void *end, u8 *fragment, u64 at, u64 delt
     if (i >= count || i >= RELOCATIONS_MAX)
       break;
     u64 o = i * sizeof(struct relocation);
-    MASK(o, 0x1ff);
+    MASK(o, 0x3ff);
     u64 entry = *(u32 *)(list + o);
     u64 place = at + (entry & BODY_MAX);
     MASK(place, 0xfff);
@@ -95,10 +95,10 @@ static inline int write_fragment(struct xdp_md *ctx, struct query *q, u8 *p, u64
 {
   struct fragment *f = (void *)p;
   u64 octets = f->len, count = f->nrel;
-  if (count > RELOCATIONS_MAX)
-    return DROP_internal;
   u64 list = sizeof(struct fragment) + count * sizeof(struct relocation);
-  MASK(list, 0x3ff);
+  OPAQUE(list);
+  if (list > sizeof(struct fragment) + RELOCATIONS_MAX * sizeof(struct relocation))
+    return DROP_internal;
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   MASK(at, 0xfff);
   if (copy_octets(data + at, end, p + list, octets) != GO_ON)

@@ -138,29 +138,34 @@ static inline int nothing_deeper(u8 *p)
 }
 
 /*
- * One probe at the depth where most names of the store are decides most questions. Returns 1 with q->record and q->depth set, or 0 when
- * the search must go on.
+ * A probe at the depth where most names of the store are, and if there is none a second one label higher, decide most questions.
+ * Returns 1 with q->record and q->depth set, or 0 when the search must go on.
  */
 static inline int find_at_hint(struct query *q, struct ctl *c)
 {
-  u32 d = c->hint_depth;
+  u32 d = c->hint_depth, whole = q->depth;
   q->record = c->root;
-  if (d > q->depth)
-    d = q->depth;
-  if (!d)
-    return 1;
-  u32 ref = probe_depth(q, d);
-  if (!ref) {
-    if (d > 1)
-      return 0;
-    q->depth = 0;
-    return 1;
+  if (d > whole)
+    d = whole;
+  for (int probe = 0; probe < 2; probe++) {
+    if (!d) {
+      q->depth = 0;
+      return 1;
+    }
+    u32 ref = probe_depth(q, d);
+    if (ref) {
+      u8 *p = heap_at(ref);
+      if (!p || !record_matches(q, p, d) || (!probe && d != whole && !nothing_deeper(p)))
+        return 0;
+      q->record = ref;
+      q->depth = d;
+      return 1;
+    }
+    d--;
   }
-  u8 *p = heap_at(ref);
-  if (!p || !record_matches(q, p, d) || (d != q->depth && !nothing_deeper(p)))
+  if (d)
     return 0;
-  q->record = ref;
-  q->depth = d;
+  q->depth = 0;
   return 1;
 }
 
