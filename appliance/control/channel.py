@@ -30,7 +30,7 @@ class Channel:
         self._path = path
         self._verbs = verbs
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def open(self) -> None:
         """Listen. Raises StateError when the path cannot be used."""
@@ -50,34 +50,34 @@ class Channel:
                 f"cannot make the control socket {self._path}: {error.strerror}; make its folder writable, "
                 "or set [server] control_socket"
             ) from error
-        self._server = await asyncio.start_unix_server(self._converse, sock=listener, limit=LINE_OCTETS)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=LINE_OCTETS)
 
     async def close(self) -> None:
         """Stop listening, end the conversations, remove the socket."""
         if self._server is None:
             return
         self._server.close()
-        current = asyncio.current_task()
-        for task in self._clients - {current}:
+        clients = list(self._clients)
+        for task in clients:
             task.cancel()
-        await asyncio.gather(*(self._clients - {current}), return_exceptions=True)
+        await asyncio.gather(*clients, return_exceptions=True)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients.add(task)
-        try:
-            if len(self._clients) <= CLIENTS:
-                await self._answer_lines(reader, writer)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went, sent nothing for long, or the server stops
-        finally:
-            self._clients.discard(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= CLIENTS:
             writer.close()
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
+            return
+        task = asyncio.get_running_loop().create_task(self._converse(reader, writer))
+        self._clients[task] = writer
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._clients.pop(task).close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, TimeoutError):  # the client went, or sent nothing for long
+            await self._answer_lines(reader, writer)
 
     async def _answer_lines(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

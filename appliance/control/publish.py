@@ -149,7 +149,7 @@ class Publication:
 
 def _sizes(zones: Iterable[Zone], growth: int) -> Sizes:
     found = capacity(zones)
-    return Sizes(found.bucket_bits + growth, found.chunks << growth, found.zones)
+    return Sizes(found.bucket_bits + growth, found.chunks << growth, found.zones + 1)
 
 
 def state(store: Store, origin: bytes) -> int:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that need no server: exit status, what goes to which stream, how fast the command starts."""
+
+import json
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import appliance
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
+ZONE = "@ 300 SOA ns.example. root.example. 1 2 3 4 5\n@ 300 NS ns.example.\n"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "appliance", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"appliance {appliance.__version__}\n")
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == appliance.__version__
+
+
+def test_version_imports_nothing_heavy() -> None:
+    code = "import sys; from appliance.cli import main; sys.exit(any(m in sys.modules for m in sys.argv[1:]))"
+    heavy = ("asyncio", "rich", "msgspec", "dns", "bcc", "pyroute2", "cryptography", "appliance.control")
+    done = subprocess.run([sys.executable, "-c", code, *heavy], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_version_is_quick() -> None:
+    best = min(_seconds("--version") for _ in range(5))
+    assert best < 0.5  # 0.05 on an idle machine; this one may be busy
+
+
+def _seconds(*arguments: str) -> float:
+    started = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize("arguments", [("--nonsense",), ("nonsense",), ("status", "--nonsense"), ("check-zone", "a.")])
+def test_wrong_arguments_are_errors(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert "Usage: appliance" in done.stderr
+
+
+def test_check_config(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[listen]\nport = 5300\n")
+    done = run("check-config", str(file))
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: no mistakes\n", "")
+    file.write_text("[listen]\nprot = 5300\n[limits]\nedns_size = 1\n")
+    done = run("check-config", str(file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        f"{file}:2: error: unknown key 'prot' in [listen]; did you mean 'port'?",
+        f"{file}:4: error: edns_size = 1: expected `int` >= 512",
+    ]
+    done = run("check-config", str(file), "--json")
+    assert done.returncode == 1
+    assert [one["line"] for one in json.loads(done.stdout)["findings"]] == [2, 4]
+
+
+def test_check_zone(tmp_path: Path) -> None:
+    file = tmp_path / "example.zone"
+    file.write_text(ZONE)
+    assert run("check-zone", "example.", str(file), "--json").returncode == 0
+    file.write_text(ZONE + "www 300 A 192.0.2.300\n")
+    done = run("check-zone", "example.", str(file))
+    assert done.returncode == 1
+    assert f"{file}:3: error: " in done.stderr
+    done = run("check-zone", "exa..mple", str(file))
+    assert (done.returncode, done.stderr) == (1, "appliance: name 'exa..mple': empty label\n")
+
+
+@pytest.mark.parametrize("verb", ["status", "stats", "reload", "stop"])
+def test_no_server_is_status_3(verb: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('[server]\nrun_dir = "."\n')
+    done = run(verb, "--config", str(file))
+    assert done.returncode == 3
+    assert done.stderr == f"appliance: no server listens on {tmp_path}/control.sock; start it with `appliance serve`\n"
+
+
+@pytest.mark.parametrize("verb", ["status", "serve"])
+def test_a_bad_configuration_is_told_before_anything_else(verb: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[listen\n")
+    done = run(verb, "--config", str(file))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"appliance: {file}:1: error: ")
+    done = run(verb, "--config", str(tmp_path / "none.toml"))
+    assert done.returncode == 1
+    assert done.stderr == f"appliance: {tmp_path}/none.toml: error: cannot be read: No such file or directory\n"
