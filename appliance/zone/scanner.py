@@ -182,6 +182,7 @@ class Pack:
         size = (octets + 3) & ~3  # headers stay aligned
         self.grow(size)
         at = self.octets_at + self.used
+        memset(at, 0, cython.sizeof(Header))
         header = cython.cast(cython.pointer(Header), at)
         header.line = line
         header.ttl = scanner.r_ttl

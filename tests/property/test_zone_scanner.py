@@ -21,7 +21,10 @@ from tests.reference import strategies
 pytestmark = pytest.mark.property
 
 ORIGIN = names.from_text("example.")
-WORDS = b"a $ORIGIN $TTL $INCLUDE zone x. .. ( ) ; \\ \\0 \\255 IN CH A 192.0.2.1 TXT MX NS SOA \\# 1 00 60 TYPE1 @ * RRSIG DNSKEY"
+WORDS = (
+    b"a $ORIGIN $TTL $INCLUDE zone x. .. ( ) ; \\ \\0 \\255 IN CH A 192.0.2.1 TXT MX NS SOA \\# 1 00 60 TYPE1 @ *"
+    b" RRSIG DNSKEY"
+)
 SPACES = [b"\n", b"\n ", b"\r\n", b"\t", b'"', b"\x00", b"\xff", b"a" * 64, b"1" * 20]
 PIECES = st.sampled_from([*WORDS.split(), *SPACES])
 
