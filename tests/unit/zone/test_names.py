@@ -69,7 +69,7 @@ def test_canonical_order_is_that_of_rfc_4034() -> None:
     texts = ["example", "a.example", "yljkjljk.a.example", "Z.a.example", "zABC.a.EXAMPLE", "z.example"]
     texts += ["\\001.z.example", "*.z.example", "\\200.z.example"]
     wires = [names.from_text(text + ".") for text in texts]
-    assert sorted(wires[::-1], key=names.canonical_key) == wires
+    assert sorted(set(wires), key=names.canonical_key) == wires
 
 
 def test_fold_leaves_other_octets_alone() -> None:
