@@ -18,7 +18,7 @@ from appliance.datapath.syscall import test_run
 from appliance.errors import DatapathError
 
 SET_SIZE = 65_536
-FRAME_ROOM = 192
+FRAME_ROOM = 136
 _ROW = struct.Struct("=2I7Q")
 _PLAN = struct.Struct("=8I")
 PROGRAMS = ("generate", "nothing", "pass", "reflect", "check")

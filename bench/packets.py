@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from appliance.errors import DatapathError
 
-FRAME_MAX = 190
+FRAME_MAX = 134
 FRAME_MIN = 60
 EDNS_SIZE = 1232
 OPT = struct.pack("!BHHIH", 0, 41, EDNS_SIZE, 0, 0)

@@ -21,10 +21,13 @@
 #define HIDE(x) asm volatile("" : "+r"(x))
 #define HALVES(v) (((v) & 0xffffffff) + ((v) >> 32))
 
-struct frame { u16 len; u8 octets[190]; };
+struct frame { u16 len; u8 octets[134]; };
 struct plan { u32 base, count, id_first, id_span, rcodes, check_sum, response, reserved; };
 /* One row for each CPU: no line is shared. */
-struct row { u32 position, reserved; u64 sent, replies, octets, wrong_id, wrong_rcode, wrong_sum, others; };
+struct row { u32 position, touched; u64 sent, replies, octets, wrong_id, wrong_rcode, wrong_sum, others; };
+/* A NIC delivers into the cache. So that fetching a question of a large set from memory is not counted as the target's time,
+ * the lines of a later one are touched early. */
+#define AHEAD 4
 enum sum_check { SUM_FULL = 1, SUM_FULL_OR_PARTIAL = 2 };
 
 BPF_F_TABLE("array", u32, struct frame, frames, NFRAMES, BPF_F_MMAPABLE_ARRAY);
@@ -43,8 +46,12 @@ int generate(struct xdp_md *ctx)
   row->position = next < chosen->count ? next : 0;
   at += chosen->base;
   struct frame *f = frames.lookup(&at);
-  if (!f)
+  next = row->position + AHEAD;
+  next = chosen->base + (next < chosen->count ? next : 0);
+  struct frame *later = frames.lookup(&next);
+  if (!f || !later)
     return XDP_DROP;
+  row->touched += later->octets[0] + later->octets[64] + later->octets[133];
   u64 len = f->len;
   MASK(len, 0xff);
   if (len < 60 || len > sizeof(f->octets))
