@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a question to its answer in the store, by the steps of docs/store-format.md, as the XDP program takes them."""
+
+import time
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from appliance.answers import hashing, layout
+from appliance.answers.layout import (
+    DENIAL_NXDOMAIN,
+    KIND,
+    NODE_APEX,
+    NODE_BELOW,
+    NODE_CNAME,
+    NODE_CUT,
+    NODE_DNAME,
+    NODE_FILLER,
+    NODE_NAME,
+    NODE_OUTSIDE,
+    TYPE_ENTRY,
+    ZONE_SERVING,
+    types_offset,
+)
+from appliance.answers.store import Store
+from appliance.zone import types
+
+Lack = Literal["", "denial", "dname", "chain"]
+
+_KIND_AT: Final = layout.OFFSETS["answer"]["kind"]
+_DENIAL_AT: Final = layout.OFFSETS["answer"]["denial"]
+_NEXT: Final = layout.OFFSETS["node"]["next"] // 4
+_VERSION: Final = layout.OFFSETS["zone"]["version"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a question found.
+
+    answer is the reference of an answer, 0 only with lacks "dname". zone is the row of the zone that answers, 0 if none
+    does. record is the deepest record on the way to the name, and at where its name starts in the question name: 0 for
+    an exact match. lacks says what the answer is without: "denial", a proof that must be searched; "dname", everything:
+    the DNAME at record is to be applied; "chain", everything: the CNAME is to be followed link by link.
+    """
+
+    answer: int
+    zone: int = 0
+    record: int = 0
+    at: int = 0
+    lacks: Lack = ""
+
+
+def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
+    """Find the answer for a folded wire name and a type of class IN.
+
+    A zone that changes meanwhile spoils what is found: compare ctl.flips before and after (`reply` does).
+    """
+    record, at = deepest(store, qname)
+    if not record or store.octets[record * 16 + 2] & NODE_OUTSIDE:
+        return Outcome(store.get("refused"))
+    if qtype == types.DS and not at and store.octets[record * 16 + 2] & NODE_APEX:
+        record, at = _parent_side(store, qname, record)
+    octets = store.octets
+    start = record * 16
+    flags = octets[start + 2]
+    zone = store.words[record * 4 + 1]
+    if not is_served(store, zone):
+        return Outcome(store.get("servfail"), zone, record, at)
+    if flags & NODE_CUT:
+        if at or qtype != types.DS or flags & NODE_FILLER:
+            return _outcome(store, _other(store, record, zone, dnssec_ok), zone, record, at)
+        ref = type_entry(store, record, qtype, dnssec_ok) or _nodata(store, zone, dnssec_ok)
+        return _outcome(store, ref, zone, record, at)
+    if not at:
+        if flags & NODE_DNAME and flags & NODE_FILLER:
+            return Outcome(0, zone, record, at, "dname")
+        return _outcome(store, at_node(store, record, zone, qtype, dnssec_ok), zone, record, at)
+    if flags & NODE_DNAME:
+        return Outcome(0, zone, record, at, "dname")
+    wildcard = layout.NODE.unpack_from(octets, start)[10]
+    if wildcard:
+        return _outcome(store, at_node(store, wildcard, zone, qtype, dnssec_ok), zone, record, at)
+    return _outcome(store, store.slot(zone)[2 + dnssec_ok], zone, record, at)
+
+
+def _outcome(store: Store, ref: int, zone: int, record: int, at: int) -> Outcome:
+    lacks: Lack = ""
+    denial = store.octets[ref * 16 + _DENIAL_AT]
+    if denial:
+        chain = denial == DENIAL_NXDOMAIN and store.octets[ref * 16 + _KIND_AT] == KIND["cname"]
+        lacks = "chain" if chain else "denial"
+    return Outcome(ref, zone, record, at, lacks)
+
+
+def is_served(store: Store, zone: int) -> bool:
+    """Tell whether a zone is loaded and not expired."""
+    if store.zone_word(zone, "state") != ZONE_SERVING:
+        return False
+    expiry = store.expiry(zone)
+    return not expiry or time.clock_gettime_ns(time.CLOCK_BOOTTIME) < expiry
+
+
+def deepest(store: Store, qname: bytes) -> tuple[int, int]:
+    """Return the visible record of the longest suffix of a folded name that has one, and where that suffix starts.
+
+    Records exist for all names between an apex and a deeper record, so the depth can be searched.
+    """
+    starts = []
+    at = 0
+    while length := qname[at]:
+        starts.append(at)
+        at += length + 1
+    starts.append(at)
+    depth = min(len(starts) - 1, store.get("max_depth"))
+    hashes = hashing.suffix_hashes(store.seed, qname, depth)
+    low, high = 0, depth + 1
+    found = store.get("root")
+    probe = min(store.get("hint_depth"), depth)
+    while low + 1 < high:
+        if not low < probe < high:
+            probe = high - 1
+        ref = store.find_record(qname[starts[-1 - probe] :], hashes[probe])
+        if ref:
+            found, low = ref, probe
+            if store.octets[ref * 16 + 2] & (NODE_CUT | NODE_BELOW) == NODE_CUT:
+                break
+            probe = high - 1
+        else:
+            high = probe
+            probe = (low + high) // 2
+    return found, starts[-1 - low]
+
+
+def _parent_side(store: Store, qname: bytes, apex: int) -> tuple[int, int]:
+    """Return the record that answers DS at an apex: the parent's cut, the parent zone's, or the apex's own.
+
+    RFC 4035 §3.1.4.1.
+    """
+    ref = store.words[apex * 4 + _NEXT] if len(qname) > 1 else 0
+    while ref:
+        if store.octets[ref * 16 + 2] & NODE_CUT and store.visible(ref) and store.name_at(ref) == qname:
+            return ref, 0
+        ref = store.words[ref * 4 + _NEXT]
+    if len(qname) > 1:
+        split = qname[0] + 1
+        record, at = deepest(store, qname[split:])
+        if record and not store.octets[record * 16 + 2] & NODE_OUTSIDE:
+            return record, at + split
+    return apex, 0
+
+
+def type_entry(store: Store, record: int, qtype: int, dnssec_ok: bool) -> int:
+    """Return the answer that a node's type table has for a type, 0 for none; ANY is the first one (RFC 8482 §4.1)."""
+    octets = store.octets
+    start = record * 16
+    row = start + types_offset(octets[start])
+    for _ in range(octets[start + 3]):
+        rtype, _, plain, signed = TYPE_ENTRY.unpack_from(octets, row)
+        if rtype == qtype or qtype == types.ANY:
+            return int(signed if dnssec_ok and signed else plain)
+        row += TYPE_ENTRY.size
+    return 0
+
+
+def at_node(store: Store, record: int, zone: int, qtype: int, dnssec_ok: bool) -> int:
+    """Return the answer of a node that the question's data are at."""
+    return type_entry(store, record, qtype, dnssec_ok) or _other(store, record, zone, dnssec_ok)
+
+
+def _other(store: Store, record: int, zone: int, dnssec_ok: bool) -> int:
+    other = store.words[record * 4 + 5 + dnssec_ok]
+    if not other and dnssec_ok and store.octets[record * 16 + 2] & (NODE_CUT | NODE_CNAME):
+        other = store.words[record * 4 + 5]
+    return other or _nodata(store, zone, dnssec_ok)
+
+
+def _nodata(store: Store, zone: int, dnssec_ok: bool) -> int:
+    return store.slot(zone)[4 + dnssec_ok]
+
+
+def owner_at(store: Store, record: int) -> bytes:
+    """Return the folded owner name of a record."""
+    start = record * 16
+    return bytes(store.octets[start + NODE_NAME : start + NODE_NAME + store.octets[start]])

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answers found by starting over with another name: DNAMEs (RFC 6672 §3.2), and CNAME chains that need proofs."""
+
+from typing import Final
+
+from appliance.answers.chains import MAX_LINKS
+from appliance.answers.layout import KIND, NODE, NODE_CNAME, NODE_FILLER
+from appliance.answers.lookup import Outcome, deepest, find, owner_at
+from appliance.answers.message import Records, put_together, take_apart
+from appliance.answers.render import Edns, render
+from appliance.answers.store import Store
+from appliance.zone import names, types
+
+_OWN: Final = (types.CNAME, types.ANY, types.RRSIG, types.NSEC)
+"""Types that the owner of a CNAME answers itself."""
+
+_YXDOMAIN: Final = 6
+_LONGEST: Final = 65535
+
+
+def reply(store: Store, ident: int, flags: int, question: bytes, limit: int, edns: Edns | None) -> tuple[int, bytes]:
+    """Return the answer's kind and the whole message for a question of class IN, whatever it takes.
+
+    flags is the query's second header word, question the name, type and class as they came.
+    """
+    qname = question[:-4].lower()
+    qtype = int.from_bytes(question[-4:-2], "big")
+    dnssec_ok = edns is not None and edns.dnssec_ok
+    outcome = find(store, qname, qtype, dnssec_ok)
+    if outcome.lacks in ("", "denial"):
+        return render(store, outcome, ident, flags, question, limit, edns)
+    records = follow(store, question[:-4], qtype, dnssec_ok)
+    kind = KIND["dname" if outcome.lacks == "dname" else "cname"]
+    message = put_together(records, ident, flags, question, limit, edns)
+    return KIND["truncated"] if message[2] & 2 else kind, message
+
+
+def records_for(store: Store, outcome: Outcome, name: bytes, qtype: int) -> Records:
+    """Return what an outcome says about a name, as records."""
+    question = name + qtype.to_bytes(2, "big") + b"\0\1"
+    return take_apart(render(store, outcome, 0, 0, question, _LONGEST, None)[1])
+
+
+def follow(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Records:
+    """Return the whole answer for a name as it was asked, link by link; a loop ends where it closes."""
+    found = Records()
+    name = qname
+    seen = {qname.lower()}
+    for links in range(MAX_LINKS + 1):
+        folded = name.lower()
+        outcome = find(store, folded, qtype, dnssec_ok)
+        if outcome.lacks == "dname":
+            if links == MAX_LINKS:
+                break
+            target = _substitute(store, outcome, name, dnssec_ok, found)
+        elif _is_link(store, outcome, qtype):
+            if links == MAX_LINKS:
+                break
+            target = _cname(store, name, dnssec_ok, found)
+        else:
+            _end(store, outcome, name, qtype, found, first=not links)
+            break
+        if not target or target.lower() in seen:
+            break
+        seen.add(target.lower())
+        name = target
+    return found
+
+
+def _is_link(store: Store, outcome: Outcome, qtype: int) -> bool:
+    """Tell whether the data that the outcome stands on are a CNAME to be followed."""
+    if qtype in _OWN or not outcome.record or outcome.lacks == "dname":
+        return False
+    node = NODE.unpack_from(store.octets, outcome.record * 16)
+    if outcome.at and node[10]:
+        node = NODE.unpack_from(store.octets, node[10] * 16)
+    elif outcome.at:
+        return False
+    return bool(node[2] & NODE_CNAME)
+
+
+def _cname(store: Store, name: bytes, dnssec_ok: bool, found: Records) -> bytes:
+    """Add the CNAME of a name, with the proof that a wildcard's needs, and return its target."""
+    link = records_for(store, find(store, name.lower(), types.CNAME, dnssec_ok), name, types.CNAME)
+    found.add(link)
+    return next((rdata for _, rtype, _, rdata in link.answer if rtype == types.CNAME), b"")
+
+
+def dname_owner(store: Store, outcome: Outcome) -> bytes:
+    """Return the folded owner of the DNAME that an outcome lacks."""
+    record = outcome.record
+    while store.octets[record * 16 + 2] & NODE_FILLER:
+        record, _ = deepest(store, names.parent(owner_at(store, record)))
+    return owner_at(store, record)
+
+
+def _substitute(store: Store, outcome: Outcome, name: bytes, dnssec_ok: bool, found: Records) -> bytes:
+    """Add the DNAME and the CNAME synthesised from it, and return the new name; nothing if it is too long."""
+    owner = dname_owner(store, outcome)
+    dname = records_for(store, find(store, owner, types.DNAME, dnssec_ok), owner, types.DNAME)
+    found.add(Records(answer=dname.answer))
+    _, _, ttl, rdata = next(rr for rr in dname.answer if rr[1] == types.DNAME)
+    target = name[: len(name) - len(owner)] + rdata
+    if len(target) > names.MAX_NAME:
+        found.rcode = _YXDOMAIN
+        return b""
+    found.add(Records(answer=[(name, types.CNAME, ttl, target)]))
+    return target
+
+
+def _end(store: Store, outcome: Outcome, name: bytes, qtype: int, found: Records, first: bool) -> None:
+    """Add what the last name of a chain has; a name of no zone, or of one that is not served, adds nothing."""
+    if not first and outcome.answer in (store.get("refused"), store.get("servfail")):
+        return
+    last = records_for(store, outcome, name, qtype)
+    found.add(last)
+    found.rcode = last.rcode
+    if first:
+        found.authoritative = last.authoritative
