@@ -33,7 +33,14 @@ class Namespace:
 
     def run(self, *command: str, timeout_s: float = 30.0, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command to its end and return it with its output."""
-        return subprocess.run(self.command(command), capture_output=True, text=True, timeout=timeout_s, check=check)
+        return subprocess.run(
+            self.command(command),
+            stdin=subprocess.DEVNULL,  # dig aborts where descriptor 0 is closed
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=check,
+        )
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a process (options as for Popen) that is ended, at the latest, together with the namespace."""

@@ -18,12 +18,17 @@ _HIDDEN = (
     ";; SERVER",
 )
 
+_WIDTH_OF_A_FILE = 160
+_LINES_OF_AN_ANSWER = 14
+
 
 class Screen:
     """Where the demonstration writes."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = _WIDTH_OF_A_FILE
 
     def step(self, text: str) -> None:
         """Say what happens next."""
@@ -34,9 +39,12 @@ class Screen:
         """Show a command and what came back."""
         self.console.print()
         self.console.print(Text.assemble(("$ ", "dim"), (" ".join(exchange.command), "bold cyan")))
-        for line in exchange.reply.text.splitlines():
-            if line.strip() and not line.startswith(_HIDDEN):
-                self.console.print(Text("  " + line, style="dim" if line.startswith(";") else ""))
+        lines = [line for line in exchange.reply.text.splitlines() if line.strip() and not line.startswith(_HIDDEN)]
+        shown = lines[:_LINES_OF_AN_ANSWER]
+        for line in shown:
+            self.console.print(Text("  " + line, style="dim" if line.startswith(";") else ""))
+        if len(lines) > len(shown):
+            self.console.print(Text(f"  … and {len(lines) - len(shown)} more lines", style="dim"))
         if exchange.complaint:
             self.console.print(Text(f"  wrong: {exchange.complaint}", style="bold red"))
 
