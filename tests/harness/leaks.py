@@ -10,6 +10,7 @@ RUN_VARIABLE = "APPLIANCE_TEST_RUN"
 _NAMESPACES = Path("/run/netns")
 _PINS = Path("/sys/fs/bpf")
 _PROC = Path("/proc")
+_ALWAYS_THERE = {"maps.debug", "progs.debug"}  # every bpf file system has them
 
 
 def begin() -> str:
@@ -18,8 +19,10 @@ def begin() -> str:
 
 
 def kernel_objects() -> set[str]:
-    """Return the network namespaces and top-level pins there are on this machine now."""
-    return {str(path) for folder in (_NAMESPACES, _PINS) if folder.is_dir() for path in folder.iterdir()}
+    """Return the network namespaces and pins there are on this machine now; empty folders for pins are no pins."""
+    namespaces = _NAMESPACES.iterdir() if _NAMESPACES.is_dir() else ()
+    pins = (Path(folder, name) for folder, _, files in os.walk(_PINS) for name in files)
+    return {str(path) for path in (*namespaces, *pins) if path.name not in _ALWAYS_THERE}
 
 
 def _ancestors() -> set[int]:
