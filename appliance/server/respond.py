@@ -152,8 +152,8 @@ def refuse_transfer(exchange: Exchange) -> Reply | None:
 
 def answer_from_zones(exchange: Exchange) -> Reply:
     """Look the question up in the store, as the NIC path does, and synthesise what that leaves to us."""
-    verdict, octets = zones.answer(exchange.store, exchange.wire, exchange.query, exchange.limit)
-    return Reply(verdict, octets)
+    size = exchange.settings.edns_size
+    return Reply(*zones.answer(exchange.store, exchange.wire, exchange.query, exchange.limit, size))
 
 
 def _for_apex(exchange: Exchange) -> Reply:

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server's questions to the answer store."""
+
+from typing import Final
+
+from appliance.answers import lookup
+from appliance.answers.layout import KIND, NODE_APEX
+from appliance.answers.render import Edns, render
+from appliance.answers.store import Store
+from appliance.server import synthesis
+from appliance.server.question import Query
+from appliance.zone import names
+
+_VERDICTS: Final = {number: f"answer_{name}" for name, number in KIND.items()}
+
+
+def answer(store: Store, wire: bytes, query: Query, limit: int, edns_size: int) -> tuple[str, bytes]:
+    """Return the verdict and the reply to a question of class IN."""
+    outcome = lookup.find(store, names.fold(query.qname), query.qtype, query.dnssec_ok)
+    if outcome.lacks in ("dname", "chain"):
+        kind, reply = synthesis.synthesise(store, wire, query, limit, edns_size)
+    else:
+        edns = Edns(edns_size, query.dnssec_ok) if query.edns else None
+        ident = wire[0] << 8 | wire[1]
+        kind, reply = render(store, outcome, ident, query.flags, query.question, limit, edns)
+    return _VERDICTS[kind], reply
+
+
+def is_apex(store: Store, name: bytes) -> bool:
+    """Tell whether a name is the apex of a zone of ours, loaded or not."""
+    record = store.find_record(names.fold(name))
+    return bool(record and store.octets[record * 16 + 2] & NODE_APEX)
+
+
+def passes_opcode(store: Store, opcode: int) -> bool:
+    """Tell whether the NIC path hands messages of an opcode up instead of answering NOTIMP."""
+    return bool(store.get("opcode_pass") >> opcode & 1)
+
+
+def flips(store: Store) -> int:
+    """Return the flip sequence, to be given to unchanged() after a lookup."""
+    return store.get("flips")
+
+
+def unchanged(store: Store, before: int) -> bool:
+    """Tell whether no zone changed its version since the sequence was read, so that what was read belongs together."""
+    return not before & 1 and store.get("flips") == before
