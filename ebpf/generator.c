@@ -94,34 +94,37 @@ int reflect(struct xdp_md *ctx)
 /* Ones' complement sum of source address, destination address, UDP header and payload (RFC 768): from octet 26 to the end. */
 static inline u64 sum_to_end(void *data, void *end)
 {
-  u64 sum = 0;
+  u64 even = 0, odd = 0;
   u8 *p = data + 26;
-  for (u64 i = 0; i < 64; i++) {
+  for (u64 i = 0; i < 32; i++) {
     HIDE(i);
-    if ((void *)(p + 32) > end)
+    if ((void *)(p + 64) > end)
       break;
-    u64 *w = (u64 *)p;
-    sum += HALVES(w[0]) + HALVES(w[1]) + HALVES(w[2]) + HALVES(w[3]);
-    p += 32;
+    u32 *w = (u32 *)p;
+    even += (u64)w[0] + w[2] + w[4] + w[6] + w[8] + w[10] + w[12] + w[14];
+    odd += (u64)w[1] + w[3] + w[5] + w[7] + w[9] + w[11] + w[13] + w[15];
+    p += 64;
   }
-  for (u64 i = 0; i < 4; i++) {
+  for (u64 i = 0; i < 8; i++) {
     HIDE(i);
     if ((void *)(p + 8) > end)
       break;
-    sum += HALVES(*(u64 *)p);
+    u32 *w = (u32 *)p;
+    even += w[0];
+    odd += w[1];
     p += 8;
   }
   if ((void *)(p + 4) <= end) {
-    sum += *(u32 *)p;
+    even += *(u32 *)p;
     p += 4;
   }
   if ((void *)(p + 2) <= end) {
-    sum += *(u16 *)p;
+    even += *(u16 *)p;
     p += 2;
   }
   if ((void *)(p + 1) <= end)
-    sum += *p;
-  return sum;
+    even += *p;
+  return even + odd;
 }
 
 static inline u16 fold(u64 sum)

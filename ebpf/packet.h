@@ -24,6 +24,12 @@ static inline int is_service(u64 high, u64 low)
   return s && s->used && *(u64 *)s->address == high && *(u64 *)(s->address + 8) == low;
 }
 
+/* The lower half of an IPv4 address written as ::ffff:a.b.c.d. */
+static inline u64 mapped(u32 address)
+{
+  return (u64)address << 32 | 0xffff0000;
+}
+
 /* Frame header: is it for this interface, and what is inside. */
 static inline int parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether_type)
 {
@@ -89,16 +95,16 @@ static inline int parse_ipv6(void *at, void *end, struct query *q, u64 *ip_paylo
   return GO_ON;
 }
 
-/* RFC 1122 §3.2.1.3, RFC 4291: a source must be one unicast host, and not ourselves. */
+/* RFC 1122 §3.2.1.3, RFC 4291: a source must be one unicast host, and not one of our addresses. */
 static inline int check_addresses(void *at, void *end, struct query *q)
 {
-  if (at + IPV6_HEADER > end) /* also the least of IPv4, UDP and DNS headers */
-    return q->ipv6 ? PASS_ip_length : DROP_runt;
   if (q->ipv6) {
     u64 *a = (u64 *)(at + 8);
+    if (at + IPV6_HEADER > end)
+      return PASS_ip_length;
     if (!is_service(a[2], a[3]))
       return PASS_other_address;
-    if ((a[0] & 0xff) == 0xff || (a[0] == a[2] && a[1] == a[3]))
+    if ((a[0] & 0xff) == 0xff || is_service(a[0], a[1]))
       return DROP_source_address;
     u32 third = (u32)a[1];
     if (!a[0] && (!third || third == htonl(0xffff)))
@@ -106,10 +112,12 @@ static inline int check_addresses(void *at, void *end, struct query *q)
     return GO_ON;
   }
   struct iphdr *ip = at;
-  if (!is_service(0, ((u64)ip->daddr << 32) | 0xffff0000))
+  if (at + IPV4_HEADER > end)
+    return PASS_ip_length;
+  if (!is_service(0, mapped(ip->daddr)))
     return PASS_other_address;
   u8 net = ip->saddr & 0xff;
-  if (net == 0 || net == 127 || net >= 224 || ip->saddr == ip->daddr)
+  if (net == 0 || net == 127 || net >= 224 || is_service(0, mapped(ip->saddr)))
     return DROP_source_address;
   return GO_ON;
 }

@@ -33,7 +33,7 @@ static inline int choose_variant(struct query *q, struct shape *s)
     if (a->denial)
       return PASS_denial;
     s->flags = a->flags;
-    s->kind = a->kind;
+    s->kind = q->qtype == TYPE_ANY && a->kind == ANSWER_positive ? ANSWER_any : a->kind;
     s->extended = a->extended;
     if (a->len <= room && a->nfrag <= FRAGMENTS_MAX) {
       s->body = a->len;

@@ -41,16 +41,14 @@ static inline u32 zone_nxdomain(struct zone *z, u32 dnssec_ok)
 }
 
 /* RFC 4035 §3.1.4.1: DS at an apex belongs to the parent. Its record of the cut hangs in the same chain. */
-static inline u32 parent_cut(u32 ref)
+static inline u32 parent_cut(struct query *q, u32 ref)
 {
   for (u32 hop = 0; hop < CHAIN_MAX; hop++) {
     u8 *p = heap_at(ref);
     if (!p)
       return 0;
     struct node *n = (void *)p;
-    u32 index = n->zone;
-    struct zone *z = zones.lookup(&index);
-    if (z && (n->flags & NODE_CUT) && n->from <= z->version && z->version < n->until)
+    if (n->flags & NODE_CUT && record_matches(q, p, q->depth))
       return ref;
     ref = n->next;
     if (!ref)
@@ -105,7 +103,7 @@ static inline int select_answer(struct query *q)
   if (n->flags & NODE_OUTSIDE)
     return ANSWER_refused;
   if (exact && (n->flags & NODE_APEX) && q->qtype == TYPE_DS) {
-    u32 cut = parent_cut(ref);
+    u32 cut = parent_cut(q, ref);
     if (!cut && q->labels)
       return PASS_query_type; /* the parent zone may be served without a cut here: rare, userspace looks */
     if (cut) {

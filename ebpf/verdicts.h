@@ -24,7 +24,7 @@
   X(notimp, "an opcode that is not served")                                                                              \
   X(badvers, "an EDNS version above 0")                                                                                  \
   X(truncated, "too long for the client: TC=1")                                                                          \
-  X(dname, "a DNAME and its synthesised CNAME")
+  X(dname, "a DNAME, alone or with its synthesised CNAME")
 
 #define PASS_REASONS(X)                                                                                                  \
   X(not_ip, "neither IPv4 nor IPv6, or more than two VLAN tags")                                                         \

@@ -17,9 +17,12 @@ _FIXED: Final = struct.Struct(">HHHIH")
 _POSITIVE: Final = KIND["positive"]
 
 
+_KINDS = {types.DNSKEY: KIND["dnskey"], types.DNAME: KIND["dname"]}
+
+
 def kind_of(rtype: int) -> int:
-    """Return the kind of a positive answer; DNSKEY has its own, being a favourite of amplifiers."""
-    return KIND["dnskey"] if rtype == types.DNSKEY else _POSITIVE
+    """Return the kind of a positive answer; DNSKEY has its own, being a favourite of amplifiers, and so has DNAME."""
+    return _KINDS.get(rtype, _POSITIVE)
 
 
 def plain(rrset: RRset, base_len: int, kind: int) -> bytes:
@@ -105,4 +108,3 @@ def needs_own(context: Context, owner: bytes, rrset: RRset) -> bool:
     return rdata_names.has_targets(rrset.rtype) and any(
         group.rrs[-1][1] == types.RRSIG for group in additional(context.zone, rrset, owner, True)
     )
-
