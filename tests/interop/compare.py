@@ -15,6 +15,8 @@ from tests.interop.wire import RR, Reply
 OURS = "ours"
 EDNS_SIZE = 1232
 _RR_FIXED = 10
+_TARGET_AT = {wire.NS: 0, wire.MX: 2, wire.SRV: 6, 64: 2, 65: 2}
+"""Octets before the name whose addresses are useful, by type (RFC 1034 §4.3.2 step 6)."""
 _SECTIONS = ("answer", "authority", "glue")
 
 
@@ -130,9 +132,15 @@ def _size_faults(question: Question, over_udp: Reply, full: Reply) -> list[str]:
     return faults
 
 
+def _targets(record: RR) -> set[bytes]:
+    """Return the name whose addresses are useful beside a record; the root stands for the owner (RFC 9460 §2.5)."""
+    name = wire.read_name(record.rdata, _TARGET_AT[record.rtype], {})[0]
+    return {record.owner if name == b"\0" else name}
+
+
 def _additional_faults(full: Reply, loaded: Loaded) -> list[str]:
     shown = full.answer | full.authority
-    targets = {record.rdata for record in shown if record.rtype == wire.NS}
+    targets = {target for record in shown if record.rtype in _TARGET_AT for target in _targets(record)}
     return [
         f"additional record out of place: {record_text(record)}"
         for record in full.additional

@@ -25,11 +25,17 @@ class Loaded:
     @classmethod
     def read(cls, files: Sequence[ZoneFile]) -> "Loaded":
         """Load the zones from their files."""
-        return cls(load_zone(file.path, names.from_text(file.origin)) for file in files)
+        return cls(load_zone(file.ours or file.path, names.from_text(file.origin)) for file in files)
 
     def zone_of(self, name: bytes) -> Zone | None:
         """Return the zone whose origin is nearest above a folded name, or is the name."""
         return next((self.zones[above] for above in names.suffixes(name) if above in self.zones), None)
+
+    def zone_for(self, name: bytes, rtype: int) -> Zone | None:
+        """Return the zone that answers: for DS at an apex that of the parent, if it is loaded (RFC 4035 §3.1.4.1)."""
+        if rtype == wire.DS and name in self.zones and name != b"\0":
+            return self.zone_of(names.parent(name)) or self.zones[name]
+        return self.zone_of(name)
 
     def _source(self, name: bytes) -> tuple[Zone, bytes] | None:
         """Return the owner whose data a folded name shows: itself, or the wildcard that covers it (RFC 4592 §3.3.1)."""
@@ -52,6 +58,12 @@ class Loaded:
         source = self._source(name)
         found = source[0].rrset(source[1], rtype) if source else None
         return frozenset(_records(name, found))
+
+    def signatures(self, name: bytes) -> frozenset[wire.RR]:
+        """Return the signatures over every RRset that a folded name shows, through a wildcard too."""
+        source = self._source(name)
+        found = source[0].signatures.get(source[1], {}) if source else {}
+        return frozenset(record for rrset in found.values() for record in _records(name, rrset, wire.RRSIG))
 
     def covers_by_wildcard(self, name: bytes) -> bool:
         """Tell whether a folded name exists through a wildcard only."""

@@ -22,10 +22,11 @@ _SOA = 6
 
 @dataclass(frozen=True)
 class ZoneFile:
-    """A zone to load: its origin in text, absolute, and its master file."""
+    """A zone to load: its origin in text, absolute, and its master file; `ours` where we read another copy of it."""
 
     origin: str
     path: Path
+    ours: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def _bind(folder: Path, port: int, zones: Sequence[ZoneFile]) -> list[str]:
         f' directory "{folder}"; pid-file none; session-keyfile "{folder}/session.key"; lock-file none;',
         f" listen-on port {port} {{ {LOOPBACK}; }}; listen-on-v6 {{ none; }};",
         " recursion no; notify no; allow-query { any; }; check-integrity no; check-names primary ignore;",
-        " dnssec-validation no; empty-zones-enable no; querylog no; tcp-clients 500; max-records 0;",
+        " dnssec-validation no; empty-zones-enable no; querylog no; tcp-clients 500;",
+        " max-records 0; max-records-per-type 0; max-types-per-name 0;",
         " minimal-responses yes; minimal-any yes; answer-cookie no; rrset-order { order none; }; zero-no-soa-ttl no;",
         " check-mx ignore; check-srv-cname ignore; check-mx-cname ignore; check-sibling no; check-wildcard no;",
         "};",

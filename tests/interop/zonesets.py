@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.zone import names
+from appliance.zone.load import load_zone
 from tests.interop import generate
 from tests.interop.peers import NAMES, ZoneFile
 from tests.interop.signing import Denial, sign
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CORNERS = Path(__file__).with_name("zones")
+DATA = CHECKOUT / "tests" / "data" / "zones"
 ROOT_VARIABLE = "APPLIANCE_ROOT_ZONE"
 _REAL_ROOTS = CHECKOUT.parent / "shared" / "data"
 _UNSIGNED_CHILDREN = frozenset({"child.corner.test.", "below.cut-out.corner.test."})
@@ -44,7 +47,15 @@ class ZoneSet:
 
 
 def _in_folder(folder: Path) -> list[ZoneFile]:
-    return [ZoneFile(f"{path.stem}." if path.stem != "root" else ".", path) for path in sorted(folder.glob("*.zone"))]
+    return [ZoneFile(_origin(path), path) for path in sorted(folder.glob("*.zone"))]
+
+
+def _origin(path: Path) -> str:
+    """Return the origin that a comment on the first line names, or the file's name."""
+    first = path.read_text().partition("\n")[0]
+    if first.startswith("; origin: "):
+        return first.removeprefix("; origin: ").strip()
+    return "." if path.stem == "root" else f"{path.stem}."
 
 
 def corners(_folder: Path) -> list[ZoneFile]:
@@ -52,9 +63,36 @@ def corners(_folder: Path) -> list[ZoneFile]:
     return _in_folder(CORNERS)
 
 
-def examples(_folder: Path) -> list[ZoneFile]:
+def _escaped(name: bytes) -> str:
+    """Return a name as text that every master file parser takes: no octet but letters, digits and hyphens is bare."""
+    bare = b"abcdefghijklmnopqrstuvwxyz0123456789-"
+    labels = (
+        "".join(chr(octet) if octet in bare else f"\\{octet:03}" for octet in label) for label in names.labels(name)
+    )
+    return "".join(f"{label}." for label in labels) or "."
+
+
+def _rewritten(files: list[ZoneFile], folder: Path) -> list[ZoneFile]:
+    """Return copies for the peers: in RFC 3597 notation, as their master file parsers differ and are not compared here,
+    and without what lies below a DNAME, which NSD and Knot refuse to load."""
+    copies = []
+    for file in files:
+        zone = load_zone(file.path, names.from_text(file.origin))
+        lines = [
+            f"{_escaped(owner)} {rrset.ttl} IN TYPE{rrset.rtype} \\# {len(rdata)} {rdata.hex()}\n"
+            for owner, rrset in zone.rrsets()
+            if zone.dname_for(owner) is None
+            for rdata in rrset.rdatas
+        ]
+        path = folder / f"{file.path.stem}.zone"
+        path.write_text("".join(lines))
+        copies.append(ZoneFile(_escaped(zone.origin), path, file.path))
+    return copies
+
+
+def examples(folder: Path) -> list[ZoneFile]:
     """Return the zones that come with the program and those of the other tests."""
-    return _in_folder(CHECKOUT / "appliance" / "examples") + _in_folder(CHECKOUT / "tests" / "data" / "zones")
+    return _rewritten(_in_folder(CHECKOUT / "appliance" / "examples") + _in_folder(DATA), folder)
 
 
 def registry(folder: Path) -> list[ZoneFile]:

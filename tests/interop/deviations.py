@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What deviations in chains, types and names look like, and the questions to which several replies are right."""
+
+from appliance.zone import names
+from tests.interop import wire
+from tests.interop.chains import chain_of, links_to_border
+from tests.interop.compare import OURS, Case
+from tests.interop.proofs import end, proofs_only
+
+KNOT_LINKS, BIND_LINKS, OUR_LINKS = 5, 11, 16
+
+
+def chain_leaves_zone(case: Case, server: str) -> bool:
+    """The chain ends at its zone's border (Knot: with the referral to a loaded child)."""
+    found = case.essences[server]
+    before = links_to_border(case.question.folded, case.without(server).reference.answer, case.loaded)
+    if before is None or found.rcode or not found.authoritative or found.answer != before:
+        return False
+    cuts = {record.owner for record in found.authority if record.rtype == wire.NS}
+    return proofs_only(found.authority) or (server == "knot" and len(cuts) == 1 and cuts <= case.loaded.zones.keys())
+
+
+def chain_loop(case: Case, server: str) -> bool:
+    """A loop is called SERVFAIL."""
+    found = case.essences[server]
+    return found.rcode == wire.SERVFAIL and chain_of(case.question.folded, found.answer).loops
+
+
+def chain_length(case: Case, server: str) -> bool:
+    """The chain is given up after some links: Knot says so by silence, BIND by SERVFAIL."""
+    found = case.essences[server]
+    chain = chain_of(case.question.folded, case.without(server).reference.answer)
+    if server == "knot":
+        return chain.length > KNOT_LINKS and not found.rcode and found.answer == chain.records(KNOT_LINKS)
+    given = chain_of(case.question.folded, found.answer)
+    same = any(found.answer == chain.records(links) for links in range(BIND_LINKS, chain.length + 1))
+    return found.rcode == wire.SERVFAIL and given.length > BIND_LINKS and same
+
+
+def our_chain_length(case: Case) -> bool:
+    """NSD follows a chain to its end, we through sixteen links (behind a DNAME: sixteen more)."""
+    if OURS not in case.essences or "nsd" not in case.essences:
+        return False
+    ours, chain = case.essences[OURS], chain_of(case.question.folded, case.essences["nsd"].answer)
+    most = OUR_LINKS + sum(record.rtype == wire.DNAME for record in ours.answer)
+    cut = chain.length > OUR_LINKS and any(ours.answer == chain.records(links) for links in range(OUR_LINKS, most + 1))
+    return cut and not ours.rcode and ours.authoritative and not ours.authority
+
+
+def dname_grows(case: Case) -> bool:
+    """A DNAME into its own subtree: everyone stops somewhere behind the same first substitution."""
+    name = case.question.folded
+    zone = case.loaded.zone_of(name)
+    owner = zone.dname_for(name) if zone else None
+    if zone is None or owner is None:
+        return False
+    target = zone.nodes[owner][wire.DNAME].rdatas[0].lower()
+    first = chain_of(name, case.reference.answer).records(1)
+    for server, found in case.essences.items():
+        chain = chain_of(name, found.answer)
+        links_only = first <= found.answer == chain.records(chain.length)
+        ends = found.rcode in (wire.NOERROR, wire.YXDOMAIN) or (server == "bind" and found.rcode == wire.SERVFAIL)
+        if not (found.authoritative and links_only and ends and not found.authority):
+            return False
+    return names.is_subdomain(target, owner) and bool(first)
+
+
+def dname_too_long(case: Case, server: str) -> bool:
+    """A name too long for substitution is said not to exist."""
+    other = case.without(server).reference
+    found = case.essences[server]
+    same = found.answer == other.answer and any(record.rtype == wire.DNAME for record in other.answer)
+    return other.rcode == wire.YXDOMAIN and found.rcode == wire.NXDOMAIN and same
+
+
+def whole_rrsets(case: Case, server: str) -> tuple[int, bool]:
+    """Return how many RRsets of one name the answer shows behind the chain of a DNAME, and whether they are whole.
+
+    Signatures alone count as none.
+    """
+    answer = case.essences[server].answer
+    chain = chain_of(case.question.folded, answer)
+    shown = answer - chain.records(chain.length) if chain.through_dname else answer
+    data = frozenset(record for record in shown if record.rtype != wire.RRSIG)
+    sets = {(record.owner, record.rtype) for record in data}
+    expected = frozenset().union(*(case.loaded.rrset(owner, rtype) for owner, rtype in sets))
+    one_name = len({record.owner for record in shown}) == 1
+    return len(sets), one_name and data == expected
+
+
+def any_query(case: Case) -> bool:
+    """Each server shows some whole RRsets of what there is, or (Knot) signatures; we show one RRset."""
+    if case.question.rtype != wire.ANY or (OURS in case.essences and whole_rrsets(case, OURS)[0] != 1):
+        return False
+    replies = case.essences.values()
+    authorities = {found.authority for found in replies}
+    everyone = all(not found.rcode and found.authoritative for found in replies)
+    whole = all(whole_rrsets(case, server)[1] for server in case.essences)
+    return everyone and whole and len(authorities) == 1 and proofs_only(next(iter(authorities)))
+
+
+def any_through_dname(case: Case, server: str) -> bool:
+    """The CNAME made from a DNAME is followed for ANY, although it answers the question."""
+    if case.question.rtype != wire.ANY:
+        return False
+    found, other = case.essences[server], case.without(server).reference
+    chain = chain_of(case.question.folded, other.answer)
+    stops = chain.through_dname and other.answer == chain.records(1) and not other.rcode and not other.authority
+    return stops and other.answer <= found.answer and found.authoritative
+
+
+def meta_types(case: Case, server: str) -> bool:
+    """Types that no zone can hold are a format error."""
+    rtype = case.question.rtype
+    return (rtype == wire.OPT or 128 <= rtype <= 250) and case.essences[server].rcode == wire.FORMERR
+
+
+def mail_types(case: Case, server: str) -> bool:
+    """The types of RFC 883 are not implemented."""
+    return case.question.rtype in (wire.MAILA, wire.MAILB) and case.essences[server].rcode == wire.NOTIMP
+
+
+def type_zero(case: Case, server: str) -> bool:
+    """Type 0 is not implemented."""
+    return case.question.rtype == 0 and case.essences[server].rcode == wire.NOTIMP
+
+
+def foreign_name(case: Case, server: str) -> bool:
+    """A name that only another zone has (an apex below it, glue) is taken for one of this zone."""
+    last = end(case)
+    zone = case.loaded.zone_for(last, case.question.rtype)
+    if zone is None:
+        return False
+    missing = {above for above in names.suffixes(last) if len(above) > len(zone.origin) and not zone.exists(above)}
+    others = (other for other in case.loaded.zones.values() if other is not zone)
+    foreign = any(not missing.isdisjoint(names.suffixes(owner)) for other in others for owner in other.nodes)
+    found, other_reply = case.essences[server], case.without(server).reference
+    negative = {record for record in found.authority if record.rtype == wire.SOA and record.owner == zone.origin}
+    rest_is_proof = proofs_only(found.authority - negative)
+    return foreign and bool(negative) and rest_is_proof and found.answer <= other_reply.answer and found.authoritative
+
+
+def ds_of_own_apex(case: Case, server: str) -> bool:
+    """A chain for DS that ends at the apex of its own zone is not taken to the parent."""
+    last = end(case)
+    zone = case.loaded.zones.get(last)
+    if case.question.rtype != wire.DS or zone is None or case.loaded.zone_of(names.parent(last)) is None:
+        return False
+    found, other = case.essences[server], case.without(server).reference
+    soa = {record.owner for record in found.authority if record.rtype == wire.SOA}
+    return last != case.question.folded and found.answer == other.answer and not found.rcode and soa == {last}
+
+
+def nsec3_behind_chain(case: Case) -> bool:
+    """Nobody but us follows a CNAME for NSEC3 so far: what is there can only be a negative answer or a referral."""
+    ours = case.essences.get(OURS)
+    if ours is None or case.question.rtype != wire.NSEC3:
+        return False
+    chain = chain_of(case.question.folded, ours.answer)
+    starts = {chain.records(links) for links in range(chain.length + 1)}
+    if not chain.length or any(found.answer not in starts for found in case.essences.values()):
+        return False
+    rest = {record for record in ours.authority if not proofs_only(frozenset({record}))}
+    zone = case.loaded.zone_of(chain.end)
+    if zone is None or chain.loops or chain.length == OUR_LINKS:
+        return not rest and not ours.rcode
+    cut = zone.cut_for(chain.end)
+    if cut is not None:
+        return not ours.rcode and {record.owner for record in rest} == {cut}
+    exists = zone.exists(chain.end) or case.loaded.covers_by_wildcard(chain.end)
+    negative = {(record.owner, record.rtype) for record in rest} == {(zone.origin, wire.SOA)}
+    return negative and ours.rcode == (wire.NOERROR if exists else wire.NXDOMAIN)
