@@ -63,9 +63,13 @@ static inline int answer_at_node(struct query *q, u8 *p, struct zone *z)
   u32 dnssec_ok = q->dnssec_ok & 1;
   if (n->ntypes > TYPES_MAX)
     return PASS_type_table;
+  if ((n->flags & (NODE_DNAME | NODE_FILLER)) == (NODE_DNAME | NODE_FILLER))
+    return PASS_dname_synthesis;
   u32 ref = find_type(p, q->qtype, dnssec_ok);
-  if (!ref)
-    ref = dnssec_ok ? n->other[1] : n->other[0];
+  if (!ref && dnssec_ok)
+    ref = n->other[1];
+  if (!ref && (!dnssec_ok || n->flags & NODE_CNAME))
+    ref = n->other[0];
   if (!ref)
     ref = zone_nodata(z, dnssec_ok);
   q->answer = ref;
