@@ -8,18 +8,13 @@ from appliance.zone import names, types
 
 COMPRESSIBLE: Final = {
     types.NS: (0, 1),
-    types.MD: (0, 1),
-    types.MF: (0, 1),
     types.CNAME: (0, 1),
     types.SOA: (0, 2),
-    types.MB: (0, 1),
-    types.MG: (0, 1),
-    types.MR: (0, 1),
     types.PTR: (0, 1),
-    types.MINFO: (0, 2),
     types.MX: (2, 1),
 }
-"""Type → octets before the names, number of names. Only types of RFC 1035 may be compressed (RFC 3597 §4)."""
+"""Type → octets before the names, number of names. Only types of RFC 1035 may be compressed (RFC 3597 §4); its MINFO, MB
+and the like are so rare that not every program knows them."""
 
 _TARGET_AT: Final = {
     types.NS: 0,
