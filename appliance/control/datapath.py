@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The NIC path as the control process uses it: every call to a Generation is here."""
 
+from collections import Counter
 from typing import Any
 
+from appliance.answers.store import Store
 from appliance.config.schema import Config
 from appliance.control.sizes import Sizes
 from appliance.datapath.generation import Generation, InterfaceSpec
@@ -25,19 +27,24 @@ def may_do_without(config: Config) -> bool:
 class NicPath:
     """One generation: loaded with an empty store at construction, answering after attach()."""
 
-    def __init__(self, config: Config, sizes: Sizes, seed: int) -> None:
+    def __init__(self, config: Config, sizes: Sizes, opcode_pass: int) -> None:
         """Compile, load and pin the program. Raises DatapathError."""
         self._generation = Generation.load(
             wanted(config),
             bucket_bits=sizes.bucket_bits,
             chunks=sizes.chunks,
             zones=sizes.zones,
-            seed=seed,
             edns_size=config.limits.edns_size,
             pass_rate=config.limits.pass_rate,
             pass_burst=config.limits.pass_burst,
+            opcode_pass=opcode_pass,
         )
-        self.store = self._generation.store
+        self._before: Counter[str] = Counter()
+
+    @property
+    def store(self) -> Store:
+        """The store that the program reads."""
+        return self._generation.store
 
     @property
     def name(self) -> str:
@@ -67,14 +74,13 @@ class NicPath:
         ]
 
     def counters(self) -> dict[str, int]:
-        """Return the verdict counters by name."""
-        return self._generation.counters()
+        """Return the verdict counters by name, those of the generations before this one included."""
+        return {name: value + self._before[name] for name, value in self._generation.counters().items()}
+
+    def go_on_counting(self, former: "NicPath") -> None:
+        """Add what a former generation, now replaced, has counted."""
+        self._before.update(former.counters())
 
     def discard(self) -> None:
         """Undo the load, and the attachment as far as it went."""
         self._generation.detach()
-        self._generation.close()
-
-    def close(self) -> None:
-        """Let go of the arrays; what is attached stays attached."""
-        self._generation.close()

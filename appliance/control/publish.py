@@ -3,7 +3,6 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -18,11 +17,14 @@ from appliance.control.datapath import NicPath
 from appliance.control.sizes import Sizes, shared_store
 from appliance.control.workers import WorkerPool
 from appliance.errors import DatapathError, StateError
+from appliance.server.respond import OPCODE_NOTIFY
 from appliance.zone.model import Zone
 
 GRACE_S: Final = 1.0
 """How long replaced records stay: longer than any lookup, also of a worker that had to wait for a CPU."""
 _ATTEMPTS: Final = 4
+_PASSED_UP: Final = 1 << OPCODE_NOTIFY
+"""Opcodes, as bits, that userspace answers better than with NOTIMP."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +57,8 @@ class Publication:
             nic_path = None
         if former is not None:
             self._pool.start(store)
-            former.close()
+            if nic_path is not None:
+                nic_path.go_on_counting(former)
         self._store, self.nic_path = store, nic_path
         self._retired.clear()
 
@@ -92,15 +95,14 @@ class Publication:
                 return store, nic_path
 
     def _empty_store(self, sizes: Sizes) -> tuple[Store, NicPath | None]:
-        seed = secrets.randbits(64)
         if not self.no_nic_path:
             try:
-                nic_path = NicPath(self._config, sizes, seed)
+                nic_path = NicPath(self._config, sizes, _PASSED_UP)
             except DatapathError as error:
                 self._do_without(error)
             else:
                 return nic_path.store, nic_path
-        return shared_store(sizes, seed), None
+        return shared_store(sizes, _PASSED_UP), None
 
     def _do_without(self, error: DatapathError) -> None:
         """Go on in userspace if the configuration allows it."""
@@ -140,16 +142,18 @@ class Publication:
         nic_path, self.nic_path = self.nic_path, None
         if nic_path is None:
             return
-        if self._config.server.detach_on_stop:
-            await asyncio.to_thread(nic_path.detach)
-        else:
+        if not self._config.server.detach_on_stop:
             _log.info("the NIC path goes on answering (detach_on_stop = false)")
-            nic_path.close()
+            return
+        try:
+            await asyncio.to_thread(nic_path.detach)
+        except DatapathError as error:
+            _log.error("the XDP program could not be taken off: %s", error)
 
 
 def _sizes(zones: Iterable[Zone], growth: int) -> Sizes:
     found = capacity(zones)
-    return Sizes(found.bucket_bits + growth, found.chunks << growth, found.zones + 1)
+    return Sizes(found.bucket_bits + growth, found.chunks << growth, found.zones)
 
 
 def state(store: Store, origin: bytes) -> int:

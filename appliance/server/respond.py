@@ -151,7 +151,7 @@ def refuse_transfer(exchange: Exchange) -> Reply | None:
 
 
 def answer_from_zones(exchange: Exchange) -> Reply:
-    """Look the question up in the store, as the NIC path does, and synthesise what that leaves to us."""
+    """Look the question up in the store as the NIC path does, and work out what that leaves to us (DNAMEs, proofs)."""
     size = exchange.settings.edns_size
     return Reply(*zones.answer(exchange.store, exchange.wire, exchange.query, exchange.limit, size))
 

@@ -3,11 +3,10 @@
 
 from typing import Final
 
-from appliance.answers import lookup
 from appliance.answers.layout import KIND, NODE_APEX
-from appliance.answers.render import Edns, render
+from appliance.answers.render import Edns
+from appliance.answers.restart import reply
 from appliance.answers.store import Store
-from appliance.server import synthesis
 from appliance.server.question import Query
 from appliance.zone import names
 
@@ -16,14 +15,10 @@ _VERDICTS: Final = {number: f"answer_{name}" for name, number in KIND.items()}
 
 def answer(store: Store, wire: bytes, query: Query, limit: int, edns_size: int) -> tuple[str, bytes]:
     """Return the verdict and the reply to a question of class IN."""
-    outcome = lookup.find(store, names.fold(query.qname), query.qtype, query.dnssec_ok)
-    if outcome.lacks in ("dname", "chain"):
-        kind, reply = synthesis.synthesise(store, wire, query, limit, edns_size)
-    else:
-        edns = Edns(edns_size, query.dnssec_ok) if query.edns else None
-        ident = wire[0] << 8 | wire[1]
-        kind, reply = render(store, outcome, ident, query.flags, query.question, limit, edns)
-    return _VERDICTS[kind], reply
+    edns = Edns(edns_size, query.dnssec_ok) if query.edns else None
+    ident = wire[0] << 8 | wire[1]
+    kind, octets = reply(store, ident, query.flags, query.question, limit, edns)
+    return _VERDICTS[kind], octets
 
 
 def is_apex(store: Store, name: bytes) -> bool:

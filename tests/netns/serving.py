@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real server with its NIC path at one end of a veth pair, asked from the other end."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.network import Pair
+
+ROOT = Path(__file__).parents[2]
+START_S = 60.0
+
+# Runs at the client's end: sends each query (hex, one a line) over one socket and prints each reply, or "-".
+_CLIENT = """
+import socket, sys
+address, kind = sys.argv[1], sys.argv[2]
+family = socket.AF_INET6 if ":" in address else socket.AF_INET
+line = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+line.settimeout(float(sys.argv[3]))
+line.connect((address, 53))
+stream = line.makefile("rb") if kind == "tcp" else None
+for text in sys.stdin:
+    wire = bytes.fromhex(text)
+    try:
+        if stream:
+            line.sendall(len(wire).to_bytes(2, "big") + wire)
+            reply = stream.read(int.from_bytes(stream.read(2), "big"))
+        else:
+            line.send(wire)
+            reply = line.recv(65535)
+        print(reply.hex() or "-")
+    except OSError:
+        print("-")
+"""
+
+
+@dataclass
+class Server:
+    """A server process in the pair's server namespace."""
+
+    pair: Pair
+    folder: Path
+    process: subprocess.Popen[Any]
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the operator's commands."""
+        config = str(self.folder / "appliance.toml")
+        command = [sys.executable, "-m", "appliance", *arguments, "--config", config]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+
+    def told(self, verb: str) -> Any:
+        """Return the JSON of status or stats."""
+        return json.loads(self.command(verb, "--json").stdout)
+
+    def log(self) -> str:
+        """Return what the server said so far."""
+        return (self.folder / "log").read_text()
+
+    def ask(self, *queries: bytes, address: str = "", kind: str = "udp", patience_s: float = 5.0) -> list[bytes | None]:
+        """Return the replies that the client's end gets, in order."""
+        return ask(self.pair, *queries, address=address, kind=kind, patience_s=patience_s)
+
+
+def ask(
+    pair: Pair, *queries: bytes, address: str = "", kind: str = "udp", patience_s: float = 5.0
+) -> list[bytes | None]:
+    """Ask from the client's end, whether or not a server process lives."""
+    command = pair.client.command(
+        [sys.executable, "-c", _CLIENT, address or pair.server.address4, kind, str(patience_s)]
+    )
+    lines = "".join(query.hex() + "\n" for query in queries)
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=120, check=True)
+    return [None if line == "-" else bytes.fromhex(line) for line in done.stdout.split()]
+
+
+def start(pair: Pair, folder: Path, *options: str) -> Server:
+    """Start a server on the configuration in a folder; it ends with its namespace at the latest."""
+    with (folder / "log").open("a") as log:
+        command = [sys.executable, "-m", "appliance", "serve", "--config", str(folder / "appliance.toml"), *options]
+        process = pair.server.start(
+            *command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT, env={**os.environ}
+        )
+    return Server(pair, folder, process)
+
+
+def wait_ready(server: Server) -> None:
+    """Wait until the server answers its operator."""
+    deadline = time.monotonic() + START_S
+    while server.command("status").returncode not in (0, 2):
+        assert server.process.poll() is None, server.log()
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.1)
+
+
+@contextmanager
+def serving(pair: Pair, folder: Path, *options: str) -> Iterator[Server]:
+    """Yield a ready server, stopped in order afterwards."""
+    server = start(pair, folder, *options)
+    try:
+        wait_ready(server)
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.terminate()
+        server.process.wait(30)
+
+
+def program_on(pair: Pair) -> bool:
+    """Tell whether the server's device runs an XDP program."""
+    return "prog/xdp" in pair.server.run("ip", "link", "show", "dev", pair.server.device).stdout
