@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One loaded program with zones, its switches and its counters, asked packet by packet without a device."""
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from appliance.answers import layout
+from appliance.answers.compile import capacity, compile_zones
+from appliance.answers.store import Store
+from appliance.datapath import verdicts
+from appliance.datapath.generation import Generation, InterfaceSpec
+from appliance.datapath.syscall import open_pin
+from appliance.zone import names
+from appliance.zone.model import Zone
+from tests.datapath import packets
+from tests.datapath.runner import XDP_DROP, XDP_PASS, XDP_TX, Runner
+from tests.reference.zone import ReferenceZone
+
+ADDRESSES: Final = ("192.0.2.53", "2001:db8::53")
+LOOPBACK: Final = 1
+SEED: Final = 0x0123456789ABCDEF
+ACTIONS: Final = {"answer": XDP_TX, "pass": XDP_PASS, "drop": XDP_DROP}
+_SYS_BPF, _UPDATE, _DELETE = 321, 2, 3
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the program did with a frame, and by which verdict."""
+
+    action: int
+    frame: bytes
+    verdict: str
+
+
+class Lab:
+    """The program, loaded for the loopback device but never attached."""
+
+    def __init__(self, zones: Sequence[Zone], reference: Sequence[ReferenceZone]) -> None:
+        """Load the program with the zones compiled into its arrays."""
+        self.zones = list(zones)
+        self.reference = list(reference)
+        sizes = capacity(zones)
+        self.generation = Generation.load(
+            [InterfaceSpec("lo", addresses=ADDRESSES)],
+            bucket_bits=sizes.bucket_bits,
+            chunks=sizes.chunks,
+            zones=sizes.zones + 1,
+        )
+        self.generation.set_port(LOOPBACK, packets.SERVER_MAC, verify=True)
+        arrays = self.generation.arrays
+        self.store = Store.form(arrays["ctl"], arrays["buckets"], arrays["heap"], arrays["zones"], seed=SEED)
+        compile_zones(self.store, zones)
+        self.generation.serving(True)
+        self.run = Runner(self.generation.program_fd())
+
+    def zone_state(self, origin: str, state: int) -> None:
+        """Set the state of a zone: serving, expired, loading."""
+        self.store.set_zone_word(self.store.numbers[names.from_text(origin)], "state", state)
+
+    def close(self) -> None:
+        """Unpin and unmap everything."""
+        self.run.close()
+        self.generation.detach()
+        self.generation.close()
+
+    def counters(self) -> dict[str, int]:
+        """Return the verdict counters."""
+        return self.generation.counters()
+
+    def ask(self, frame: packets.Frame | bytes) -> Outcome:
+        """Run the program on one frame; exactly one counter goes up, by exactly one."""
+        octets = frame if isinstance(frame, bytes) else frame.octets()
+        before = self.counters()
+        action, after = self.run(octets)
+        now = self.counters()
+        counted = {name: now[name] - before[name] for name in now if now[name] != before[name]}
+        assert list(counted.values()) == [1], f"one packet was counted as {counted}"
+        (verdict,) = counted
+        assert action == ACTIONS[verdicts.by_name()[verdict].outcome], f"{verdict} ended as XDP action {action}"
+        if action == XDP_PASS:
+            assert after == octets, f"{verdict}: a passed packet was changed"
+        return Outcome(action, after, verdict)
+
+    def control(self, field: str, value: int) -> None:
+        """Write a field of ctl."""
+        width = 8 if field in ("magic", "seed", "generation") else 4
+        at = layout.OFFSETS["ctl"][field]
+        self.generation.arrays["ctl"][at : at + width] = value.to_bytes(width, "little")
+
+    def read_control(self, field: str) -> int:
+        """Read a 32-bit field of ctl."""
+        at = layout.OFFSETS["ctl"][field]
+        return int.from_bytes(self.generation.arrays["ctl"][at : at + 4], "little")
+
+    @contextmanager
+    def controlled(self, **fields: int) -> Iterator[None]:
+        """Set fields of ctl for a while."""
+        before = {field: self.read_control(field) for field in fields}
+        for field, value in fields.items():
+            self.control(field, value)
+        try:
+            yield
+        finally:
+            for field, value in before.items():
+                self.control(field, value)
+
+    @contextmanager
+    def octets_changed(self, array: str, at: int, octets: bytes) -> Iterator[None]:
+        """Overwrite octets of a mapped array for a while."""
+        view = self.generation.arrays[array]
+        before = bytes(view[at : at + len(octets)])
+        view[at : at + len(octets)] = octets
+        try:
+            yield
+        finally:
+            view[at : at + len(octets)] = before
+
+    @contextmanager
+    def port_flags(self, *, verify: bool) -> Iterator[None]:
+        """Switch the verification of the queries' checksums for a while."""
+        self.generation.set_port(LOOPBACK, packets.SERVER_MAC, verify=verify)
+        try:
+            yield
+        finally:
+            self.generation.set_port(LOOPBACK, packets.SERVER_MAC, verify=True)
+
+    @contextmanager
+    def without_stage(self, slot: int, program: str) -> Iterator[None]:
+        """Take a stage out of the tail-call table for a while, so that the call to it fails."""
+        stages = open_pin(self.generation.folder / "stages")
+        kept = self.generation.program_fd(program)
+        try:
+            _element(_DELETE, stages, slot, None)
+            yield
+        finally:
+            _element(_UPDATE, stages, slot, kept)
+            os.close(kept)
+            os.close(stages)
+
+
+def _element(command: int, map_fd: int, key: int, value: int | None) -> None:
+    key_octets = ctypes.create_string_buffer(struct.pack("=I", key), 4)
+    value_octets = ctypes.create_string_buffer(struct.pack("=I", value or 0), 4)
+    pointer = 0 if value is None else ctypes.addressof(value_octets)
+    attributes = ctypes.create_string_buffer(
+        struct.pack("=I4xQQQ", map_fd, ctypes.addressof(key_octets), pointer, 0), 32
+    )
+    if _libc.syscall(_SYS_BPF, command, attributes, 32) != 0:
+        raise OSError(ctypes.get_errno(), "bpf map element")
