@@ -93,7 +93,7 @@ def queries() -> list[bytes]:
         made += [query(name), query(name, use_edns=0, payload=512, flags=dns.flags.CD)]
     plain = query("www.example.", use_edns=0)
     made.append(query("www.example.", use_edns=1))
-    made.append(query("www.example.", use_edns=0, options=[dns.edns.GenericOption(100, b"x")]))
+    made.append(query("www.example.", use_edns=0, options=[dns.edns.GenericOption("NSID", b"x")]))
     made += [plain + b"\x00", plain[:-1], plain[:20], plain[:12], plain[:4] + b"\x00\x00" + plain[6:]]
     made += [plain[:2] + bytes((plain[2] & 0x87 | opcode << 3,)) + plain[3:] for opcode in (1, 2, 3, 4, 5, 6, 15)]
     made.append(plain[:3] + b"\x7f" + plain[4:])

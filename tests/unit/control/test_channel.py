@@ -28,7 +28,7 @@ async def refuse(request: dict[str, Any]) -> Any:
 
 
 async def break_down(request: dict[str, Any]) -> Any:
-    return {}["missing"]
+    return request["missing"]
 
 
 VERBS = {"echo": echo, "refuse": refuse, "break": break_down}
