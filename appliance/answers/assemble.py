@@ -11,7 +11,7 @@ from appliance.answers.writer import Answer, Writer
 AA: Final = 0x0400
 TC: Final = 0x0200
 MAX_ANSWER: Final = 65535 - 12 - 259 - 11
-"""Octets of records that fit the largest message (TCP) behind the longest question; more can only be answered with TC."""
+"""Octets of records that fit the largest message (TCP) behind the longest question; more is only answered with TC."""
 
 _AROUND: Final = 12 + 4 + 11
 """Octets of header, QTYPE and QCLASS, OPT."""
@@ -113,6 +113,4 @@ def _head(sections: Sections, counts: tuple[int, int, int], length: int, pieces:
     insert = 0
     if sections.denial:
         insert = pieces
-    return ANSWER.pack(
-        sections.flags, *counts, length, pieces, sections.kind, sections.denial, insert, 0, 0, smaller
-    )
+    return ANSWER.pack(sections.flags, *counts, length, pieces, sections.kind, sections.denial, insert, 0, 0, smaller)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CNAME chains, followed when the zone is compiled: through wildcards, DNAMEs and other loaded zones (RFC 1034 §3.6.2)."""
+"""CNAME chains, followed when a zone is compiled: through wildcards, DNAMEs, other loaded zones (RFC 1034 §3.6.2)."""
 
 from dataclasses import dataclass, field
 from typing import Final, Literal

@@ -40,18 +40,20 @@ def chain_table(
     proving = shown is None and context.zone.scheme != "unsigned"
     dnssec_too = any(zone.signatures for zone in (context.zone, chain.zone) if zone) or chain.signed != chain.plain
 
-    def both(one: Callable[[bool], Answer]) -> tuple[Answer, Answer]:
+    def both(rtype: int) -> tuple[Answer, Answer]:
+        plain = _found(context, chain, rtype, False, body()) if rtype else _ended(context, chain, False, body())
         if not dnssec_too:
-            return one(False), 0
-        return one(False), nowhere if proving or not chain.whole else one(True)
+            return plain, 0
+        if proving or not chain.whole:
+            return plain, nowhere
+        return plain, _found(context, chain, rtype, True, body()) if rtype else _ended(context, chain, True, body())
 
     entries: list[Entry] = []
     if chain.end == "name" and chain.zone:
-        for rtype in _types_at_end(chain):
-            entries.append((rtype, *both(lambda dnssec, rtype=rtype: _found(context, chain, rtype, dnssec, body()))))
+        entries = [(rtype, *both(rtype)) for rtype in _types_at_end(chain)]
     if _asks_parent(chain):
         entries = [(types.DS, nowhere, nowhere), *(entry for entry in entries if entry[0] != types.DS)]
-    plain, signed = both(lambda dnssec: _ended(context, chain, dnssec, body()))
+    plain, signed = both(0)
     return entries, (plain, signed or plain)
 
 
@@ -65,15 +67,15 @@ def own_entries(context: Context, owner: bytes, present: Iterable[Entry]) -> lis
 
 def _types_at_end(chain: Chain) -> list[int]:
     assert chain.zone is not None
-    found = [rtype for rtype in chain.zone.nodes.get(chain.source, {}) if rtype not in _OWN]
-    return found
+    return [rtype for rtype in chain.zone.nodes.get(chain.source, {}) if rtype not in _OWN]
 
 
 def _asks_parent(chain: Chain) -> bool:
     """Tell whether DS at the chain's end is not the business of the zone that it ends in (RFC 4035 §3.1.4.1)."""
     if chain.zone is None:
         return False
-    return chain.shown == chain.source and (chain.end == "cut" or (chain.end == "name" and chain.source == chain.zone.origin))
+    apex = chain.end == "name" and chain.source == chain.zone.origin
+    return chain.shown == chain.source and (chain.end == "cut" or apex)
 
 
 def _found(context: Context, chain: Chain, rtype: int, dnssec: bool, body: Body) -> Answer:

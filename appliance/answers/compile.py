@@ -5,15 +5,15 @@ from collections.abc import Iterable
 from typing import Final
 
 from appliance.answers import family, nodes
+from appliance.answers.cnames import miss
 from appliance.answers.context import Context, World, shadowed
-from appliance.answers.layout import NODE_BELOW, NODE_CUT, NODE_DNAME, NODE_FILLER
+from appliance.answers.layout import NODE_BELOW, NODE_CUT, NODE_DNAME, NODE_FILLER, ZONE_SERVING
 from appliance.answers.negatives import prepare
 from appliance.answers.proofs import proofs_for
+from appliance.answers.referrals import referrals
 from appliance.answers.sizes import Capacity, capacity, expected_octets
 from appliance.answers.store import Retired, Store
 from appliance.answers.versions import Version, begin, commit, remove, roll_back
-from appliance.answers.cnames import miss
-from appliance.answers.referrals import referrals
 from appliance.zone import names
 from appliance.zone.model import Zone
 
@@ -27,14 +27,20 @@ def compile_zones(store: Store, zones: Iterable[Zone]) -> Retired:
 
     Chains between these zones are right from the start. StoreFull leaves the zones that fitted in the store.
     """
-    zones = list(zones)
-    store.sources.update({zone.origin: zone for zone in zones})
+    return _compile(store, list(zones), [])
+
+
+def _compile(store: Store, changed: list[Zone], touched: list[Zone]) -> Retired:
+    """Compile changed zones, which are served then, and touched ones, which keep their state."""
+    store.sources.update({zone.origin: zone for zone in changed})
+    zones = changed + touched
     world = dict(store.sources)
     below = family.descendants(world, [zone.origin for zone in zones])
     retired = Retired()
-    for zone in zones:
+    for at, zone in enumerate(zones):
         version = write_zone(store, zone, world, below.pop(zone.origin))
-        retired.extents += commit(store, version).extents
+        state = ZONE_SERVING if at < len(changed) else None
+        retired.extents += commit(store, version, state).extents
     return retired
 
 
@@ -44,8 +50,7 @@ def replace_zone(store: Store, zone: Zone) -> Retired:
     Returns the room of the old versions; give it to Store.reclaim after the grace period.
     """
     added = zone.origin not in store.numbers
-    changed = [zone, *_touched(store, zone.origin, added)]
-    return compile_zones(store, changed)
+    return _compile(store, [zone], _touched(store, zone.origin, added))
 
 
 def remove_zone(store: Store, origin: bytes) -> Retired:
@@ -53,7 +58,7 @@ def remove_zone(store: Store, origin: bytes) -> Retired:
     touched = _touched(store, origin, True)
     del store.sources[origin]
     retired = remove(store, origin)
-    retired.extents += compile_zones(store, touched).extents
+    retired.extents += _compile(store, [], touched).extents
     return retired
 
 

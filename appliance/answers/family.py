@@ -53,6 +53,4 @@ def borders(zone: Zone, below: Iterable[bytes]) -> set[bytes]:
 
 def outside(world: World, origins: Iterable[bytes]) -> set[bytes]:
     """Return the names above these zones, without the root, that no loaded zone covers."""
-    return {
-        name for origin in origins if nearest_above(world, origin) is None for name in between(origin, names.ROOT)
-    }
+    return {name for origin in origins if nearest_above(world, origin) is None for name in between(origin, names.ROOT)}

@@ -109,9 +109,7 @@ def octet_sum(octets: bytes | bytearray) -> int:
 
 def encode(octets: bytes | bytearray, moves: list[tuple[int, int]], base_len: int, records: int) -> bytes:
     """Return a fragment: header, relocations, octets."""
-    head = FRAGMENT.pack(
-        len(octets), octet_sum(octets), weight(moves) % 65535, len(moves), base_len, min(records, 255)
-    )
+    head = FRAGMENT.pack(len(octets), octet_sum(octets), weight(moves) % 65535, len(moves), base_len, min(records, 255))
     if not moves:
         return head + octets
     flat = [number for move in moves for number in move]

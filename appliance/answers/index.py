@@ -27,7 +27,7 @@ class Index:
         self.bits = bits
         self.mask = (1 << bits) - 1
         self.displaced: dict[int, int] = {}
-        """How many records stand behind each filter bit (bucket × 64 + bit)."""
+        """How many records stand behind each filter bit, by bucket * 64 + bit."""
         self._chain_hashes = chain_hashes
         self._moving = moving
 

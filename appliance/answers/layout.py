@@ -64,7 +64,7 @@ STRUCTS: Final[Mapping[str, str]] = {
     "u8 reserved[4]",
     "type_entry": "u16 type, reserved; u32 answer[2]",
     "answer": "u16 flags, an, ns, ar, len; u8 nfrag, kind, denial, insert, extended, reserved; u32 smaller",
-    "fragment": "u16 len, sum, weight, nrel; u8 base_len, reserved[3]",
+    "fragment": "u16 len, sum, weight, nrel; u8 base_len, records, reserved[2]",
     "relocation": "u16 offset, value",
     "children": "u32 n, wildcard_cover, nblocks, reserved",
     "child": "u64 prefix; u32 label, nsec",

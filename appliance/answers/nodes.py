@@ -120,4 +120,3 @@ def write_cut(context: Context, cut: bytes, below: bool) -> int:
 def write_filler(context: Context, name: bytes, cut: tuple[Answer, Answer], flags: int) -> int:
     """Write a node for a name between a cut, or the data, of this zone and the apex of a loaded zone below."""
     return context.writer.node(name, flags, [], cut)
-

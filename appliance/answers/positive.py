@@ -83,7 +83,7 @@ def expanded(context: Context, body: Body, wildcard: bytes, rrset: RRset, dnssec
 
 
 def rrsig_rrs(zone: Zone, owner: bytes, shown: bytes | None) -> list[RR]:
-    """Return the signatures of one RRset of an owner, the first it is asked for by ANY: for QTYPE RRSIG (RFC 8482 §7)."""
+    """Return the signatures of one RRset of an owner, the one that ANY gives: for QTYPE RRSIG (RFC 8482 §7)."""
     signatures = zone.signatures.get(owner)
     if not signatures:
         return []

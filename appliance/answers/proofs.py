@@ -65,7 +65,7 @@ class _Fragments:
 
 
 class NsecProofs:
-    """RFC 4035 §3.1.3 on the tree of names: each name knows the NSEC before it, each child the last one in its subtree."""
+    """RFC 4035 §3.1.3 on the tree of names: a name knows the NSEC before it, a child the last one in its subtree."""
 
     def __init__(self, writer: Writer, zone: Zone) -> None:
         self._writer = writer
@@ -122,7 +122,8 @@ class NsecProofs:
             arena.octets[ref * 16 : ref * 16 + len(blob)] = blob
             return ref
         blocks = put_blocks(self._writer, entries)
-        return arena.put(CHILDREN.pack(len(entries), wildcard_cover, len(blocks), 0) + struct.pack(f"<{len(blocks)}I", *blocks))
+        head = CHILDREN.pack(len(entries), wildcard_cover, len(blocks), 0)
+        return arena.put(head + struct.pack(f"<{len(blocks)}I", *blocks))
 
     def nodata(self, name: bytes) -> list[int]:
         """Return the name's own NSEC, or for an ENT the one that covers it."""
@@ -199,9 +200,7 @@ class Nsec3Proofs:
 
 def put_blocks(writer: Writer, entries: list[bytes]) -> list[int]:
     """Write the entries of a search array and return the references of its blocks."""
-    return [
-        writer.arena.put(b"".join(entries[at : at + DENIAL_BLOCK])) for at in range(0, len(entries), DENIAL_BLOCK)
-    ]
+    return [writer.arena.put(b"".join(entries[at : at + DENIAL_BLOCK])) for at in range(0, len(entries), DENIAL_BLOCK)]
 
 
 def proofs_for(writer: Writer, zone: Zone) -> Proofs:

@@ -13,8 +13,8 @@ COMPRESSIBLE: Final = {
     types.PTR: (0, 1),
     types.MX: (2, 1),
 }
-"""Type → octets before the names, number of names. Only types of RFC 1035 may be compressed (RFC 3597 §4); its MINFO, MB
-and the like are so rare that not every program knows them."""
+"""Type → octets before the names, number of names. Only types of RFC 1035 may be compressed (RFC 3597 §4); its MINFO,
+MB and the like are so rare that not every program knows them."""
 
 _TARGET_AT: Final = {
     types.NS: 0,

@@ -78,7 +78,7 @@ class Store:
         """The loaded zones by origin: what chains and cuts are followed through when another zone changes."""
 
     @classmethod
-    def create(cls, bucket_bits: int, chunks: int, zones: int, seed: int) -> "Store":
+    def create(cls, bucket_bits: int, chunks: int, zones: int, seed: int) -> Store:
         """Return an empty store in memory of 2^bucket_bits buckets, so many MiB of heap and so many zones."""
         return cls.form(
             bytearray(layout.SIZES["ctl"]),
@@ -89,7 +89,7 @@ class Store:
         )
 
     @classmethod
-    def form(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer, seed: int) -> "Store":
+    def form(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer, seed: int) -> Store:
         """Make an empty store of zeroed buffers, such as freshly made arrays of the XDP program."""
         words = memoryview(ctl).cast("B").cast("I")
         count = len(memoryview(buckets).cast("B")) // layout.SIZES["bucket"]
@@ -109,7 +109,7 @@ class Store:
         return store
 
     @classmethod
-    def over(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer) -> "Store":
+    def over(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer) -> Store:
         """Return the store that others write in these buffers, for reading."""
         words = memoryview(ctl).cast("B").cast("I")
         magic = words[_CTL["magic"]] | words[_CTL["magic"] + 1] << 32
@@ -176,7 +176,7 @@ class Store:
         return self.zones[at] | self.zones[at + 1] << 32
 
     def slot(self, number: int, version: int | None = None) -> tuple[int, ...]:
-        """Return serial, apex, nxdomain ×2, nodata ×2, denial, 0 of the current or a given version."""
+        """Return serial, apex, two nxdomain, two nodata, denial, 0 of the current or a given version."""
         if version is None:
             version = self.zones[number * _ZONE_WORDS]
         at = (number * _ZONE_WORDS + _ZONE_SLOT) * 4 + (version & 1) * layout.SIZES["zone_slot"]

@@ -4,9 +4,9 @@
 from dataclasses import dataclass, field
 
 from appliance.answers import hashing
-from appliance.answers.layout import FOREVER, NODE, NODE_OUTSIDE, SCHEMES, ZONE_EMPTY, ZONE_SERVING, types_offset
-from appliance.answers.store import Retired, Store, ZoneState
 from appliance.answers.family import nearest_above, outside
+from appliance.answers.layout import FOREVER, NODE, NODE_OUTSIDE, SCHEMES, ZONE_EMPTY, types_offset
+from appliance.answers.store import Retired, Store, ZoneState
 from appliance.answers.writer import Writer
 from appliance.zone import names
 from appliance.zone.model import Zone
@@ -44,8 +44,8 @@ def roll_back(store: Store, version: Version) -> None:
     store.note_depths()
 
 
-def commit(store: Store, version: Version) -> Retired:
-    """Make a version visible in one flip and take the records of the one before out of the index."""
+def commit(store: Store, version: Version, state: int | None) -> Retired:
+    """Make a version visible in one flip, with a zone state if given, and take the records of the one before out."""
     number = version.number
     zone = version.zone
     old = store.states.get(number) or ZoneState()
@@ -57,7 +57,8 @@ def commit(store: Store, version: Version) -> Retired:
         store.expire_record(ref, version.version)
     with store.flipping():
         store.set_scheme(number, SCHEMES[zone.scheme])
-        store.set_zone_word(number, "state", ZONE_SERVING)
+        if state is not None:
+            store.set_zone_word(number, "state", state)
         store.set_zone_word(number, "version", version.version)
         if zone.origin == names.ROOT:
             store.set("root", version.apex)

@@ -25,7 +25,7 @@ _RUN = 2048
 class Writer:
     """One version of one zone on its way into the store; nothing in it is visible before the zone's flip."""
 
-    def __init__(self, store: "Store", number: int, version: int, expected: int) -> None:
+    def __init__(self, store: Store, number: int, version: int, expected: int) -> None:
         self.store = store
         self.number = number
         self.version = version
@@ -101,9 +101,8 @@ class Writer:
             i += 1 + length
         octets = self.store.octets
         start = ref * 16
-        head = NODE.pack(
-            len(name), labels, flags, len(entries), self.number, self.version, FOREVER, 0, flat[0], flat[1], wildcard, denial
-        )
+        valid = (self.number, self.version, FOREVER)
+        head = NODE.pack(len(name), labels, flags, len(entries), *valid, 0, flat[0], flat[1], wildcard, denial)
         octets[start : start + table] = head + name + bytes(table - 40 - len(name))
         row = start + table
         for i, entry in enumerate(entries):

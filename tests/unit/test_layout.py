@@ -2,6 +2,7 @@
 """Python's picture of the store is the compiler's: sizes, offsets and constants of ebpf/layout.h."""
 
 import re
+import struct
 import subprocess
 from pathlib import Path
 
@@ -51,11 +52,10 @@ def enum_values() -> dict[str, int]:
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """Names to numbers, as a C program that includes the header prints them."""
     lines = [f'printf("%s %llu\\n", "{name}", (unsigned long long){name});' for name in [*CONSTANTS, *enum_values()]]
-    for struct, body in STRUCT.findall(header()):
-        lines.append(f'printf("%s %zu\\n", "{struct}", sizeof(struct {struct}));')
+    for name, body in STRUCT.findall(header()):
+        lines.append(f'printf("%s %zu\\n", "{name}", sizeof(struct {name}));')
         lines += [
-            f'printf("%s %zu\\n", "{struct}.{field}", offsetof(struct {struct}, {field}));'
-            for field in field_names(body)
+            f'printf("%s %zu\\n", "{name}.{field}", offsetof(struct {name}, {field}));' for field in field_names(body)
         ]
     folder = tmp_path_factory.mktemp("layout")
     source = folder / "print.c"
@@ -71,7 +71,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
 
 
 def test_structs(printed: dict[str, int]) -> None:
-    mine = {name: size for name, size in layout.SIZES.items()}
+    mine = dict(layout.SIZES)
     for name, offsets in layout.OFFSETS.items():
         mine |= {f"{name}.{field}": offset for field, offset in offsets.items()}
     theirs = {name: n for name, n in printed.items() if name.partition(".")[0] in layout.SIZES}
@@ -98,7 +98,7 @@ def test_enums(printed: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("packed", "struct"),
+    ("packed", "name"),
     [
         (layout.NODE, "node"),
         (layout.TYPE_ENTRY, "type_entry"),
@@ -112,8 +112,8 @@ def test_enums(printed: dict[str, int]) -> None:
         (layout.NSEC3_NODE, "nsec3_node"),
     ],
 )
-def test_packing(packed: "layout.struct.Struct", struct: str) -> None:
-    assert packed.size == layout.SIZES[struct]
+def test_packing(packed: struct.Struct, name: str) -> None:
+    assert packed.size == layout.SIZES[name]
 
 
 def test_kinds() -> None:

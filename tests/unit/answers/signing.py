@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sign a zone model: true NSEC and NSEC3 chains, signatures that are octets only, since the store never verifies them."""
+"""Sign a zone model: true NSEC and NSEC3 chains; signatures are octets only, since the store never verifies them."""
 
 import base64
 import hashlib
