@@ -149,6 +149,10 @@ def _additional_faults(full: Reply, loaded: Loaded) -> list[str]:
 
 
 def missing_additional(case: Case) -> frozenset[RR]:
-    """Return optional additional records that every peer gives and we do not (both in full)."""
+    """Return optional additional records that every peer gives and we do not, though all of them would have fitted."""
     given = [case.replies[server].additional for server in case.peers]
-    return frozenset.intersection(*given) - case.replies[OURS].additional if given else frozenset()
+    ours = case.replies[OURS]
+    missing = frozenset.intersection(*given) - ours.additional
+    more = frozenset().union(*given) - ours.additional
+    octets = sum(len(record.owner) + _RR_FIXED + len(record.rdata) for record in more)
+    return missing if ours.size + octets <= min(case.question.limit, EDNS_SIZE) else frozenset()

@@ -100,13 +100,12 @@ def any_query(case: Case) -> bool:
 
 
 def any_through_dname(case: Case, server: str) -> bool:
-    """The CNAME made from a DNAME is followed for ANY, although it answers the question."""
+    """The CNAME made from a DNAME counts as the answer to ANY."""
     if case.question.rtype != wire.ANY:
         return False
-    found, other = case.essences[server], case.without(server).reference
-    chain = chain_of(case.question.folded, other.answer)
-    stops = chain.through_dname and other.answer == chain.records(1) and not other.rcode and not other.authority
-    return stops and other.answer <= found.answer and found.authoritative
+    chain = chain_of(case.question.folded, case.without(server).reference.answer)
+    found = case.essences[server]
+    return chain.through_dname and found.answer == chain.records(1) and not found.rcode and not found.authority
 
 
 def meta_types(case: Case, server: str) -> bool:
@@ -162,7 +161,7 @@ def nsec3_behind_chain(case: Case) -> bool:
         return False
     rest = {record for record in ours.authority if not proofs_only(frozenset({record}))}
     zone = case.loaded.zone_of(chain.end)
-    if zone is None or chain.loops or chain.length == OUR_LINKS:
+    if zone is None or chain.loops or (chain.length >= OUR_LINKS and not rest):
         return not rest and not ours.rcode
     cut = zone.cut_for(chain.end)
     if cut is not None:
@@ -170,3 +169,13 @@ def nsec3_behind_chain(case: Case) -> bool:
     exists = zone.exists(chain.end) or case.loaded.covers_by_wildcard(chain.end)
     negative = {(record.owner, record.rtype) for record in rest} == {(zone.origin, wire.SOA)}
     return negative and ours.rcode == (wire.NOERROR if exists else wire.NXDOMAIN)
+
+
+def proof_behind_border(case: Case) -> bool:
+    """Behind a DNAME into another zone only NSD and we go on, and NSD's NSEC records are those of another name."""
+    if OURS not in case.essences or "nsd" not in case.essences or not case.question.dnssec_ok:
+        return False
+    ours, nsd = case.essences[OURS], case.essences["nsd"]
+    same = ours._replace(authority=nsd.authority) == nsd and proofs_only(ours.authority ^ nsd.authority)
+    stopped = all(chain_leaves_zone(case, peer) for peer in case.peers if peer != "nsd")
+    return same and stopped and chain_of(case.question.folded, ours.answer).through_dname

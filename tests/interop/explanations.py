@@ -55,7 +55,7 @@ DEVIATIONS = (
     ),
     Deviation("dname-too-long", "6672 §2.2", ("knot",), deviations.dname_too_long, Example("", _LONG, 1)),
     Deviation(
-        "any-through-dname", "8482 §4.1", ("nsd", "knot"), deviations.any_through_dname, Example("", "x.dname-in", 255)
+        "any-through-dname", "8482 §4.1", ("bind",), deviations.any_through_dname, Example("", "x.dname-in", 255)
     ),
     Deviation("nsec-at-cut", "4035 §3.1.4.1", ("bind",), proofs.nsec_at_cut, Example("nsec", "cut-in", 47, True)),
     Deviation(
@@ -101,6 +101,9 @@ CHOICES = (
     Choice("rrsig-query", "8482 §7", proofs.rrsig_query, Example("nsec", "mail", 46, True)),
     Choice("dname-grows", "6672 §2.4", deviations.dname_grows, Example("", "x.dname-grow", 1)),
     Choice("nsec3-behind-chain", "1034 §4.3.2", deviations.nsec3_behind_chain, Example("", "to-other", 50)),
+    Choice(
+        "proof-behind-border", "4035 §3.1.3", deviations.proof_behind_border, Example("nsec", "x.dname-other", 1, True)
+    ),
     Choice("our-chain-length", "1034 §5.2.2", deviations.our_chain_length, Example("", "long1", 1)),
 )
 
