@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from appliance.answers.fragments import RR, Body, question_places
 from appliance.answers.rdata import COMPRESSIBLE
 from appliance.answers.render import COPIED, HEADER, QR, TC, Edns
+from appliance.zone import names, types
 
 _FIXED = struct.Struct(">HHIH")
 
@@ -75,20 +76,32 @@ def take_apart(wire: bytes) -> Records:
     return found
 
 
+def _in_domain_glue(records: Records) -> list[RR]:
+    """Return the addresses that a referral must not lack: of servers at or below the cut itself (RFC 9471 §3.1)."""
+    servers = {
+        rdata.lower()
+        for owner, rtype, _, rdata in records.authority
+        if owner is not None and rtype == types.NS and names.is_subdomain(rdata.lower(), owner.lower())
+    }
+    return [rr for rr in records.additional if rr[0] is not None and rr[0].lower() in servers]
+
+
 def put_together(records: Records, ident: int, flags: int, question: bytes, limit: int, edns: Edns | None) -> bytes:
-    """Return the message; over limit octets first the additional records go, then everything, with TC set."""
+    """Return the message; over limit octets first what is optional goes, then everything, with TC set."""
     opt = edns.record() if edns else b""
     room = limit - HEADER.size - len(question) - len(opt)
     qname = question[:-4]
     body = Body(len(qname), question_places(qname.lower()), fixed=True)
     body.extend(records.answer)
     body.extend(records.authority)
+    glue = _in_domain_glue(records)
+    body.extend(glue)
     required = len(body.octets)
-    body.extend(records.additional)
+    body.extend([rr for rr in records.additional if rr not in glue])
     octets = bytes(body.octets)
     counts = [len(records.answer), len(records.authority), len(records.additional)]
     if len(octets) > room:
-        octets, counts[2] = octets[:required], 0
+        octets, counts[2] = octets[:required], len(glue)
     flags = flags & COPIED | QR | records.rcode | (0x0400 if records.authoritative else 0)
     if len(octets) > room:
         octets, counts = b"", [0, 0, 0]
