@@ -100,15 +100,15 @@ def _configure(end: Namespace) -> None:
 
 
 @contextmanager
-def _namespaces(name: str) -> Iterator[Pair]:
-    server = Namespace(f"{name}-server", "10.53.0.1", "fd53::1")
-    client = Namespace(f"{name}-client", "10.53.0.2", "fd53::2")
+def _namespaces(*names: str) -> Iterator[list[Namespace]]:
+    """Make namespaces, named and numbered in order: 10.53.0.1, 10.53.0.2, …"""
+    ends = [Namespace(name, f"10.53.0.{n}", f"fd53::{n}") for n, name in enumerate(names, 1)]
     try:
-        for end in (server, client):
+        for end in ends:
             _ip("netns", "add", end.name)
-        yield Pair(server, client)
+        yield ends
     finally:
-        for end in (client, server):
+        for end in reversed(ends):
             end.remove()
 
 
@@ -119,22 +119,29 @@ def veth_pair(name: str) -> Iterator[Pair]:
     The client's end computes whole checksums (a veth would leave them to a card that is not there) and carries an
     XDP program, without which frames sent by XDP_TX never arrive.
     """
-    with _namespaces(name) as pair:
-        server, client = pair.server.name, pair.client.name
-        _ip("link", "add", DEVICE, "netns", server, "type", "veth", "peer", "name", DEVICE, "netns", client)
-        for end in (pair.server, pair.client):
+    with _namespaces(f"{name}-server", f"{name}-client") as (server, client):
+        _ip("link", "add", DEVICE, "netns", server.name, "type", "veth", "peer", "name", DEVICE, "netns", client.name)
+        for end in (server, client):
             _configure(end)
             end.run("ethtool", "-K", DEVICE, "tx", "off")
-        xdp_pass.attach(client, DEVICE)
-        yield pair
+        xdp_pass.attach(client.name, DEVICE)
+        yield Pair(server, client)
 
 
 @contextmanager
-def card_pair(name: str, server_device: str, client_device: str) -> Iterator[Pair]:
-    """Do the same with two cards of this machine that are cabled together; they come back when the namespaces go."""
-    with _namespaces(name) as pair:
-        for end, device in ((pair.server, server_device), (pair.client, client_device)):
-            _ip("link", "set", device, "down")
-            _ip("link", "set", device, "netns", end.name, "name", DEVICE)
-            _configure(end)
-        yield pair
+def card_pairs(name: str, *cards: tuple[str, str]) -> Iterator[list[Pair]]:
+    """Do the same with cards of this machine that are cabled together two by two (server's, client's).
+
+    All the server's cards share one namespace. They come back when the namespaces go.
+    """
+    with _namespaces(f"{name}-server", *(f"{name}-client{n}" for n in range(len(cards)))) as (shared, *clients):
+        pairs = []
+        for n, ((server_card, client_card), client) in enumerate(zip(cards, clients, strict=True)):
+            server = Namespace(shared.name, f"10.53.{n}.1", f"fd53:{n:x}::1", server_card)
+            client.device, client.address4, client.address6 = client_card, f"10.53.{n}.2", f"fd53:{n:x}::2"
+            for end in (server, client):
+                _ip("link", "set", end.device, "down")
+                _ip("link", "set", end.device, "netns", end.name)
+                _configure(end)
+            pairs.append(Pair(server, client))
+        yield pairs

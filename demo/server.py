@@ -13,7 +13,7 @@ from demo.errors import DemoError
 from demo.network import Namespace
 
 COMMAND = str(Path(sys.executable).with_name("appliance"))
-_START_S = 30.0
+START_S = 30.0
 _STOP_S = 15.0
 
 
@@ -25,14 +25,15 @@ class ZoneFile:
     file: Path
 
 
-def configuration(folder: Path, device: str, mode: str, zones: list[ZoneFile]) -> str:
-    """Return the server's configuration: one interface, everything it writes in one folder."""
+def configuration(folder: Path, modes: dict[str, str], zones: list[ZoneFile]) -> str:
+    """Return the server's configuration: devices with their XDP mode, zones, everything it writes in one folder."""
     lines = [
         "[server]",
         f"run_dir = {json.dumps(str(folder / 'run'))}",
         f"state_dir = {json.dumps(str(folder / 'state'))}",
     ]
-    lines += ["", "[[interface]]", f"name = {json.dumps(device)}", f"mode = {json.dumps(mode)}"]
+    for device, mode in modes.items():
+        lines += ["", "[[interface]]", f"name = {json.dumps(device)}", f"mode = {json.dumps(mode)}"]
     for zone in zones:
         lines += ["", "[[zone]]", f"name = {json.dumps(zone.name)}", f"file = {json.dumps(str(zone.file.resolve()))}"]
     return "\n".join(lines) + "\n"
@@ -41,13 +42,17 @@ def configuration(folder: Path, device: str, mode: str, zones: list[ZoneFile]) -
 class Server:
     """The server process at one end; use as a context manager, which starts it and stops it."""
 
-    def __init__(self, end: Namespace, folder: Path, zones: list[ZoneFile], mode: str = "auto") -> None:
+    def __init__(
+        self, end: Namespace, folder: Path, zones: list[ZoneFile], modes: dict[str, str], start_s: float = START_S
+    ) -> None:
+        """Write the configuration into the folder; `modes` names the devices and how the program is to be attached."""
         self.end = end
+        self.start_s = start_s
         self.log = folder / "server.log"
         self.config = folder / "appliance.toml"
         for name in ("run", "state"):
             (folder / name).mkdir(exist_ok=True)
-        self.config.write_text(configuration(folder, end.device, mode, zones))
+        self.config.write_text(configuration(folder, modes, zones))
         self.process: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> "Server":
@@ -62,12 +67,12 @@ class Server:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the demonstration, which then stops the server in order
             )
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + self.start_s
         while not self._is_ready():
             if self.process.poll() is not None:
                 raise DemoError(f"the server ended at once: {self._last_words()}")
             if time.monotonic() > deadline:
-                raise DemoError(f"the server was not ready within {_START_S:.0f} s: {self._last_words()}")
+                raise DemoError(f"the server was not ready within {self.start_s:.0f} s: {self._last_words()}")
             time.sleep(0.1)
         return self
 
@@ -81,11 +86,10 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def interface_mode(self) -> str:
-        """Return the XDP mode the interface got: native, generic, or off where the program could not be attached."""
-        status = self._answer("status")
-        modes = [interface["mode"] for interface in status["interfaces"] if interface["name"] == self.end.device]
-        return str(modes[0]) if modes else "off"
+    def interface_mode(self, device: str) -> str:
+        """Return the XDP mode an interface got: native, generic, or off where the program could not be attached."""
+        interfaces = self._answer("status")["interfaces"]
+        return next((str(one["mode"]) for one in interfaces if one["name"] == device), "off")
 
     def verdicts(self) -> dict[str, int]:
         """Return the verdict counters of the NIC path."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tests.kernels.live SERVER_CARD CLIENT_CARD MODE`: the demonstration's questions between two cards."""
+"""`python -m tests.kernels.live SERVER:CLIENT:MODE…`: the demonstration's questions between cards cabled two by two."""
 
 import sys
 import tempfile
@@ -7,30 +7,36 @@ from pathlib import Path
 
 from demo import session
 from demo.__main__ import load, questions_for, zone_files
-from demo.network import card_pair
+from demo.network import Pair, card_pairs
 from demo.server import Server
 from demo.show import Screen
 
+_START_S = 400.0  # an emulated processor takes its time to compile
 
-def main(server_card: str, client_card: str, mode: str) -> int:
-    """Serve on one card, ask from the other, judge every answer; the mode must be the one wanted."""
-    files = zone_files("", "", "")
-    questions = questions_for(load(files))
-    screen = Screen()
+
+def judge(pair: Pair, server: Server, mode: str) -> bool:
+    """Ask through one pair of cards; print who answered; return whether all was right and the mode the one wanted."""
+    got = server.interface_mode(pair.server.device)
+    questions = questions_for(load(zone_files("", "", "")))
+    exchanges = session.run(pair, server, questions, lambda _: None)
+    Screen().table(exchanges, got)
+    wrong = sum(bool(exchange.complaint) for exchange in exchanges)
+    print(f"live {pair.server.device} {got}: {len(exchanges)} answers, {wrong} wrong", flush=True)
+    return got == mode and exchanges != [] and wrong == 0
+
+
+def main(*arguments: str) -> int:
+    """Serve on the server's cards with one server, ask through each of the clients' cards."""
+    wanted = [argument.split(":") for argument in arguments]
+    modes = {server: mode for server, _, mode in wanted}
     with (
         tempfile.TemporaryDirectory() as folder,
-        card_pair("live", server_card, client_card) as pair,
-        Server(pair.server, Path(folder), files, mode) as server,
+        card_pairs("live", *((server, client) for server, client, _ in wanted)) as pairs,
+        Server(pairs[0].server, Path(folder), zone_files("", "", ""), modes, _START_S) as server,
     ):
-        got = server.interface_mode()
-        exchanges = session.run(pair, server, questions, lambda _: None)
-        screen.table(exchanges, got)
-    complaints = [exchange.complaint for exchange in exchanges if exchange.complaint]
-    if got != mode:
-        complaints.append(f"mode {got} instead of {mode}")
-    print(f"live {server_card} {mode}: {len(exchanges)} answers, {len(complaints)} wrong")
-    return 1 if complaints or not exchanges else 0
+        right = [judge(pair, server, mode) for pair, mode in zip(pairs, modes.values(), strict=True)]
+    return 0 if all(right) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:]))

@@ -21,8 +21,7 @@ run() {
   local release=$1
   printf '== Linux %s ==\n' "$release"
   $here/run_on_kernel.sh "$release" "set -e
-    .venv/bin/python -m tests.kernels.live eth0 eth1 native
-    .venv/bin/python -m tests.kernels.live eth2 eth3 generic
+    .venv/bin/python -m tests.kernels.live eth0:eth1:native eth2:eth3:generic
     .venv/bin/python -m pytest -q -p no:cacheprovider --timeout=300 -m 'not slow' ${KERNEL_TESTS:-tests/datapath}" "${cards[@]}"
 }
 
