@@ -7,10 +7,12 @@ import tempfile
 from pathlib import Path
 
 import dns.name
+import dns.rcode
 import dns.rdatatype as rt
 import pytest
 from dns.name import Name
 from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.zone import names
 from appliance.zone.check import check_zone
@@ -19,6 +21,7 @@ from appliance.zone.model import Zone
 from tests.reference import strategies
 from tests.reference.compare import model_records, reference_records
 from tests.reference.resolver import answer
+from tests.reference.signing import Scheme, signed_text
 from tests.reference.zone import ReferenceZone
 
 pytestmark = pytest.mark.property
@@ -34,6 +37,7 @@ def load(text: str, origin: bytes = ORIGIN) -> Zone:
         return load_zone(path, origin)
 
 
+@strategies.deterministic
 @given(strategies.zone_texts())
 def test_records_are_those_that_dnspython_reads(text: str) -> None:
     assert model_records(load(text)) == reference_records(ReferenceZone.from_text(text, "example."))
@@ -48,6 +52,7 @@ def hidden_by(zone: ReferenceZone, name: Name) -> bool:
     )
 
 
+@strategies.deterministic
 @given(strategies.zone_texts())
 def test_cuts_and_ents_are_those_of_the_definitions(text: str) -> None:
     zone, reference = load(text), ReferenceZone.from_text(text, "example.")
@@ -65,6 +70,7 @@ def test_cuts_and_ents_are_those_of_the_definitions(text: str) -> None:
         assert zone.exists(wire) == (name in visible)
 
 
+@strategies.deterministic
 @given(strategies.zone_texts())
 def test_children_make_up_the_name_space_in_canonical_order(text: str) -> None:
     zone = load(text)
@@ -78,6 +84,7 @@ def test_children_make_up_the_name_space_in_canonical_order(text: str) -> None:
     assert walked == sorted(existing, key=names.canonical_key)
 
 
+@strategies.deterministic
 @given(strategies.zone_texts(dns.name.root))
 def test_the_root_zone_is_a_zone_like_any_other(text: str) -> None:
     zone = load(text, names.ROOT)
@@ -85,6 +92,27 @@ def test_the_root_zone_is_a_zone_like_any_other(text: str) -> None:
     assert names.ROOT in zone.nodes
 
 
+@strategies.deterministic
+@given(strategies.zone_texts(), st.sampled_from(("nsec", "nsec3", "opt-out")), st.data())
+def test_signed_zones_load_and_every_denial_has_its_proof(text: str, scheme: Scheme, data: st.DataObject) -> None:
+    signed = signed_text(text, strategies.EXAMPLE, scheme)
+    zone, reference = load(signed), ReferenceZone.from_text(signed, "example.")
+    assert model_records(zone) == reference_records(reference)
+    assert zone.scheme == ("nsec" if scheme == "nsec" else "nsec3")
+    assert set(zone.delegations) == set(load(text).delegations)
+    for _ in range(5):
+        qname, qtype = data.draw(strategies.questions([reference]))
+        plain, secure = (answer([reference], qname, qtype, do) for do in (False, True))
+        assert (plain.rcode, plain.aa) == (secure.rcode, secure.aa)
+        assert plain.answer <= secure.answer
+        assert plain.authority <= secure.authority
+        proofs = {record for record in secure.authority if record[1] in (rt.NSEC, rt.NSEC3)}
+        denied = plain.rcode == dns.rcode.NXDOMAIN or (plain.aa and plain.authority)
+        assert not denied or proofs
+        assert {record[0] for record in proofs} <= {record[0] for record in secure.authority if record[1] == rt.RRSIG}
+
+
+@strategies.deterministic
 @given(strategies.zone_sets())
 def test_sets_of_zones_are_all_valid(zones: list[tuple[Name, str]]) -> None:
     for origin, text in zones:
@@ -92,6 +120,7 @@ def test_sets_of_zones_are_all_valid(zones: list[tuple[Name, str]]) -> None:
         assert model_records(zone) == reference_records(ReferenceZone.from_text(text, origin))
 
 
+@strategies.deterministic
 @given(strategies.zone_texts())
 def test_a_zone_taken_from_the_model_is_the_same_reference(text: str) -> None:
     direct, taken = ReferenceZone.from_text(text, "example."), ReferenceZone.from_model(load(text))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.errors import WireError
 from appliance.zone import names
+from tests.reference import strategies
 
 pytestmark = pytest.mark.property
 
@@ -30,6 +31,7 @@ def peer(wire: bytes) -> dns.name.Name:
     return dns.name.from_wire(wire, 0)[0]
 
 
+@strategies.deterministic
 @given(NAMES)
 def test_text_gives_the_name_back_here_and_in_dnspython(wire: bytes) -> None:
     assert names.from_text(names.to_text(wire)) == wire
@@ -37,6 +39,7 @@ def test_text_gives_the_name_back_here_and_in_dnspython(wire: bytes) -> None:
     assert names.from_text(str(peer(wire))) == wire
 
 
+@strategies.deterministic
 @given(NAMES, st.binary(max_size=8), st.binary(max_size=8))
 def test_read_stops_where_the_name_ends(wire: bytes, before: bytes, after: bytes) -> None:
     assert names.read(before + wire + after, len(before)) == (wire, len(before) + len(wire))
@@ -45,6 +48,7 @@ def test_read_stops_where_the_name_ends(wire: bytes, before: bytes, after: bytes
             names.read(wire[:-1])
 
 
+@strategies.deterministic
 @given(st.binary(max_size=300))
 def test_read_returns_a_valid_name_or_refuses(octets: bytes) -> None:
     try:
@@ -55,6 +59,7 @@ def test_read_returns_a_valid_name_or_refuses(octets: bytes) -> None:
     assert peer(wire).to_wire() == wire
 
 
+@strategies.deterministic
 @given(SIMILAR, SIMILAR)
 def test_relations_are_those_of_dnspython(one: bytes, other: bytes) -> None:
     assert (names.canonical_key(one) < names.canonical_key(other)) == (peer(one) < peer(other))
@@ -62,6 +67,7 @@ def test_relations_are_those_of_dnspython(one: bytes, other: bytes) -> None:
     assert names.is_subdomain(names.fold(one), names.fold(other)) == peer(one).is_subdomain(peer(other))
 
 
+@strategies.deterministic
 @given(NAMES)
 def test_labels_parents_and_suffixes_fit_together(wire: bytes) -> None:
     labels = names.labels(wire)
@@ -73,6 +79,7 @@ def test_labels_parents_and_suffixes_fit_together(wire: bytes) -> None:
     assert names.fold(wire) == peer(wire).to_digestable()
 
 
+@strategies.deterministic
 @given(st.text(alphabet=st.characters(max_codepoint=0x24F), max_size=80))
 def test_any_text_is_a_valid_name_or_refused(text: str) -> None:
     try:

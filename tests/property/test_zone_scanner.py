@@ -45,11 +45,13 @@ def check_bounds(octets: bytes, records: Records) -> None:
         assert 1 <= record.line <= lines
 
 
+@strategies.deterministic
 @given(st.binary(max_size=400))
 def test_arbitrary_octets(octets: bytes) -> None:
     check_bounds(octets, scan(octets))
 
 
+@strategies.deterministic
 @given(st.lists(PIECES, max_size=60).map(b" ".join))
 @example(b"$ORIGIN a..b.\nc A 192.0.2.1")
 @example(b"$ORIGIN a.\n$ORIGIN b\n$ORIGIN c..\n$ORIGIN d\ne 1 IN A 192.0.2.1")
@@ -58,6 +60,7 @@ def test_arbitrary_pieces_of_master_files(octets: bytes) -> None:
     check_bounds(octets, scan(octets))
 
 
+@strategies.deterministic
 @given(strategies.zone_texts(), st.data())
 def test_a_damaged_zone_is_loaded_whole_or_not_at_all(text: str, data: st.DataObject) -> None:
     octets = bytearray(text, "ascii")
@@ -77,6 +80,7 @@ def test_a_damaged_zone_is_loaded_whole_or_not_at_all(text: str, data: st.DataOb
             assert all(zone.contains(owner) for owner, _ in zone.rrsets())
 
 
+@strategies.deterministic
 @given(strategies.zone_texts())
 def test_line_ends_make_no_difference(text: str) -> None:
     plain = list(scan(text.encode()))
@@ -84,6 +88,7 @@ def test_line_ends_make_no_difference(text: str) -> None:
     assert list(scan(text.rstrip("\n").encode())) == plain
 
 
+@strategies.deterministic
 @given(strategies.zone_texts(), st.integers(0, 3))
 def test_each_record_carries_the_line_it_begins_on(text: str, kind: int) -> None:
     filler = ["", "; comment\n", "\n  \n; comment\n", "$TTL 60\n\n"][kind]

@@ -184,7 +184,8 @@ class _Query:
             return False
         rdata = dns.rdata.from_text(dns.rdataclass.IN, rt.CNAME, target.to_text())
         cname = (self.qname.to_digestable(), int(rt.CNAME), dname.ttl, rdata.to_digestable())
-        return self.alias({cname}, target)
+        # By the letter of §3.2 even a question for CNAME goes on; to every known server the CNAME is the answer to it.
+        return self.alias({cname}, target) and self.qtype not in (rt.CNAME, rt.ANY)
 
     def alias(self, records: set[Record], target: Name) -> bool:
         """Add one link of a chain; a loop ends where it closes."""

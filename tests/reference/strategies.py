@@ -7,11 +7,15 @@ from collections.abc import Sequence
 
 import dns.name
 from dns.name import Name
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.reference.zone import ReferenceZone
 
 EXAMPLE = dns.name.from_text("example.")
+
+# Decorator for properties: the same examples on every run, and no verdict by the clock of a busy machine.
+deterministic = settings(derandomize=True, deadline=None, database=None)
 
 _LABELS = (b"a", b"b", b"c", b"*", b"ns", b"\x00", b"a.b", b'"\\;', b"\xff", b"_tcp", b"0", b"x" * 63)
 _DEEP = (b"a", b"b", b"*", b"ent")
