@@ -23,7 +23,11 @@ cdef extern from "libzscanner/scanner.h" nogil:
         int code
         bint fatal
 
+    ctypedef struct zs_file:
+        int descriptor
+
     ctypedef struct zs_scanner_t:
+        zs_file file
         uint8_t buffer[65535]
         char include_filename[65535]
         uint32_t zone_origin_length

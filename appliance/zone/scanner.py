@@ -208,6 +208,7 @@ class Reader:
         self.kept = cython.cast(cython.p_char, calloc(1, cython.sizeof(self.scanner.zone_origin)))
         if self.scanner == cython.NULL or self.kept == cython.NULL:
             raise MemoryError
+        self.scanner.file.descriptor = -1  # zs_deinit would close standard input
         self.pack = pack
         self.file = file
         self.octets = octets  # libzscanner reads them in place

@@ -148,6 +148,14 @@ def test_an_origin_that_is_no_name_is_refused(zone: Path) -> None:
         scan_file(zone, b"\x01" * 300 + b"\x00")
 
 
+def test_files_of_the_process_stay_as_they_are(zone: Path) -> None:
+    zone.write_text("$ORIGIN a\n$INCLUDE nowhere b\n$TTL never\na A 192.0.2.1\n")
+    with open(os.devnull) as mine:  # noqa: PTH123 - any open file will do
+        before = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in (0, 1, 2, mine.fileno())}
+        assert len(scan_file(zone, ORIGIN)) == 1
+        assert {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in before} == before
+
+
 def test_threads_scan_side_by_side(zone: Path) -> None:
     zone.write_text("".join(f"n{number} 1 TXT {number}\n" for number in range(20000)))
     expected = scan_file(zone, ORIGIN).octets
