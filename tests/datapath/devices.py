@@ -24,6 +24,8 @@ _CLIENT_DEVICE: Final = "ask0"
 _TUNSETIFF: Final = 0x400454CA
 _IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
 _ETH_P_ALL: Final = 0x0003
+_SOL_PACKET, _PACKET_AUXDATA, _VLAN_VALID = 263, 8, 1 << 4
+_AUXDATA: Final = struct.Struct("=3I4H")
 _WAIT_S: Final = 2.0
 
 
@@ -84,16 +86,28 @@ class Device:
         while (left := deadline - time.monotonic()) > 0:
             if not select.select([self._passed], [], [], left)[0]:
                 return None
-            seen, address = self._passed.recvfrom(65535)
-            if seen[:12] == frame[:12] and address[2] != socket.PACKET_OUTGOING:
+            seen, direction = _read_whole(self._passed)
+            if seen[:12] == frame[:12] and direction != socket.PACKET_OUTGOING:
                 return seen
         return None
 
 
 def _packet_socket(device: str) -> socket.socket:
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+    made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
     made.bind((device, 0))
     return made
+
+
+def _read_whole(source: socket.socket) -> tuple[bytes, int]:
+    """Return a frame and its direction; the outer VLAN tag, which the kernel takes out, is put back (packet(7))."""
+    frame, ancillary, _, address = source.recvmsg(65535, 64)
+    for level, kind, data in ancillary:
+        if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
+            status, _, _, _, _, tci, tpid = _AUXDATA.unpack(data)
+            if status & _VLAN_VALID:
+                frame = frame[:12] + struct.pack(">HH", tpid or packets.VLAN, tci) + frame[12:]
+    return frame, address[2]
 
 
 def _receiver(read: Callable[[], bytes], fd: int) -> Callable[[float], bytes | None]:
@@ -161,5 +175,5 @@ def veth(name: str, how: Literal["socket", "live"]) -> Iterator[Device]:
             def send(frame: bytes) -> None:
                 outside.send(frame)
 
-            receive = _receiver(lambda: outside.recv(65535), outside.fileno())
+            receive = _receiver(lambda: _read_whole(outside)[0], outside.fileno())
             yield Device(name, send_live if how == "live" else send, receive, passed)

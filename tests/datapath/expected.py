@@ -14,7 +14,8 @@ from tests.reference import resolver
 from tests.reference.zone import ReferenceZone
 
 AA, TC = 0x0400, 0x0200
-NO_RECORDS = bytes(6)
+BARE = {"answer_refused": 5, "answer_servfail": 2, "answer_formerr": 1, "answer_notimp": 4, "answer_badvers": 0}
+"""Verdicts whose reply has no records, and the lower bits of their rcode."""
 _OPCODE = 0x7800
 
 
@@ -62,6 +63,11 @@ def bare(query: bytes, rcode: int, *, question: bool, extended: int = 0) -> byte
     opt = opt_record(asked.dnssec_ok, extended) if asked.edns else b""
     counts = b"\0\1" + bytes(4) + bytes([0, int(asked.edns)])
     return query[:2] + flags.to_bytes(2) + counts + query[12 : asked.question_end] + opt
+
+
+def bare_of(verdict: str, query: bytes) -> bytes:
+    """Return the only right reply for a verdict of BARE to a query with a well-formed question."""
+    return bare(query, BARE[verdict], question=True, extended=int(verdict == "answer_badvers"))
 
 
 def truncated(query: bytes, *, aa: bool) -> bytes:

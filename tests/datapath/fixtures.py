@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures that the packet tests share: a bpf file system of the worker's own, and the loaded program."""
 
+import itertools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,13 @@ def own_bpffs() -> Iterator[Path]:
         if folder.is_dir():
             subprocess.run(["umount", str(folder)], check=False, capture_output=True)
             folder.rmdir()
+
+
+@pytest.fixture(scope="session")
+def module_name() -> Callable[[], str]:
+    """Return a maker of names like `unique_name`, for fixtures that live longer than a test."""
+    worker, numbers = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"), itertools.count()
+    return lambda: f"t{os.environ[leaks.RUN_VARIABLE]}-{worker}-d{next(numbers):x}"
 
 
 @pytest.fixture(scope="session")

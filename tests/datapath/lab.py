@@ -4,6 +4,7 @@
 import ctypes
 import os
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import Final
 from appliance.answers import layout
 from appliance.answers.compile import capacity, compile_zones
 from appliance.answers.store import Store
-from appliance.datapath import verdicts
+from appliance.datapath import links, verdicts
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.datapath.syscall import open_pin
 from appliance.zone import names
 from appliance.zone.model import Zone
 from tests.datapath import packets
+from tests.datapath.devices import SERVER_DEVICE, Device, inside
 from tests.datapath.runner import XDP_DROP, XDP_PASS, XDP_TX, Runner
 from tests.reference.zone import ReferenceZone
 
@@ -25,6 +27,7 @@ ADDRESSES: Final = ("192.0.2.53", "2001:db8::53")
 LOOPBACK: Final = 1
 SEED: Final = 0x0123456789ABCDEF
 ACTIONS: Final = {"answer": XDP_TX, "pass": XDP_PASS, "drop": XDP_DROP}
+_WAIT_S: Final = 2.0
 _SYS_BPF, _UPDATE, _DELETE = 321, 2, 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -120,6 +123,44 @@ class Lab:
             yield
         finally:
             view[at : at + len(octets)] = before
+
+    @contextmanager
+    def on_device(self, device: Device, mode: links.Mode) -> Iterator[None]:
+        """Attach the program to a device for a while."""
+        program = self.generation.program_fd()
+        try:
+            with inside(device.namespace):
+                link = links.read(SERVER_DEVICE)
+                row = struct.pack("<I6sBx4x", link.index, link.mac, 1)
+                with self.octets_changed("ports", link.index * len(row), row):
+                    links.attach(link, program, mode)
+                    yield
+                    links.detach(link, mode)
+        finally:
+            os.close(program)
+
+    def ask_device(self, device: Device, frame: bytes) -> Outcome:
+        """Put one frame on a device; return the verdict and what came back or, when it was passed, what went up."""
+        before = self.counters()
+        device.send(frame)
+        verdict = self._counted(before)
+        outcome = verdicts.by_name()[verdict].outcome
+        if outcome == "drop":
+            return Outcome(XDP_DROP, b"", verdict)
+        seen = device.receive(_WAIT_S) if outcome == "answer" else device.gone_up(frame, _WAIT_S)
+        assert seen is not None, f"{verdict}, but nothing came {'back' if outcome == 'answer' else 'up'}"
+        return Outcome(ACTIONS[outcome], seen, verdict)
+
+    def _counted(self, before: dict[str, int]) -> str:
+        """Wait for the one counter that goes up."""
+        deadline = time.monotonic() + _WAIT_S
+        while time.monotonic() < deadline:
+            now = self.counters()
+            counted = {name: now[name] - before[name] for name in now if now[name] != before[name]}
+            if counted:
+                assert list(counted.values()) == [1], f"one packet was counted as {counted}"
+                return next(iter(counted))
+        raise AssertionError("the frame never reached the program")
 
     @contextmanager
     def port_flags(self, *, verify: bool) -> Iterator[None]:

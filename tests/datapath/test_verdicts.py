@@ -11,6 +11,7 @@ import pytest
 from appliance.answers import layout
 from appliance.datapath import verdicts
 from tests.datapath import cases, packets
+from tests.datapath.devices import veth
 from tests.datapath.lab import Lab
 from tests.datapath.packets import VLAN, Frame, Opt, message, option
 
@@ -121,7 +122,7 @@ TABLE: list[tuple[str, Frame, Condition]] = [
 ]
 
 _ON_A_DEVICE = {"pass_room"}
-"""Verdicts that need a real device; the tests below reach them."""
+"""The verdict that needs a real device: test_pass_room."""
 
 
 def _ids() -> Iterator[str]:
@@ -134,6 +135,15 @@ def test_verdict(lab: Lab, verdict: str, frame: Frame, condition: Condition) -> 
     """The packet leaves by the named way; Lab.ask sees to it that one counter goes up by one and passed octets stay."""
     with condition(lab):
         assert lab.ask(frame).verdict == verdict
+
+
+@pytest.mark.netns
+def test_pass_room(lab: Lab, unique_name: Callable[[], str]) -> None:
+    """A device that gives no room: the query goes up as it came."""
+    frame = _asked("s1100.sizes.test", 16, opt=Opt()).octets()
+    with veth(unique_name(), "socket") as device, lab.on_device(device, "generic"):
+        outcome = lab.ask_device(device, frame)
+    assert (outcome.verdict, outcome.frame) == ("pass_room", frame)
 
 
 def test_every_verdict_has_a_row() -> None:
