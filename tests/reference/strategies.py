@@ -185,6 +185,7 @@ def questions(draw: st.DrawFn, loaded: Sequence[ReferenceZone]) -> tuple[bytes, 
     """Draw a question, as wire name and type, about names that exist, nearly exist, are hidden or are made up."""
     known = sorted({name for zone in loaded for name in (*zone.rrsets, zone.origin)})
     name = draw(st.sampled_from(known))
+    present = sorted({int(rtype) for zone in loaded for rtype in zone.rrsets.get(name, {})})
     change = draw(st.sampled_from(("as is", "as is", "above", "below", "below", "beside", "random")))
     if change == "above" and len(name) > 1:
         name = Name(name.labels[draw(st.integers(1, len(name) - 1)) :])
@@ -200,7 +201,7 @@ def questions(draw: st.DrawFn, loaded: Sequence[ReferenceZone]) -> tuple[bytes, 
         labels = draw(st.lists(st.binary(min_size=1, max_size=12), max_size=4))
         name = Name((*labels, *draw(st.sampled_from((name.labels[-1:], name.labels[-2:])))))
     types = sorted({int(rtype) for zone in loaded for rrsets in zone.rrsets.values() for rtype in rrsets})
-    qtype = draw(st.one_of(st.sampled_from(types), st.sampled_from(_ODD_TYPES)))
+    qtype = draw(st.sampled_from(draw(st.sampled_from((present or types, types, _ODD_TYPES)))))
     wire = recased(name, draw(st.sampled_from((0, 0, 0xFFFF, 0b0101)))).to_wire()
     assert wire is not None
     return wire, qtype

@@ -150,10 +150,11 @@ def test_an_origin_that_is_no_name_is_refused(zone: Path) -> None:
 
 def test_files_of_the_process_stay_as_they_are(zone: Path) -> None:
     zone.write_text("$ORIGIN a\n$INCLUDE nowhere b\n$TTL never\na A 192.0.2.1\n")
-    with open(os.devnull) as mine:  # noqa: PTH123 - any open file will do
-        before = {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in (0, 1, 2, mine.fileno())}
+    with Path(os.devnull).open() as mine:
+        links = [Path("/proc/self/fd", str(fd)) for fd in (0, 1, 2, mine.fileno())]
+        before = [link.readlink() for link in links]
         assert len(scan_file(zone, ORIGIN)) == 1
-        assert {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in before} == before
+        assert [link.readlink() for link in links] == before
 
 
 def test_threads_scan_side_by_side(zone: Path) -> None:
