@@ -15,7 +15,7 @@ from tests.reference.zone import ReferenceZone
 EXAMPLE = dns.name.from_text("example.")
 
 # Decorator for properties: the same examples on every run, and no verdict by the clock of a busy machine.
-deterministic = settings(derandomize=True, deadline=None, database=None)
+deterministic = settings(max_examples=60, derandomize=True, deadline=None, database=None)
 
 _LABELS = (b"a", b"b", b"c", b"*", b"ns", b"\x00", b"a.b", b'"\\;', b"\xff", b"_tcp", b"0", b"x" * 63)
 _DEEP = (b"a", b"b", b"*", b"ent")
