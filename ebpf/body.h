@@ -123,20 +123,26 @@ static inline int write_single(struct xdp_md *ctx, struct query *q, u64 at, u64 
   return verdict;
 }
 
-/* Write fragment number q->written of the answer behind the ones before it. */
+/* Write piece number q->written of the answer, its own or of the proof, behind the ones before it. */
 static inline int append_fragment(struct xdp_md *ctx, struct query *q)
 {
   u8 *p = heap_at(q->answer);
   if (!p)
     return DROP_internal;
   u8 *f = p + sizeof(struct answer);
-  if (q->shape.fragments > 1) {
-    u64 o = q->written * 4;
-    MASK(o, 0x3f);
-    f = heap_at(*(u32 *)(p + sizeof(struct answer) + o));
-    if (!f)
-      return DROP_internal;
+  u64 i = q->written, proofs = q->shape.fragments - q->shape.listed;
+  if (proofs && i >= q->shape.insert && i < q->shape.insert + proofs) {
+    i -= q->shape.insert;
+    MASK(i, PROOFS_MAX - 1);
+    f = heap_at(q->proof[i]);
+  } else if (q->shape.listed > 1) {
+    if (i >= q->shape.insert)
+      i -= proofs;
+    MASK(i, FRAGMENTS_MAX - 1);
+    f = heap_at(*(u32 *)(p + sizeof(struct answer) + i * 4));
   }
+  if (!f)
+    return DROP_internal;
   u64 len = 0, part = 0, done = q->body_len;
   int verdict = write_fragment(ctx, q, f, body_offset(q) + q->shape.question + done, &len, &part);
   if (verdict != GO_ON)

@@ -74,7 +74,7 @@ struct answer {
 
 struct fragment {
   u16 len, sum, weight, nrel;
-  u8 base_len, reserved[3];
+  u8 base_len, records, reserved[2];
 };
 
 struct relocation { u16 offset, value; };

@@ -8,6 +8,7 @@
 
 #define MESSAGE_MAX 524 /* longest query that is read: 512 octets behind the header */
 #define MESSAGE_MASK 1023
+#define PROOFS_MAX 4
 #define LABELS_MAX 128
 #define NAME_MAX 255
 
@@ -17,7 +18,7 @@ struct bucket_of_tokens { u64 last_ns, tokens; };
 struct shape {
   u64 body, question, opt; /* octets */
   u64 an, ns, ar, flags;   /* header fields in host order */
-  u64 fragments, extended;
+  u64 fragments, insert, listed, extended; /* pieces in all; where proofs go in; pieces of the answer itself */
   u32 kind;
 };
 
@@ -39,6 +40,13 @@ struct query {
   u32 record, answer;             /* deepest record; answer chosen */
   struct shape shape;             /* of a reply that is written in several stages */
   u64 written, body_len, body_sum; /* its fragments, octets and sum so far */
+  u64 proofs, proof_len, proof_records; /* fragments found for a denial, their octets and records */
+  u32 proof[PROOFS_MAX], proved;
+  u64 first, last;                /* bounds of a search in sorted entries */
+  u32 material, table;            /* of NSEC3 */
+  u64 hash_blocks, hash_steps, hash_step; /* blocks of the name, with those of the iterations, done */
+  u32 digest[5], pad, schedule[16];
+  u8 hashed[512 + 48];            /* what SHA-1 reads: name or digest, salt, padding */
 };
 
 /* Keep the compiler from dropping a mask that only the verifier needs. */

@@ -200,6 +200,7 @@ static inline int parse_question(struct xdp_md *ctx, struct query *q, struct ctl
   q->dnssec_ok = 0;
   q->limit = 512;
   q->question_sum = 0;
+  q->proved = 0;
   if (q->message_len > MESSAGE_MAX)
     return PASS_query_length;
   int verdict = read_message(ctx, q);

@@ -30,17 +30,25 @@ static inline int choose_variant(struct query *q, struct shape *s)
     if (!p)
       return PASS_denial;
     struct answer *a = (void *)p;
-    if (a->denial)
-      return PASS_denial;
+    u64 len = a->len, ns = a->ns, proofs = 0;
+    if (a->denial) {
+      if (!q->proved)
+        return UNPROVED;
+      len += q->proof_len;
+      ns += q->proof_records;
+      proofs = q->proofs;
+    }
     s->flags = a->flags;
     s->kind = q->qtype == TYPE_ANY && a->kind == ANSWER_positive ? ANSWER_any : a->kind;
     s->extended = a->extended;
-    if (a->len <= room && a->nfrag <= FRAGMENTS_MAX) {
-      s->body = a->len;
+    if (len <= room && a->nfrag <= FRAGMENTS_MAX) {
+      s->body = len;
       s->an = a->an;
-      s->ns = a->ns;
+      s->ns = ns;
       s->ar = a->ar;
-      s->fragments = a->nfrag;
+      s->listed = a->nfrag;
+      s->insert = a->insert;
+      s->fragments = a->nfrag + proofs;
       q->answer = ref;
       return GO_ON;
     }

@@ -13,7 +13,7 @@ static inline int shape_reply(struct query *q, struct shape *s)
 {
   s->question = q->question_len;
   s->opt = s->question ? q->edns : 0;
-  s->body = s->an = s->ns = s->ar = s->fragments = s->extended = 0;
+  s->body = s->an = s->ns = s->ar = s->fragments = s->listed = s->insert = s->extended = 0;
   return choose_variant(q, s);
 }
 

@@ -9,6 +9,8 @@
 #define DROP_BASE 64
 
 enum verdict {
+  HASH_FIRST = -5,
+  UNPROVED = -4,
   MANY_FRAGMENTS = -3,
   NO_ROOM = -2,
   GO_ON = -1,

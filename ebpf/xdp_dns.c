@@ -9,6 +9,7 @@
  *   room.h      adjust_tail, adjust_head -> space for it
  *   body.h      copy, relocate           -> the sections
  *   reply.h     OPT, headers, checksums  -> XDP_TX
+ *   prove.h     NSEC, nsec3.h NSEC3      -> the fragments that prove a denial
  *
  * Entry is dns(); the others are stages, entered by tail call when the common case is not enough.
  *
@@ -40,7 +41,7 @@ BPF_F_TABLE("array", u32, struct service, services, SERVICE_SLOTS, BPF_F_MMAPABL
 BPF_F_TABLE("array", u32, struct port, ports, PORT_SLOTS, BPF_F_MMAPABLE_ARRAY);
 BPF_PERCPU_ARRAY(scratch, struct query, 1);
 BPF_PERCPU_ARRAY(policer, struct bucket_of_tokens, 1);
-BPF_PROG_ARRAY(stages, 8);
+BPF_PROG_ARRAY(stages, 16);
 
 #include "verdict.h"
 #include "packet.h"
@@ -50,8 +51,11 @@ BPF_PROG_ARRAY(stages, 8);
 #include "body.h"
 #include "reply.h"
 #include "room.h"
+#include "prove.h"
+#include "sha1.h"
+#include "nsec3.h"
 
-enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND };
+enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND, STAGE_PROVE, STAGE_HASH, STAGE_COVER };
 
 /* From the record to the answer. A zone version that flipped during the lookup sends the packet up. */
 static inline int choose(struct query *q, struct ctl *c)
@@ -73,6 +77,10 @@ static inline int respond(struct xdp_md *ctx, struct query *q, struct ctl *c, in
   verdict = reply(ctx, q);
   if (verdict == MANY_FRAGMENTS)
     stages.call(ctx, STAGE_LIST);
+  if (verdict == UNPROVED) {
+    stages.call(ctx, STAGE_PROVE);
+    verdict = PASS_denial;
+  }
   if (verdict == NO_ROOM)
     stages.call(ctx, STAGE_GROW_HEAD);
   return leave(c, verdict < 0 ? PASS_room : verdict);
@@ -143,6 +151,60 @@ int answer(struct xdp_md *ctx)
   if (verdict != GO_ON && !is_answer(verdict))
     return leave(c, verdict);
   return respond(ctx, q, c, verdict);
+}
+
+/* The proof stands or not: answer with it. A zone version that flipped meanwhile sends the packet up. */
+static inline int proved(struct xdp_md *ctx, struct query *q, struct ctl *c, int verdict)
+{
+  volatile u32 *flips = &c->flips;
+  if (q->flips != *flips)
+    verdict = PASS_flip;
+  if (verdict == GO_ON)
+    stages.call(ctx, STAGE_LIST);
+  return leave(c, verdict == GO_ON ? PASS_denial : verdict);
+}
+
+/* DNSSEC denial: find the proof, then answer with it. */
+int prove(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  int verdict = begin_proof(q);
+  if (verdict == HASH_FIRST) {
+    stages.call(ctx, STAGE_HASH);
+    verdict = PASS_denial;
+  }
+  return proved(ctx, q, c, verdict);
+}
+
+/* The next closer name's NSEC3 hash. */
+int hash(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  u8 *p = heap_at(q->table);
+  if (p && digest_step(q, (void *)p))
+    stages.call(ctx, STAGE_COVER);
+  else if (p)
+    stages.call(ctx, STAGE_HASH);
+  return leave(c, PASS_denial);
+}
+
+int cover(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  u8 *answer = heap_at(q->answer);
+  return proved(ctx, q, c, answer ? prove_by_nsec3(q, (void *)answer) : PASS_denial);
 }
 
 /* Answers of several fragments (signed ones, mostly): make room, then one fragment for each tail call. */

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The same with NSEC3 (RFC 5155 §7.2): what is known of the closest encloser stands at its node; only the next closer
+ * name is hashed here, and looked up in the table of hashes.
+ */
+#ifndef APPLIANCE_NSEC3_H
+#define APPLIANCE_NSEC3_H
+
+#define ITERATIONS_MAX 10
+#define SALT_MAX 32
+#define HASH_INPUT_MAX 320 /* five blocks: a name of 255 octets, salt, padding */
+#define BLOCKS_A_CALL 4
+#define HASH_STEPS 24
+
+/* Put name, salt and SHA-1's padding into the buffer; returns how many blocks. */
+static inline u64 hash_input(struct query *q, struct nsec3 *n, u64 at)
+{
+  u64 len = DNS_HEADER + q->qname_len - at, salt = n->salt_len, total = len + salt;
+  u64 blocks = (total + 9 + SHA1_BLOCK - 1) / SHA1_BLOCK;
+  for (u64 i = 0; i < HASH_INPUT_MAX / 8; i++) {
+    OPAQUE(i);
+    if (i >= blocks * 8 || i >= HASH_INPUT_MAX / 8)
+      break;
+    u64 o = i * 8, v = 0;
+    if (o < len) {
+      v = fold8(word(q, at + o));
+      if (len - o < 8)
+        v = first_octets(v, len - o);
+    }
+    MASK(o, 511);
+    *(u64 *)&q->hashed[o] = v;
+  }
+  MASK(len, 255);
+  for (u64 i = 0; i < SALT_MAX / 8; i++) {
+    if (i * 8 >= salt)
+      break;
+    store8(&q->hashed[len + i * 8], *(u64 *)(n->salt + i * 8));
+  }
+  MASK(total, 511);
+  store8(&q->hashed[total], 0x80);
+  u64 last = blocks * SHA1_BLOCK - 8;
+  MASK(last, 511);
+  *(u64 *)&q->hashed[last] = __builtin_bswap64(total * 8);
+  return blocks;
+}
+
+/* IH(salt, x, k): the next input is digest and salt, one block as the salt is short. */
+static inline void hash_input_again(struct query *q, struct nsec3 *n)
+{
+  u64 salt = n->salt_len, total = SHA1_DIGEST + salt;
+  u32 *w = (u32 *)q->hashed;
+#pragma unroll
+  for (int i = 0; i < 5; i++)
+    w[i] = htonl(q->digest[i]);
+#pragma unroll
+  for (int i = 5; i < 14; i++)
+    w[i] = 0;
+  for (u64 i = 0; i < SALT_MAX / 8; i++) {
+    if (i * 8 >= salt)
+      break;
+    store8(&q->hashed[SHA1_DIGEST + i * 8], *(u64 *)(n->salt + i * 8));
+  }
+  MASK(total, 63);
+  store8(&q->hashed[total], 0x80);
+  w[14] = 0;
+  w[15] = htonl((SHA1_DIGEST + salt) * 8);
+}
+
+/* H(x) = IH(salt, x, iterations) (RFC 5155 §5), a few blocks for each tail call; returns 1 when q->digest is complete. */
+static inline int digest_step(struct query *q, struct nsec3 *n)
+{
+  for (u64 i = 0; i < BLOCKS_A_CALL; i++) {
+    u64 step = q->hash_step;
+    if (step >= q->hash_steps)
+      break;
+    u64 o = step * SHA1_BLOCK;
+    if (step >= q->hash_blocks) {
+      o = 0;
+      hash_input_again(q, n);
+      sha1_start(q->digest);
+    }
+    MASK(o, 0x1c0);
+    sha1_block(q->digest, q->schedule, &q->hashed[o]);
+    q->hash_step = step + 1;
+    FORGET();
+  }
+  return q->hash_step >= q->hash_steps;
+}
+
+/* The NSEC3 that covers the digest: the last one before it around the circle; 0 when one matches (then the name exists). */
+static inline u32 find_cover(struct query *q, u8 *p)
+{
+  struct nsec3 *n = (void *)p;
+  u64 wanted = (u64)q->digest[0] << 32 | q->digest[1];
+  u32 third = q->digest[2];
+  u8 *blocks = p + sizeof(struct nsec3);
+  q->first = 0;
+  q->last = n->n;
+  for (u32 i = 0; i < HASH_STEPS; i++) {
+    FORGET();
+    u64 low = q->first, high = q->last;
+    if (low >= high)
+      break;
+    u64 middle = (low + high) >> 1;
+    struct nsec3_hash *e = block_entry(blocks, middle);
+    if (!e)
+      return 0;
+    u64 hash = e->hash_hi;
+    u32 more = e->hash_mid;
+    if (hash == wanted && more == third)
+      return 0;
+    if (hash < wanted || (hash == wanted && more < third))
+      q->first = middle + 1;
+    else
+      q->last = middle;
+  }
+  FORGET();
+  if (!n->n)
+    return 0;
+  u64 low = q->first;
+  struct nsec3_hash *e = block_entry(blocks, low ? low - 1 : n->n - 1);
+  return e ? e->fragment : 0;
+}
+
+/* Begin: is the zone one whose hashes are computed here? */
+static inline int begin_hash(struct query *q, struct answer *a, u32 material, u32 table)
+{
+  u8 *p = table ? heap_at(table) : 0;
+  if (!p || (a->denial == DENIAL_NXDOMAIN && !material))
+    return PASS_denial;
+  struct nsec3 *n = (void *)p;
+  if (n->iterations > ITERATIONS_MAX || n->salt_len > SALT_MAX)
+    return PASS_denial;
+  q->table = table;
+  q->material = material;
+  q->hash_blocks = hash_input(q, n, next_closer(q));
+  q->hash_steps = q->hash_blocks + n->iterations;
+  q->hash_step = 0;
+  sha1_start(q->digest);
+  return GO_ON;
+}
+
+/* RFC 5155 §7.2.2 (closest encloser, next closer, wildcard) or §7.2.6 (next closer alone), once the hash is known. */
+static inline int prove_by_nsec3(struct query *q, struct answer *a)
+{
+  u8 *p = heap_at(q->table), *m = q->material ? heap_at(q->material) : 0;
+  if (!p)
+    return PASS_denial;
+  u32 cover = find_cover(q, p);
+  if (!cover)
+    return PASS_denial;
+  if (a->denial != DENIAL_NXDOMAIN) {
+    add_proof(q, a, cover);
+    return GO_ON;
+  }
+  if (!m)
+    return PASS_denial;
+  add_proof(q, a, ((struct nsec3_node *)m)->closest_encloser);
+  add_proof(q, a, cover);
+  add_proof(q, a, ((struct nsec3_node *)m)->wildcard_cover);
+  return GO_ON;
+}
+
+/* NSEC: find q->proof at once. NSEC3: prepare the hash; returns HASH_FIRST. */
+static inline int begin_proof(struct query *q)
+{
+  u8 *p = heap_at(q->record), *answer = heap_at(q->answer);
+  q->proofs = q->proof_len = q->proof_records = 0;
+  q->proved = 1;
+  if (!p || !answer)
+    return PASS_denial;
+  struct node *n = (void *)p;
+  u32 index = n->zone;
+  struct zone *z = zones.lookup(&index);
+  if (!z)
+    return PASS_denial;
+  if (z->scheme == SCHEME_NSEC)
+    return prove_by_nsec(q, (void *)answer, n->denial);
+  if (z->scheme != SCHEME_NSEC3)
+    return PASS_denial;
+  int verdict = begin_hash(q, (void *)answer, n->denial, z->version & 1 ? z->slot[1].denial : z->slot[0].denial);
+  return verdict == GO_ON ? HASH_FIRST : verdict;
+}
+
+#endif
