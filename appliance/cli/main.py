@@ -3,6 +3,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -107,7 +108,9 @@ def zone_reload(name: str, config: Path, as_json: bool) -> None:
 @_json_option
 def stop(config: Path, as_json: bool) -> None:
     """Stop the server and wait until it has ended."""
-    result = _ask(config, "stop")
+    from appliance.control.client import stop as stop_server
+
+    result = _told(lambda: stop_server(_socket_path(config)))
     if as_json:
         _print_json(result)
 
@@ -168,10 +171,17 @@ def _reload(zone: str, config: Path, as_json: bool) -> NoReturn:
 
 
 def _ask(config: Path, verb: str, **arguments: str) -> Any:
-    from appliance.control.client import NotRunningError, ask
+    from appliance.control.client import ask
+
+    return _told(lambda: ask(_socket_path(config), verb, **arguments))
+
+
+def _told(ask: Callable[[], Any]) -> Any:
+    """Return what the server says, or exit with what keeps it from saying it."""
+    from appliance.control.client import NotRunningError
 
     try:
-        return ask(_socket_path(config), verb, **arguments)
+        return ask()
     except NotRunningError as error:
         click.echo(f"appliance: {error}", err=True)
         sys.exit(NOT_RUNNING)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The operator's end of the control socket: one JSON line out, one back."""
 
+import contextlib
 import json
+import os
+import select
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,8 @@ from appliance.errors import ApplianceError
 
 ANSWER_TIMEOUT_S = 600.0
 """A reload answers when the zone is compiled."""
+
+STOP_TIMEOUT_S = 60.0
 
 
 class NotRunningError(ApplianceError):
@@ -38,3 +43,16 @@ def ask(path: Path, verb: str, **arguments: str) -> Any:
     if not decoded["ok"]:
         raise ApplianceError(decoded["error"])
     return decoded["result"]
+
+
+def stop(path: Path) -> Any:
+    """Tell the server to stop and return its answer when its process has ended. Raises as ask does."""
+    result = ask(path, "stop")
+    with contextlib.suppress(ProcessLookupError):
+        ended = os.pidfd_open(result["pid"])
+        try:
+            if not select.select([ended], [], [], STOP_TIMEOUT_S)[0]:
+                raise ApplianceError(f"process {result['pid']} has not ended within {STOP_TIMEOUT_S:.0f} s")
+        finally:
+            os.close(ended)
+    return result

@@ -121,7 +121,7 @@ class Publication:
             raise StateError("nothing is served yet")
         self._reclaim(store)
         try:
-            retired = await asyncio.to_thread(replace_zone, store, zone)
+            retired = await self._replace_in(store, zone)
         except StoreFull:
             _log.info("the store is full; moving to a larger one")
             others = {origin: one for origin, one in store.sources.items() if origin != zone.origin}
@@ -132,9 +132,20 @@ class Publication:
         set_state(store, zone.origin, ZONE_SERVING)
         self._retired.append((time.monotonic(), retired))
 
+    async def _replace_in(self, store: Store, zone: Zone) -> Retired:
+        """Replace within a store; when that is full, once more with the room of what was replaced just before."""
+        try:
+            return await asyncio.to_thread(replace_zone, store, zone)
+        except StoreFull:
+            if not self._retired:
+                raise
+        await asyncio.sleep(GRACE_S)
+        self._reclaim(store)
+        return await asyncio.to_thread(replace_zone, store, zone)
+
     def _reclaim(self, store: Store) -> None:
         """Free what was replaced long enough ago."""
-        while self._retired and time.monotonic() - self._retired[0][0] > GRACE_S:
+        while self._retired and time.monotonic() - self._retired[0][0] >= GRACE_S:
             store.reclaim(self._retired.popleft()[1])
 
     async def withdraw(self) -> None:

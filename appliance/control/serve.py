@@ -6,6 +6,8 @@ Each step registers how it is undone; a step that fails undoes all before it, in
 
 import asyncio
 import logging
+import os
+import resource
 import signal
 import sys
 import time
@@ -39,7 +41,14 @@ def run(config_file: Path, use_xdp: bool) -> None:
     logging.addLevelName(logging.WARNING, "warning:")
     logging.addLevelName(logging.ERROR, "error:")
     config = load_config(config_file)
+    _allow_open_files()
     asyncio.run(_serve(config, use_xdp))
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit of descriptors, which is low for old programs only, to the hard one: clients are many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(config: Config, use_xdp: bool) -> None:
@@ -104,7 +113,7 @@ def _verbs(told: Told, reloader: Reloader, stop: asyncio.Event) -> dict[str, Any
 
     async def end(request: dict[str, Any]) -> Any:
         stop.set()
-        return {"stopping": True}
+        return {"stopping": True, "pid": os.getpid()}
 
     return {"status": status, "stats": stats, "reload": reload, "stop": end}
 

@@ -2,6 +2,7 @@
 """What a worker's sockets call: answers a message, counts it, survives whatever a message or a torn read can do."""
 
 import logging
+import time
 from typing import Final
 
 from appliance.answers.store import Store
@@ -10,7 +11,9 @@ from appliance.server.counters import CounterRow
 from appliance.server.question import HEADER_LEN
 from appliance.server.respond import Exchange, Settings, Transport, respond
 
-_ATTEMPTS: Final = 16  # zone versions change a few times a second at most; a lookup takes microseconds
+_PATIENCE_S: Final = 0.1
+"""A flip takes microseconds, but the process that does it may have to wait for a CPU in the middle."""
+_PAUSE_S: Final = 0.001
 _LOGGED: Final = 20
 
 _log = logging.getLogger(__name__)
@@ -34,7 +37,8 @@ class Responder:
         return self._answer(wire, "tcp", 0)
 
     def _answer(self, wire: bytes, transport: Transport, port: int) -> bytes | None:
-        for _ in range(_ATTEMPTS):
+        give_up = 0.0
+        while True:
             flips = zones.flips(self._store)
             try:
                 reply = respond(Exchange(self._store, self._settings, wire, transport, port))
@@ -45,7 +49,11 @@ class Responder:
                 if zones.unchanged(self._store, flips):
                     self._count(reply.verdict)
                     return reply.octets
-        return self._failed(wire, None)
+            now = time.monotonic()
+            give_up = give_up or now + _PATIENCE_S
+            if now > give_up:
+                return self._failed(wire, None)
+            time.sleep(_PAUSE_S)
 
     def _failed(self, wire: bytes, error: Exception | None) -> bytes | None:
         self._count("drop_internal_error")
