@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compare our reply with the peers': what must be equal, what is optional, what holds for each reply by itself."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -53,6 +53,8 @@ class Case:
     question: Question
     loaded: Loaded
     replies: Mapping[str, Reply]
+    peers_say: Callable[[Question], Mapping[str, Reply]] | None = None
+    """Asks the peers another question, in full."""
 
     @cached_property
     def essences(self) -> dict[str, Essence]:
@@ -71,7 +73,7 @@ class Case:
     def without(self, server: str) -> "Case":
         """Return the case as if this server had not been asked."""
         kept = {name: reply for name, reply in self.replies.items() if name != server}
-        return Case(self.question, self.loaded, kept)
+        return replace(self, replies=kept)
 
     @property
     def reference(self) -> Essence:
@@ -151,13 +153,14 @@ def _additional_faults(full: Reply, loaded: Loaded) -> list[str]:
 def missing_additional(case: Case) -> frozenset[RR]:
     """Return optional additional records that every peer gives and we do not, though all of them would have fitted.
 
-    Behind a CNAME we give none.
+    Behind a CNAME we give none, and none that only a wildcard gives.
     """
     if any(record.rtype == wire.CNAME for record in case.replies[OURS].answer):
         return frozenset()
     given = [case.replies[server].additional for server in case.peers]
     ours = case.replies[OURS]
-    missing = frozenset.intersection(*given) - ours.additional
+    common = frozenset.intersection(*given) - ours.additional
+    missing = frozenset(record for record in common if not case.loaded.covers_by_wildcard(record.owner))
     more = frozenset().union(*given) - ours.additional
     octets = sum(len(record.owner) + _RR_FIXED + len(record.rdata) for record in more)
     return missing if ours.size + octets <= min(case.question.limit, EDNS_SIZE) else frozenset()

@@ -55,6 +55,12 @@ def dname_grows(case: Case) -> bool:
     if zone is None or owner is None:
         return False
     target = zone.nodes[owner][wire.DNAME].rdatas[0].lower()
+    grows = names.is_subdomain(target, owner)
+    if case.reference.rcode == wire.YXDOMAIN and not chain_of(name, case.reference.answer).length:
+        too_long = (
+            found.rcode == wire.YXDOMAIN and found.answer >= case.reference.answer for found in case.essences.values()
+        )
+        return grows and all(too_long)
     first = chain_of(name, case.reference.answer).records(1)
     for server, found in case.essences.items():
         chain = chain_of(name, found.answer)
@@ -62,7 +68,7 @@ def dname_grows(case: Case) -> bool:
         ends = found.rcode in (wire.NOERROR, wire.YXDOMAIN) or (server == "bind" and found.rcode == wire.SERVFAIL)
         if not (found.authoritative and links_only and ends and not found.authority):
             return False
-    return names.is_subdomain(target, owner) and bool(first)
+    return grows and bool(first)
 
 
 def dname_too_long(case: Case, server: str) -> bool:
@@ -148,34 +154,3 @@ def ds_of_own_apex(case: Case, server: str) -> bool:
     found, other = case.essences[server], case.without(server).reference
     soa = {record.owner for record in found.authority if record.rtype == wire.SOA}
     return last != case.question.folded and found.answer == other.answer and not found.rcode and soa == {last}
-
-
-def nsec3_behind_chain(case: Case) -> bool:
-    """Nobody but us follows a CNAME for NSEC3 so far: what is there can only be a negative answer or a referral."""
-    ours = case.essences.get(OURS)
-    if ours is None or case.question.rtype != wire.NSEC3:
-        return False
-    chain = chain_of(case.question.folded, ours.answer)
-    starts = {chain.records(links) for links in range(chain.length + 1)}
-    if not chain.length or any(found.answer not in starts for found in case.essences.values()):
-        return False
-    rest = {record for record in ours.authority if not proofs_only(frozenset({record}))}
-    zone = case.loaded.zone_of(chain.end)
-    if zone is None or chain.loops or (chain.length >= OUR_LINKS and not rest):
-        return not rest and not ours.rcode
-    cut = zone.cut_for(chain.end)
-    if cut is not None:
-        return not ours.rcode and {record.owner for record in rest} == {cut}
-    exists = zone.exists(chain.end) or case.loaded.covers_by_wildcard(chain.end)
-    negative = {(record.owner, record.rtype) for record in rest} == {(zone.origin, wire.SOA)}
-    return negative and ours.rcode == (wire.NOERROR if exists else wire.NXDOMAIN)
-
-
-def proof_behind_border(case: Case) -> bool:
-    """Behind a DNAME into another zone only NSD and we go on, and NSD's NSEC records are those of another name."""
-    if OURS not in case.essences or "nsd" not in case.essences or not case.question.dnssec_ok:
-        return False
-    ours, nsd = case.essences[OURS], case.essences["nsd"]
-    same = ours._replace(authority=nsd.authority) == nsd and proofs_only(ours.authority ^ nsd.authority)
-    stopped = all(chain_leaves_zone(case, peer) for peer in case.peers if peer != "nsd")
-    return same and stopped and chain_of(case.question.folded, ours.answer).through_dname

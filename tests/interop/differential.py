@@ -131,6 +131,11 @@ def _compare(servers: Sequence[Server], questions: list[Question], loaded: Loade
             server, "over_tcp", [queries[number] for number in again], [questions[number] for number in again], report
         )
         over_tcp[server.name] = dict(zip(again, full, strict=True))
+    peers = [server for server in servers if server.name != OURS]
+
+    def peers_say(question: Question) -> dict[str, Reply]:
+        return {peer.name: _parsed(peer.over_tcp([question.wire()])[0], {}) for peer in peers}
+
     for number, question in enumerate(questions):
         report.questions += 1
         replies = {
@@ -138,7 +143,7 @@ def _compare(servers: Sequence[Server], questions: list[Question], loaded: Loade
         }
         if len(replies) < len(servers):
             continue  # counted as failed already
-        case = Case(question, loaded, {name: reply for name, reply in replies.items() if reply is not None})
+        case = Case(question, loaded, {name: reply for name, reply in replies.items() if reply is not None}, peers_say)
         _judge(case, over_udp, number, report)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.differential import Remote, run
+from tests.interop.differential import Remote, Server, run
 from tests.interop.loaded import Loaded
 from tests.interop.ours import InProcess
 from tests.interop.peers import serving
@@ -25,7 +25,7 @@ def _compare(zone_set: ZoneSet, count: int, seed: int, folder: Path, name: str) 
     systematic = list(itertools.islice(generator.every(), count // 3))
     questions = itertools.chain(systematic, generator.draw(count - len(systematic)))
     with serving(name, folder / "peers", zones, zone_set.peers) as peers:
-        servers = [InProcess.of(loaded), *(Remote.peer(peer) for peer in peers)]
+        servers: list[Server] = [InProcess.of(loaded), *(Remote.peer(peer) for peer in peers)]
         report = run(servers, questions, loaded)
     print(f"{zone_set.name}: {report.summary()}")
     assert report.questions == count
@@ -50,10 +50,8 @@ def test_sweep(zone_set: ZoneSet, seed: int, tmp_path: Path, unique_name: Callab
     _compare(zone_set, SOAK_QUESTIONS, seed, tmp_path, unique_name())
 
 
+@pytest.mark.unit
 def test_enough_questions() -> None:
     """The default run asks a hundred thousand questions, the sweep a million."""
     assert len(ALL) * QUESTIONS >= 100_000
     assert len(ALL) * SOAK_QUESTIONS >= 1_000_000
-
-
-test_enough_questions = pytest.mark.unit(test_enough_questions)

@@ -4,6 +4,7 @@
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,18 @@ import pytest
 from appliance.zone import names
 from tests.interop import explanations, wire
 from tests.interop.compare import OURS, Case
-from tests.interop.differential import Remote
-from tests.interop.explanations import CHOICES, DEVIATIONS, Choice, Deviation, Example, explain
+from tests.interop.differential import Remote, Server
+from tests.interop.explanations import CHOICES, DEVIATIONS, TAIL, Choice, Deviation, Example, explain
 from tests.interop.loaded import Loaded
+from tests.interop.ours import InProcess
 from tests.interop.peers import serving
 from tests.interop.questions import DO, Question
 from tests.interop.wire import Reply
 from tests.interop.zonesets import CHECKOUT, ZoneSet, corners
 
 _ORIGIN = names.from_text("corner.test.")
-_BY_SIGNING = sorted({found.example.signed for found in (*DEVIATIONS, *CHOICES)})
+_ALL = (*DEVIATIONS, *CHOICES, TAIL)
+_BY_SIGNING = sorted({found.example.signed for found in _ALL})
 
 
 def _question(example: Example, loaded: Loaded) -> Question:
@@ -30,15 +33,6 @@ def _question(example: Example, loaded: Loaded) -> Question:
         text = text.replace("<nsec3>", names.label_text(names.labels(owner)[0]))
     name = _ORIGIN if text == "@" else names.from_text(text, _ORIGIN)
     return Question(name, example.rtype, 0, 1232 if example.dnssec_ok else 0, DO if example.dnssec_ok else 0)
-
-
-def _vouching(case: Case) -> str:
-    """Return a peer that nobody sets aside: what we are expected to answer like."""
-    return next(peer for peer in case.peers if explain(_as_ours(case, case.replies[peer])) is not None)
-
-
-def _as_ours(case: Case, reply: Reply) -> Case:
-    return Case(case.question, case.loaded, {OURS: reply, **case.replies})
 
 
 def _spoilt(reply: Reply) -> dict[str, Reply]:
@@ -68,30 +62,38 @@ def test_each_is_needed_and_narrow(
     zones = ZoneSet("corners", corners, signed).write(tmp_path)
     loaded = Loaded.read(zones)
     with ExitStack() as stack:
-        peers = [Remote.peer(peer) for peer in stack.enter_context(serving(unique_name(), tmp_path / "peers", zones))]
-        for found in (*DEVIATIONS, *CHOICES):
-            if found.example.signed != signed or found.name == "our-chain-length":
+        peers = stack.enter_context(serving(unique_name(), tmp_path / "peers", zones))
+        servers: list[Server] = [InProcess.of(loaded), *(Remote.peer(peer) for peer in peers)]
+        for found in _ALL:
+            if found.example.signed != signed:
                 continue
             question = _question(found.example, loaded)
             replies = {}
-            for peer in peers:
-                (message,) = peer.over_tcp([question.wire()])
+            for server in servers:
+                (message,) = server.over_tcp([question.wire()])
                 assert message is not None
-                replies[peer.name] = wire.parse(message)
-            _check_example(found, Case(question, loaded, replies), monkeypatch)
+                replies[server.name] = wire.parse(message)
+
+            def peers_say(question: Question) -> dict[str, Reply]:
+                messages = {server.name: server.over_tcp([question.wire()])[0] for server in servers[1:]}
+                return {name: wire.parse(message) for name, message in messages.items() if message is not None}
+
+            _check_example(found, Case(question, loaded, replies, peers_say), monkeypatch)
 
 
 def _check_example(found: Deviation | Choice, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not case.all_agree(), f"{found.name}: the peers agree by now, it is not needed"
+    assert not case.all_agree(), f"{found.name}: all agree by now, it is not needed"
     used = explain(case)
     assert used is not None, case.text()
     assert found.name in used, f"{found.name}: {used}"
     with monkeypatch.context() as patch:
         patch.setattr(explanations, "DEVIATIONS", tuple(one for one in DEVIATIONS if one is not found))
         patch.setattr(explanations, "CHOICES", tuple(one for one in CHOICES if one is not found))
+        patch.setattr(explanations, "TAIL", TAIL if found is not TAIL else TAIL._replace(applies=lambda _: False))
         assert explain(case) is None, f"{found.name}: something else explains its example too"
-    for how, reply in _spoilt(case.replies[_vouching(case)]).items():
-        assert explain(_as_ours(case, reply)) is None, f"{found.name} hides a reply with wrong {how}"
+    for how, reply in _spoilt(case.replies[OURS]).items():
+        spoilt = replace(case, replies={**case.replies, OURS: reply})
+        assert explain(spoilt) is None, f"{found.name} hides a reply with wrong {how}"
 
 
 @pytest.mark.unit
@@ -101,6 +103,6 @@ def test_each_is_documented() -> None:
         r"^\| `([a-z0-9-]+)` \|.*\|([^|]*)\|$", (CHECKOUT / "docs" / "differences.md").read_text(), re.MULTILINE
     )
     documented = dict(rows)
-    assert documented.keys() == {found.name for found in (*DEVIATIONS, *CHOICES)}
-    for found in (*DEVIATIONS, *CHOICES):
+    assert documented.keys() == {found.name for found in _ALL}
+    for found in _ALL:
         assert f"RFC {found.rfc}" in documented[found.name], found.name
