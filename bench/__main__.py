@@ -33,7 +33,8 @@ _INTERRUPTED = 130
 )
 def main(suite: str, root_zone: Path | None, duration_s: float, parts: tuple[str, ...]) -> None:
     """Measure SUITE on this machine; needs root."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         report = Report(suite, describe())
         setting = Setting(root_zone, lab.enter(), report.note, duration_s, frozenset(parts))
@@ -49,6 +50,9 @@ def main(suite: str, root_zone: Path | None, duration_s: float, parts: tuple[str
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Interrupt once; what is being put in order then must not be interrupted again."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -57,12 +57,17 @@ def run(
     """
     senders = _Senders(generator, ifindex, cpus, burst, polite)
     try:
-        time.sleep(WARM_UP_S)
-        before, meter, begun = generator.counts(), Meter(), time.monotonic()
-        time.sleep(duration_s)
-        after, usage, elapsed = generator.counts(), meter.usage(), time.monotonic() - begun
-    finally:
-        senders.stop()
+        try:
+            senders.start()
+            time.sleep(WARM_UP_S)
+            before, meter, begun = generator.counts(), Meter(), time.monotonic()
+            time.sleep(duration_s)
+            after, usage, elapsed = generator.counts(), meter.usage(), time.monotonic() - begun
+        finally:
+            senders.stop()
+    except KeyboardInterrupt:
+        senders.stop()  # the interrupt, which comes only once, may have hit the first stop
+        raise
     return Load(after - before, elapsed, usage)
 
 
@@ -76,10 +81,9 @@ def quiet(measure: Callable[[], Load], attempts: int = 3) -> Load:
 
 
 class _Senders:
-    """Each thread is in a system call nearly all the time; a signal ends the call."""
+    """Each thread is in a system call nearly all the time; a signal, harmless when it comes late, ends the call."""
 
     def __init__(self, generator: Generator, ifindex: int, cpus: tuple[int, ...], burst: int, polite: bool) -> None:
-        self._previous = signal.signal(signal.SIGUSR1, lambda *_: None)
         self._stopping = threading.Event()
         self._failures: list[Exception] = []
 
@@ -96,6 +100,9 @@ class _Senders:
                         return
 
         self._threads = [threading.Thread(target=send, args=(cpu,), daemon=True) for cpu in cpus]
+
+    def start(self) -> None:
+        signal.signal(signal.SIGURG, lambda *_: None)
         for thread in self._threads:
             thread.start()
 
@@ -103,8 +110,7 @@ class _Senders:
         self._stopping.set()
         for thread in self._threads:
             while thread.is_alive() and thread.ident is not None:
-                signal.pthread_kill(thread.ident, signal.SIGUSR1)
+                signal.pthread_kill(thread.ident, signal.SIGURG)
                 thread.join(0.01)
-        signal.signal(signal.SIGUSR1, self._previous)
         if self._failures:
             raise self._failures[0]
