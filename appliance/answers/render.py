@@ -19,6 +19,7 @@ COPIED: Final = 0x7910
 HEADER: Final = struct.Struct(">6H")
 POINTER: Final = struct.Struct(">H")
 _OPT: Final = struct.Struct(">BHHBBHH")
+_ANY: Final = types.ANY.to_bytes(2, "big")
 OPT_LEN: Final = _OPT.size
 
 
@@ -113,4 +114,5 @@ def render(
         put_fragment(store, start, out, qname_len)
     if edns:
         out += edns.record(chosen.extended)
-    return chosen.kind, bytes(out)
+    asked_all = question[-4:-2] == _ANY and chosen.kind == KIND["positive"]
+    return KIND["any"] if asked_all else chosen.kind, bytes(out)
