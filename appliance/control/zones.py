@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The zones of the configuration: their files, what was last read from them, and what is wrong."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -43,8 +42,6 @@ class ServedZone:
             if isinstance(error, ZoneError):
                 raise
             raise ZoneError(str(error)) from error
-        finally:
-            _keep_standard_input()
 
     def published(self, zone: Zone) -> None:
         """Note that a version is what is served now."""
@@ -86,11 +83,3 @@ def _stamp(file: Path) -> Stamp | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _keep_standard_input() -> None:
-    """Open descriptor 0 again: the scanner closes it, and with the next file whatever has that number by then."""
-    try:
-        os.fstat(0)
-    except OSError:
-        os.open(os.devnull, os.O_RDONLY)

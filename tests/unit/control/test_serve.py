@@ -243,4 +243,3 @@ def test_the_service_manager_is_told(folder: Path, tmp_path: Path) -> None:
             assert manager.recv(100) == b"READY=1"
             assert server.end() == 0
             assert manager.recv(100) == b"STOPPING=1"
-
