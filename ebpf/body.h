@@ -112,13 +112,10 @@ static inline int write_fragment(struct xdp_md *ctx, struct query *q, u8 *p, u64
 }
 
 /* The body of an answer that is one fragment. */
-static inline int write_single(struct xdp_md *ctx, struct query *q, u64 at, u64 *sum)
+static inline int write_single(struct xdp_md *ctx, struct query *q, u8 *fragment, u64 at, u64 *sum)
 {
-  u8 *p = heap_at(q->answer);
-  if (!p)
-    return DROP_internal;
   u64 len = 0, part = 0;
-  int verdict = write_fragment(ctx, q, p + sizeof(struct answer), at, &len, &part);
+  int verdict = write_fragment(ctx, q, fragment, at, &len, &part);
   *sum = sum_at(part, 1); /* the store keeps sums as big-endian numbers */
   return verdict;
 }

@@ -69,6 +69,12 @@ static inline int name_equals(struct query *q, u64 at, u8 *name)
   return 0;
 }
 
+/* A record at hand, so that it need not be looked up again; node is 0 when it must. */
+struct found {
+  u8 *node;
+  struct zone *zone;
+};
+
 static inline u32 match_slots(struct bucket *b, u32 tag)
 {
   u32 ref = 0;
@@ -98,8 +104,8 @@ static inline u32 probe_index(u64 hash)
   return b ? match_slots(b, tag) : 0;
 }
 
-/* Is this record one of the suffix of depth d, and visible in its zone's current version? */
-static inline int record_matches(struct query *q, u8 *p, u64 d)
+/* The zone of a record that is one of the suffix of depth d and visible in the current version, else 0. */
+static inline struct zone *matching_zone(struct query *q, u8 *p, u64 d)
 {
   struct node *n = (void *)p;
   u64 l = q->labels - d;
@@ -107,8 +113,9 @@ static inline int record_matches(struct query *q, u8 *p, u64 d)
   u64 at = q->label[l];
   u32 index = n->zone;
   struct zone *z = zones.lookup(&index);
-  return z && n->from <= z->version && z->version < n->until && n->name_len == DNS_HEADER + q->qname_len - at &&
-         name_equals(q, at, p + sizeof(struct node));
+  if (!z || n->from > z->version || z->version >= n->until || n->name_len != DNS_HEADER + q->qname_len - at)
+    return 0;
+  return name_equals(q, at, p + sizeof(struct node)) ? z : 0;
 }
 
 static inline u32 probe_depth(struct query *q, u64 d)
@@ -125,7 +132,7 @@ static inline u32 find_record(struct query *q, u32 d)
     u8 *p = ref ? heap_at(ref) : 0;
     if (!p)
       return 0;
-    if (record_matches(q, p, d))
+    if (matching_zone(q, p, d))
       return ref;
     ref = ((struct node *)p)->next;
   }
@@ -139,9 +146,9 @@ static inline int nothing_deeper(u8 *p)
 
 /*
  * A probe at the depth where most names of the store are, and if there is none a second one label higher, decide most questions.
- * Returns 1 with q->record and q->depth set, or 0 when the search must go on.
+ * Returns 1 with q->record and q->depth set (and *found, if it is not the root's), or 0 when the search must go on.
  */
-static inline int find_at_hint(struct query *q, struct ctl *c)
+static inline int find_at_hint(struct query *q, struct ctl *c, struct found *found)
 {
   u32 d = c->hint_depth, whole = q->depth;
   q->record = c->root;
@@ -155,8 +162,13 @@ static inline int find_at_hint(struct query *q, struct ctl *c)
     u32 ref = probe_depth(q, d);
     if (ref) {
       u8 *p = heap_at(ref);
-      if (!p || !record_matches(q, p, d) || (!probe && d != whole && !nothing_deeper(p)))
+      if (!p)
         return 0;
+      struct zone *z = matching_zone(q, p, d);
+      if (!z || (!probe && d != whole && !nothing_deeper(p)))
+        return 0;
+      found->node = p;
+      found->zone = z;
       q->record = ref;
       q->depth = d;
       return 1;

@@ -20,8 +20,8 @@ static inline u32 builtin_answer(struct ctl *c, int verdict)
   }
 }
 
-/* The first variant of the answer that fits, else an empty one with TC=1. */
-static inline int choose_variant(struct query *q, struct shape *s)
+/* The first variant of the answer that fits, with its first fragment or list in *body; else an empty one with TC=1. */
+static inline int choose_variant(struct query *q, struct shape *s, u8 **body)
 {
   u32 ref = q->answer;
   u64 room = q->limit - DNS_HEADER - s->question - s->opt;
@@ -41,7 +41,10 @@ static inline int choose_variant(struct query *q, struct shape *s)
     s->flags = a->flags;
     s->kind = q->qtype == TYPE_ANY && a->kind == ANSWER_positive ? ANSWER_any : a->kind;
     s->extended = a->extended;
-    if (len <= room && a->nfrag <= FRAGMENTS_MAX) {
+    if (a->nfrag > FRAGMENTS_MAX)
+      return PASS_denial;
+    if (len <= room) {
+      *body = p + sizeof(struct answer);
       s->body = len;
       s->an = a->an;
       s->ns = ns;

@@ -9,12 +9,12 @@
 #define HEADERS_MAX 128
 
 /* Sections and sizes of the reply; GO_ON or the verdict with which to give up. */
-static inline int shape_reply(struct query *q, struct shape *s)
+static inline int shape_reply(struct query *q, struct shape *s, u8 **body)
 {
   s->question = q->question_len;
   s->opt = s->question ? q->edns : 0;
   s->body = s->an = s->ns = s->ar = s->fragments = s->listed = s->insert = s->extended = 0;
-  return choose_variant(q, s);
+  return choose_variant(q, s, body);
 }
 
 static inline int growth_at_tail(struct query *q, struct shape *s)
@@ -26,7 +26,8 @@ static inline int growth_at_tail(struct query *q, struct shape *s)
 static inline int reply(struct xdp_md *ctx, struct query *q)
 {
   struct shape s;
-  int verdict = shape_reply(q, &s);
+  u8 *fragment = 0;
+  int verdict = shape_reply(q, &s, &fragment);
   if (verdict != GO_ON)
     return verdict;
   if (s.fragments > 1)
@@ -35,8 +36,8 @@ static inline int reply(struct xdp_md *ctx, struct query *q)
   if (growth && bpf_xdp_adjust_tail(ctx, growth))
     return NO_ROOM;
   u64 body = 0;
-  if (s.fragments) {
-    verdict = write_single(ctx, q, body_offset(q) + s.question, &body);
+  if (s.fragments && fragment) {
+    verdict = write_single(ctx, q, fragment, body_offset(q) + s.question, &body);
     if (verdict != GO_ON)
       return verdict;
   }
@@ -46,7 +47,8 @@ static inline int reply(struct xdp_md *ctx, struct query *q)
 /* The same up to the room, for a reply that is written fragment by fragment. */
 static inline int begin_list(struct xdp_md *ctx, struct query *q)
 {
-  int verdict = shape_reply(q, &q->shape);
+  u8 *body = 0;
+  int verdict = shape_reply(q, &q->shape, &body);
   if (verdict != GO_ON)
     return verdict;
   int growth = growth_at_tail(q, &q->shape);
@@ -80,7 +82,8 @@ static inline int grow_at_head(struct xdp_md *ctx, struct query *q, struct shape
 
 static inline int begin_with_head_room(struct xdp_md *ctx, struct query *q)
 {
-  int verdict = shape_reply(q, &q->shape);
+  u8 *body = 0;
+  int verdict = shape_reply(q, &q->shape, &body);
   if (verdict == GO_ON)
     verdict = grow_at_head(ctx, q, &q->shape);
   q->written = q->body_len = q->body_sum = 0;

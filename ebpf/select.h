@@ -48,7 +48,7 @@ static inline u32 parent_cut(struct query *q, u32 ref)
     if (!p)
       return 0;
     struct node *n = (void *)p;
-    if (n->flags & NODE_CUT && record_matches(q, p, q->depth))
+    if (n->flags & NODE_CUT && matching_zone(q, p, q->depth))
       return ref;
     ref = n->next;
     if (!ref)
@@ -95,14 +95,26 @@ static inline int answer_below_node(struct query *q, struct node *n, struct zone
   return GO_ON;
 }
 
-/* Sets q->answer, or returns the verdict. */
-static inline int select_answer(struct query *q)
+static inline int record_at(u32 ref, struct found *found)
 {
-  u32 ref = q->record;
-  u32 exact = q->depth == q->labels;
-  u8 *p = heap_at(ref);
-  if (!ref || !p)
+  found->node = heap_at(ref);
+  if (!found->node)
+    return 0;
+  u32 index = ((struct node *)found->node)->zone;
+  found->zone = zones.lookup(&index);
+  return found->zone != 0;
+}
+
+/* Sets q->answer, or returns the verdict. */
+static inline int select_answer(struct query *q, struct found *found)
+{
+  u32 ref = q->record, exact = q->depth == q->labels;
+  if (!ref)
     return ANSWER_refused;
+  if (!found->node && !record_at(ref, found))
+    return PASS_flip;
+  u8 *p = found->node;
+  struct zone *z = found->zone;
   struct node *n = (void *)p;
   if (n->flags & NODE_OUTSIDE)
     return ANSWER_refused;
@@ -111,16 +123,13 @@ static inline int select_answer(struct query *q)
     if (!cut && q->labels)
       return PASS_query_type; /* the parent zone may be served without a cut here: rare, userspace looks */
     if (cut) {
-      p = heap_at(cut);
-      if (!p)
+      if (!record_at(cut, found))
         return PASS_flip;
+      p = found->node;
+      z = found->zone;
       n = (void *)p;
     }
   }
-  u32 index = n->zone;
-  struct zone *z = zones.lookup(&index);
-  if (!z)
-    return PASS_flip;
   if (!zone_is_served(z))
     return ANSWER_servfail;
   if (n->flags & NODE_CUT) {

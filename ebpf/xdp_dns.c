@@ -58,10 +58,10 @@ BPF_PROG_ARRAY(stages, 16);
 enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND, STAGE_PROVE, STAGE_HASH, STAGE_COVER };
 
 /* From the record to the answer. A zone version that flipped during the lookup sends the packet up. */
-static inline int choose(struct query *q, struct ctl *c)
+static inline int choose(struct query *q, struct ctl *c, struct found *found)
 {
   volatile u32 *flips = &c->flips;
-  int verdict = select_answer(q);
+  int verdict = select_answer(q, found);
   return q->flips & 1 || q->flips != *flips ? PASS_flip : verdict;
 }
 
@@ -86,7 +86,7 @@ static inline int respond(struct xdp_md *ctx, struct query *q, struct ctl *c, in
   return leave(c, verdict < 0 ? PASS_room : verdict);
 }
 
-static inline int begin_lookup(struct query *q, struct ctl *c)
+static inline int begin_lookup(struct query *q, struct ctl *c, struct found *found)
 {
   volatile u32 *flips = &c->flips;
   u32 labels = q->labels, deepest = c->max_depth;
@@ -94,7 +94,7 @@ static inline int begin_lookup(struct query *q, struct ctl *c)
   q->depth = labels < deepest ? labels : deepest;
   hash_suffixes(q, c->seed);
   FORGET();
-  return find_at_hint(q, c);
+  return find_at_hint(q, c, found);
 }
 
 /* The whole way of an ordinary query. */
@@ -112,13 +112,14 @@ int dns(struct xdp_md *ctx)
   if (verdict == GO_ON)
     verdict = parse_question(ctx, q, c);
   if (verdict == GO_ON) {
-    if (!begin_lookup(q, c)) {
+    struct found found = {};
+    if (!begin_lookup(q, c, &found)) {
       begin_search(q, c);
       stages.call(ctx, STAGE_SEARCH);
       return leave(c, PASS_depth);
     }
     FORGET();
-    verdict = choose(q, c);
+    verdict = choose(q, c, &found);
   }
   if (verdict != GO_ON && !is_answer(verdict))
     return leave(c, verdict);
@@ -147,7 +148,8 @@ int answer(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  int verdict = choose(q, c);
+  struct found found = {};
+  int verdict = choose(q, c, &found);
   if (verdict != GO_ON && !is_answer(verdict))
     return leave(c, verdict);
   return respond(ctx, q, c, verdict);
