@@ -19,28 +19,33 @@ pytestmark = pytest.mark.property
 
 QUESTIONS = 12
 # Not shrunk: what is drawn is small already, and shrinking takes minutes.
-relaxed = settings(deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
+relaxed = settings(
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 
 
-def read(made: list[tuple[dns.name.Name, str]], draw: st.DrawFn, sign: bool) -> list[Zone]:
+def read(made: list[tuple[dns.name.Name, str]], data: st.DataObject, sign: bool) -> list[Zone]:
     """Return models of drawn zones, each signed in its own way if asked for."""
     found = []
     for origin, text in made:
         zone = model_of(text, origin)
         if sign:
-            denial = draw(st.sampled_from(("nsec", "nsec3", "opt-out", "unsigned")))
+            denial = data.draw(st.sampled_from(("nsec", "nsec3", "opt-out", "unsigned")))
             if denial != "unsigned":
-                salt = draw(st.sampled_from((b"", b"\xab\xcd")))
+                salt = data.draw(st.sampled_from((b"", b"\xab\xcd")))
                 zone = signed(zone, denial != "nsec", denial == "opt-out", salt)
         found.append(zone)
     return found
 
 
-def compare(store: Store, zones: list[Zone], draw: st.DrawFn) -> None:
+def compare(store: Store, zones: list[Zone], data: st.DataObject) -> None:
     """Ask a handful of questions, with and without DO."""
     reference = [ReferenceZone.from_model(zone) for zone in zones]
     for _ in range(QUESTIONS):
-        qname, qtype = draw(strategies.questions(reference))
+        qname, qtype = data.draw(strategies.questions(reference))
         for dnssec_ok in (False, True):
             wrong = differences(store, reference, qname, qtype, dnssec_ok)
             assert not wrong, f"{qname!r} {qtype} DO={dnssec_ok}: {wrong}"
@@ -49,10 +54,10 @@ def compare(store: Store, zones: list[Zone], draw: st.DrawFn) -> None:
 @relaxed
 @given(st.data())
 def test_zone_sets(data: st.DataObject) -> None:
-    zones = read(data.draw(strategies.zone_sets()), data.draw, data.draw(st.booleans()))
+    zones = read(data.draw(strategies.zone_sets()), data, data.draw(st.booleans()))
     store = Store.create(6, 4, 8, SEED)
     compile_zones(store, zones)
-    compare(store, zones, data.draw)
+    compare(store, zones, data)
 
 
 @relaxed
@@ -60,8 +65,8 @@ def test_zone_sets(data: st.DataObject) -> None:
 def test_changing_zones(data: st.DataObject) -> None:
     """Zones that come one by one, change and go leave the store as if the rest had been compiled at once."""
     sign = data.draw(st.booleans())
-    first = read(data.draw(strategies.zone_sets()), data.draw, sign)
-    second = read(data.draw(strategies.zone_sets()), data.draw, sign)
+    first = read(data.draw(strategies.zone_sets()), data, sign)
+    second = read(data.draw(strategies.zone_sets()), data, sign)
     store = Store.create(6, 4, 8, SEED)
     free = store.heap.free_octets()
     compile_zones(store, first)
@@ -74,7 +79,7 @@ def test_changing_zones(data: st.DataObject) -> None:
         if len(here) > 1 and data.draw(st.booleans()):
             store.reclaim(remove_zone(store, origin))
             del here[origin]
-    compare(store, list(here.values()), data.draw)
+    compare(store, list(here.values()), data)
     for origin in here:
         store.reclaim(remove_zone(store, origin))
     assert store.heap.free_octets() == free
