@@ -170,15 +170,18 @@ static inline int begin_proof(struct query *q)
   if (!p || !answer)
     return PASS_denial;
   struct node *n = (void *)p;
+  struct answer *a = (void *)answer;
+  if (a->denial == DENIAL_NXDOMAIN && a->kind == ANSWER_cname)
+    return PASS_denial; /* a chain of names with a proof for each link: followed by userspace */
   u32 index = n->zone;
   struct zone *z = zones.lookup(&index);
   if (!z)
     return PASS_denial;
   if (z->scheme == SCHEME_NSEC)
-    return prove_by_nsec(q, (void *)answer, n->denial);
+    return prove_by_nsec(q, a, n->denial);
   if (z->scheme != SCHEME_NSEC3)
     return PASS_denial;
-  int verdict = begin_hash(q, (void *)answer, n->denial, z->version & 1 ? z->slot[1].denial : z->slot[0].denial);
+  int verdict = begin_hash(q, a, n->denial, z->version & 1 ? z->slot[1].denial : z->slot[0].denial);
   return verdict == GO_ON ? HASH_FIRST : verdict;
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from pathlib import Path
@@ -53,12 +54,12 @@ class Arrays:
 
     def close(self) -> None:
         """Unmap; views that others still hold keep their map alive until they let go."""
+        # A Store holds views of these; what it still looks at goes with its last view.
         for view in self._views.values():
-            view.release()
+            with contextlib.suppress(BufferError):
+                view.release()
         for mapped in self._maps.values():
-            try:
+            with contextlib.suppress(BufferError):
                 mapped.close()
-            except BufferError:
-                continue  # a Store still looks at it; the map goes with the last view
         self._views.clear()
         self._maps.clear()
