@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.datapath import served
 from tests.datapath.packets import AD, CD, DO, RD, Opt, message, option
 
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME, DS, DNSKEY, ANY = 1, 2, 5, 6, 12, 15, 16, 28, 33, 39, 43, 48, 255
@@ -47,6 +48,7 @@ PLAIN = [
     _case("mail.table.test", A, "positive"),
     _case("dnskey.table.test", DNSKEY, "dnskey"),
     _case("many.table.test", ANY, "any"),
+    _case("table.test", ANY, "any"),
     _case("www.table.test", ANY, "any"),
     _case("www.table.test", A, "cname"),
     _case("www.table.test", AAAA, "cname"),
@@ -153,20 +155,54 @@ ASKED_WITH = [
     _case("mixed.case.table.test", A, "positive", "owner-in-mixed-case"),
 ]
 
-SIGNED = [
-    _case("signed.test", SOA, "positive", "do", opt=_DO),
-    _case("signed.test", NS, "positive", "do", opt=_DO),
-    _case("signed.test", DNSKEY, "dnskey", "do", opt=_DO),
-    _case("www.signed.test", A, "positive", "do", opt=_DO),
-    _case("www.signed.test", TXT, "positive", "do", opt=_DO),
-    _case("www.signed.test", ANY, "any", "do", opt=_DO),
-    _case("www.signed.test", NSEC, "positive", "do", opt=_DO),
-    _case("alias.signed.test", A, "cname", "do", opt=_DO),
-    _case("secure.signed.test", A, "referral", "do", opt=_DO),
-    _case("x.secure.signed.test", A, "referral", "do", opt=_DO),
-    _case("secure.signed.test", DS, "positive", "do", opt=_DO),
-    _case("x.cut.signed.test", A, "referral", "do-insecure", opt=_DO),
-    _case("www.signed.test", AAAA, "nodata", "do", opt=_DO),
-]
+
+UNPROVED = {message("no.deep.optout.test", A, opt=_DO)}
+"""Questions whose closest encloser has no NSEC3: the proof of RFC 5155 §7.2.2 starts further up."""
+
+
+def _signed(origin: str) -> list[Case]:
+    """Return questions with DO to a signed zone: data, and proofs of every kind of absence."""
+    asked = [
+        ("", SOA, "positive"),
+        ("", NS, "positive"),
+        ("", DNSKEY, "dnskey"),
+        ("", MX, "nodata"),
+        ("www.", A, "positive"),
+        ("www.", TXT, "positive"),
+        ("www.", ANY, "any"),
+        ("WWW.", AAAA, "nodata"),
+        ("alias.", A, "cname"),
+        ("alias.", TXT, "cname"),
+        ("alias.", MX, "cname"),
+        ("to-nothing.", A, "cname"),
+        ("no-such-name.", A, "nxdomain"),
+        ("No-Such-Name.", A, "nxdomain"),
+        ("zzzz.", A, "nxdomain"),
+        ("0.", A, "nxdomain"),
+        ("a.b.c.no-such-name.", TXT, "nxdomain"),
+        ("below.www.", A, "nxdomain"),
+        ("z.ent.", A, "nxdomain"),
+        ("ent.", A, "nodata"),
+        ("any.wild.", A, "wildcard"),
+        ("x.y.any.wild.", A, "wildcard"),
+        ("below.blocked.wild.", A, "nxdomain"),
+        ("blocked.wild.", A, "nodata"),
+        ("any.wild.", TXT, "nodata"),
+        ("cut.", A, "referral"),
+        ("x.cut.", A, "referral"),
+        ("ns1.cut.", A, "referral"),
+        ("cut.", DS, "nodata"),
+        ("x.insecure.deep.", A, "referral"),
+        ("deep.", A, "nodata"),
+        ("no.deep.", A, "nxdomain"),
+        ("secure.", A, "referral"),
+        ("x.secure.", A, "referral"),
+        ("secure.", DS, "positive"),
+    ]
+    return [_case(f"{prefix}{origin}", qtype, verdict, "do", opt=_DO) for prefix, qtype, verdict in asked]
+
+
+SIGNED = [case for origin in served.SIGNED for case in _signed(origin.rstrip(".")) if case.query not in UNPROVED]
+SIGNED.append(_case("www.signed.test", NSEC, "positive", "do", opt=_DO))
 
 CASES = PLAIN + ASKED_WITH + SIGNED

@@ -17,6 +17,8 @@ AA, TC = 0x0400, 0x0200
 BARE = {"answer_refused": 5, "answer_servfail": 2, "answer_formerr": 1, "answer_notimp": 4, "answer_badvers": 0}
 """Verdicts whose reply has no records, and the lower bits of their rcode."""
 _OPCODE = 0x7800
+_ANY = 255
+_WITH_ADDRESSES = (2, 15, 33, 64, 65)  # NS, MX, SRV, SVCB, HTTPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ def faults(zones: Sequence[ReferenceZone], query: bytes, message: bytes) -> list
     """Return what is wrong with a whole (TC clear) reply to a well-formed query, given the zones served."""
     asked = read_query(query)
     expected = resolver.answer(zones, asked.qname, asked.qtype, asked.dnssec_ok)
+    if asked.qtype == _ANY:  # the one RRset comes with what it would come with if it were asked for by its type
+        for rtype in _WITH_ADDRESSES:
+            typed = resolver.answer(zones, asked.qname, rtype, asked.dnssec_ok)
+            expected.additional_optional |= typed.additional_optional | typed.additional_required
     said = dns.message.from_wire(message)
     found = expected.differences(
         said.rcode(),

@@ -9,7 +9,9 @@ from appliance.zone.model import Zone
 from tests.reference.zone import ReferenceZone
 
 FOLDER = Path(__file__).parent / "zones"
-SERVED = ("table.test.", "child.table.test.", "signed.test.", "expired.test.")
+SIGNED = ("signed.test.", "nsec3.test.", "optout.test.")
+HEAVY = "heavy.test."  # more NSEC3 iterations than the program computes
+SERVED = ("table.test.", "child.table.test.", "expired.test.", *SIGNED, HEAVY)
 EXPIRED = "expired.test."
 WIDE_TYPES = 130  # more than the program looks through
 LARGEST = 1250  # octets of RDATA: more than fits

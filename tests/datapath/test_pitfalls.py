@@ -235,11 +235,11 @@ def test_15_reply_goes_to_who_sent_the_frame(lab: Lab, ipv6: bool) -> None:
 
 
 def test_16_nothing_is_written_before_it_is_sure(lab: Lab) -> None:
-    """Lab.ask compares each passed packet with what came in; here: where the answer is known but a stage is missing."""
-    frame = Frame(message("x.secure.signed.test", opt=Opt(flags=DO)))
+    """A passed packet is what came in (Lab.ask compares); here the answer is known but a stage is missing."""
+    frame = Frame(message("no-such-name.signed.test", opt=Opt(flags=DO)))
     with lab.without_stage(2, "list"):
-        assert lab.ask(frame).verdict == "pass_room"
-    assert lab.ask(frame).verdict == "answer_referral"
+        assert lab.ask(frame).verdict == "pass_denial"
+    assert lab.ask(frame).verdict == "answer_nxdomain"
 
 
 @FAMILIES
