@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CNAME chains, followed when a zone is compiled: through wildcards, DNAMEs, other loaded zones (RFC 1034 §3.6.2)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -66,7 +67,9 @@ def locate(zone: Zone, name: bytes) -> tuple[Literal["cut", "dname", "name", "wi
     return "nxdomain", name
 
 
-def follow(world: World, zone: Zone, owner: bytes, shown: bytes | None, rrset: RRset) -> Chain:
+def follow(
+    world: World, loading: Collection[bytes], zone: Zone, owner: bytes, shown: bytes | None, rrset: RRset
+) -> Chain:
     """Follow a CNAME of an owner; shown is the owner as the message shows it (None: any name a wildcard stands for)."""
     chain = Chain(zones={zone.origin})
     first = owner
@@ -75,7 +78,7 @@ def follow(world: World, zone: Zone, owner: bytes, shown: bytes | None, rrset: R
     while True:
         chain.plain += rrset_rrs(shown, rrset)
         chain.signed += signed_rrs(zone, owner, shown, rrset, True)
-        place = _walk_dnames(world, chain, name_of(rrset.rdatas[0]), seen, links)
+        place = _walk_dnames(world, loading, chain, name_of(rrset.rdatas[0]), seen, links)
         if place is None:
             return chain
         found, what, source, target, links = place
@@ -98,13 +101,15 @@ _Place = tuple[Zone, str, bytes, bytes, int]
 """Zone, what the name is there, the source of its records, the name, links so far."""
 
 
-def _walk_dnames(world: World, chain: Chain, target: bytes, seen: set[bytes], links: int) -> _Place | None:
+def _walk_dnames(
+    world: World, loading: Collection[bytes], chain: Chain, target: bytes, seen: set[bytes], links: int
+) -> _Place | None:
     """Return where a target leads when all DNAMEs on the way are applied; None when the chain ends before."""
     while target not in seen:
         seen.add(target)
         found = zone_for(world, target)
         chain.zones.add(found.origin if found else target)
-        if found is None:
+        if found is None or found.origin in loading:
             return None
         what, source = locate(found, target)
         if what != "dname":

@@ -32,7 +32,7 @@ def chain_table(
     context: Context, owner: bytes, shown: bytes | None, rrset: RRset, body: NewBody
 ) -> tuple[list[Entry], tuple[Answer, Answer]]:
     """Return the entries for the types found at the chain's end, and `node.other` for all others."""
-    chain = follow(context.world, context.zone, owner, shown, rrset)
+    chain = follow(context.world, context.loading, context.zone, owner, shown, rrset)
     context.chains |= chain.zones
     nowhere = miss(context)
     if chain.again:

@@ -5,15 +5,16 @@ from collections.abc import Iterable
 from typing import Final
 
 from appliance.answers import family, nodes
+from appliance.answers.chains import closest_encloser
 from appliance.answers.cnames import miss
 from appliance.answers.context import Context, World, shadowed
-from appliance.answers.layout import NODE_BELOW, NODE_CUT, NODE_DNAME, NODE_FILLER, ZONE_SERVING
+from appliance.answers.layout import NODE_BELOW, NODE_CUT, NODE_DNAME, NODE_FILLER, ZONE_LOADING, ZONE_SERVING
 from appliance.answers.negatives import prepare
 from appliance.answers.proofs import proofs_for
 from appliance.answers.referrals import referrals
 from appliance.answers.sizes import Capacity, capacity, expected_octets
 from appliance.answers.store import Retired, Store
-from appliance.answers.versions import Version, begin, commit, remove, roll_back
+from appliance.answers.versions import Version, add_outside, begin, commit, remove, roll_back
 from appliance.zone import names
 from appliance.zone.model import Zone
 
@@ -22,25 +23,34 @@ __all__ = ["Capacity", "capacity", "compile_zones", "remove_zone", "replace_zone
 _NODE_FLAGS: Final = 2
 
 
-def compile_zones(store: Store, zones: Iterable[Zone]) -> Retired:
+def compile_zones(store: Store, zones: Iterable[Zone], loading: Iterable[Zone] = ()) -> Retired:
     """Put zones into the store, each visible when it is whole; zones that are there already get a new version.
 
-    Chains between these zones are right from the start. StoreFull leaves the zones that fitted in the store.
+    Names in loading zones, which stand for those whose data are not there yet, are answered with SERVFAIL, and no chain
+    leads into them. StoreFull leaves what fitted in the store. Returns the room of replaced versions, as replace_zone.
     """
-    return _compile(store, list(zones), [])
+    changed = {zone.origin: zone for zone in zones}
+    store.loading -= changed.keys()
+    placeholders = {zone.origin: zone for zone in loading}
+    store.loading |= placeholders.keys()
+    return _compile(store, {**changed, **placeholders})
 
 
-def _compile(store: Store, changed: list[Zone], touched: list[Zone]) -> Retired:
-    """Compile changed zones, which are served then, and touched ones, which keep their state."""
-    store.sources.update({zone.origin: zone for zone in changed})
-    zones = changed + touched
+def _compile(store: Store, changed: dict[bytes, Zone], touched: dict[bytes, Zone] | None = None) -> Retired:
+    """Compile changed zones, which are served then, and the ones this touches, which keep their state."""
+    if touched is None:
+        touched = {}
+        for origin in changed if store.sources else ():
+            touched |= _touched(store, origin, origin not in store.numbers)
+    store.sources.update(changed)
     world = dict(store.sources)
-    below = family.descendants(world, [zone.origin for zone in zones])
+    zones = {**touched, **changed}
+    below = family.descendants(world, zones)
     retired = Retired()
-    for at, zone in enumerate(zones):
-        version = write_zone(store, zone, world, below.pop(zone.origin))
-        state = ZONE_SERVING if at < len(changed) else None
-        retired.extents += commit(store, version, state).extents
+    for origin, zone in zones.items():
+        version = write_zone(store, zone, world, below.pop(origin))
+        state = ZONE_LOADING if origin in store.loading else ZONE_SERVING
+        retired.extents += commit(store, version, state if origin in changed else None).extents
     return retired
 
 
@@ -49,20 +59,20 @@ def replace_zone(store: Store, zone: Zone) -> Retired:
 
     Returns the room of the old versions; give it to Store.reclaim after the grace period.
     """
-    added = zone.origin not in store.numbers
-    return _compile(store, [zone], _touched(store, zone.origin, added))
+    return compile_zones(store, [zone])
 
 
 def remove_zone(store: Store, origin: bytes) -> Retired:
     """Take a zone out; names in it are those of the zone above then, or of none. Returns the room it took."""
     touched = _touched(store, origin, True)
     del store.sources[origin]
+    store.loading.discard(origin)
     retired = remove(store, origin)
-    retired.extents += _compile(store, [], touched).extents
+    retired.extents += _compile(store, {}, touched).extents
     return retired
 
 
-def _touched(store: Store, origin: bytes, membership: bool) -> list[Zone]:
+def _touched(store: Store, origin: bytes, membership: bool) -> dict[bytes, Zone]:
     """Return the other zones that a change of this one touches; membership: it is added or removed."""
     world = store.sources
     parent = family.nearest_above(world, origin)
@@ -77,13 +87,12 @@ def _touched(store: Store, origin: bytes, membership: bool) -> list[Zone]:
         state = store.states.get(number)
         if other == origin or other not in world or state is None:
             continue
-        depends = origin in state.chains or (
-            membership
-            and any(name == parent or names.is_subdomain(name, origin) for name in state.chains if name != other)
+        depends = any(names.is_subdomain(name, origin) for name in state.chains) or (
+            membership and parent in state.chains
         )
         if depends:
             found[other] = world[other]
-    return list(found.values())
+    return found
 
 
 def _cut_record(store: Store, name: bytes, number: int) -> int:
@@ -97,11 +106,14 @@ def write_zone(store: Store, zone: Zone, world: World, below: set[bytes]) -> Ver
     """Write a version of a zone beside the current one; nothing of it is visible before commit."""
     version = begin(store, zone, expected_octets(zone))
     try:
-        context = Context(zone, world, version.writer, proofs_for(version.writer, zone), below=frozenset(below))
+        context = Context(
+            zone, world, version.writer, proofs_for(version.writer, zone), below=frozenset(below), loading=store.loading
+        )
         prepare(context)
         _write_wildcards(context)
         version.apex = _write_names(context)
         _write_fillers(context)
+        add_outside(store, zone.origin)
     except BaseException:
         roll_back(store, version)
         raise
@@ -169,5 +181,6 @@ def _write_fillers(context: Context) -> None:
             nowhere = miss(context)
             ref = nodes.write_filler(context, name, (nowhere, nowhere), NODE_DNAME | NODE_FILLER)
         else:
-            ref = nodes.write_filler(context, name, context.nodata, NODE_FILLER)
+            encloser = closest_encloser(zone, name)
+            ref = nodes.write_missing(context, name, context.wildcards.get(encloser, 0))
         writer.publish(name, ref)

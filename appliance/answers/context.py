@@ -30,6 +30,8 @@ class Context:
     wildcards: dict[bytes, int] = field(default_factory=dict)
     """Record that answers for what "*.<name>" stands for, by name."""
 
+    loading: set[bytes] = field(default_factory=set)
+    """Origins of zones that stand for data that are not there yet."""
     chains: set[bytes] = field(default_factory=set)
     """Origins of the zones that chains were followed through, and targets that lie in no loaded zone."""
 

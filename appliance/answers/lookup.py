@@ -57,6 +57,7 @@ def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
     record, at = deepest(store, qname)
     if not record or store.octets[record * 16 + 2] & NODE_OUTSIDE:
         return Outcome(store.get("refused"))
+    record, at = _past_missing(store, qname, record, at)
     if qtype == types.DS and not at and store.octets[record * 16 + 2] & NODE_APEX:
         record, at = _parent_side(store, qname, record)
     octets = store.octets
@@ -130,6 +131,15 @@ def deepest(store: Store, qname: bytes) -> tuple[int, int]:
     return found, starts[-1 - low]
 
 
+def _past_missing(store: Store, qname: bytes, record: int, at: int) -> tuple[int, int]:
+    """Return the closest encloser above a record that only fills the way to an undelegated zone's apex."""
+    while store.octets[record * 16 + 2] & (NODE_FILLER | NODE_CUT | NODE_DNAME) == NODE_FILLER:
+        split = at + qname[at] + 1
+        record, at = deepest(store, qname[split:])
+        at += split
+    return record, at
+
+
 def _parent_side(store: Store, qname: bytes, apex: int) -> tuple[int, int]:
     """Return the record that answers DS at an apex: the parent's cut, the parent zone's, or the apex's own.
 
@@ -144,7 +154,7 @@ def _parent_side(store: Store, qname: bytes, apex: int) -> tuple[int, int]:
         split = qname[0] + 1
         record, at = deepest(store, qname[split:])
         if record and not store.octets[record * 16 + 2] & NODE_OUTSIDE:
-            return record, at + split
+            return _past_missing(store, qname, record, at + split)
     return apex, 0
 
 

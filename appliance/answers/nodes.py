@@ -13,6 +13,7 @@ from appliance.answers.layout import (
     NODE_CNAME,
     NODE_CUT,
     NODE_DNAME,
+    NODE_FILLER,
     NODE_WILDCARD,
 )
 from appliance.answers.writer import Answer, Entry
@@ -118,5 +119,14 @@ def write_cut(context: Context, cut: bytes, below: bool) -> int:
 
 
 def write_filler(context: Context, name: bytes, cut: tuple[Answer, Answer], flags: int) -> int:
-    """Write a node for a name between a cut, or the data, of this zone and the apex of a loaded zone below."""
+    """Write a node for a name between a cut of this zone and the apex of a loaded zone below."""
     return context.writer.node(name, flags, [], cut)
+
+
+def write_missing(context: Context, name: bytes, wildcard: int) -> int:
+    """Write a node for a name that does not exist but has the apex of a loaded zone below, which nothing delegates.
+
+    wildcard is the record of the wildcard that stands for the name. What needs that, or a proof, is left to userspace.
+    """
+    nowhere = cnames.miss(context)
+    return context.writer.node(name, NODE_FILLER, [], (nowhere if wildcard else context.nxdomain[0], nowhere), wildcard)

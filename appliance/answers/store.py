@@ -72,6 +72,8 @@ class Store:
         self.states: dict[int, ZoneState] = {}
         self.outside: dict[bytes, int] = {}
         """The OUTSIDE records by name."""
+        self.loading: set[bytes] = set()
+        """Origins in sources that stand for zones whose data are not there yet."""
         self.abandoned: list[Extent] = []
         """Room that nobody uses any more and the next reclaim frees."""
         self.sources: dict[bytes, Zone] = {}

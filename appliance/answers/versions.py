@@ -49,7 +49,6 @@ def commit(store: Store, version: Version, state: int | None) -> Retired:
     number = version.number
     zone = version.zone
     old = store.states.get(number) or ZoneState()
-    add_outside(store, zone.origin)
     slot = (zone.serial, version.apex, *version.nxdomain, *version.nodata, version.denial, 0)
     store.set_slot(number, version.version, slot)
     store.note_depths()
@@ -73,10 +72,10 @@ def commit(store: Store, version: Version, state: int | None) -> Retired:
 def remove(store: Store, origin: bytes) -> Retired:
     """Make a zone invisible in one flip and take its records out of the index."""
     number = store.numbers[origin]
-    old = store.states.pop(number, None) or ZoneState()
     version = store.zone_word(number, "version") + 1
     for name in outside(store.sources, [child for child in store.sources if names.is_subdomain(child, origin)]):
         add_outside_record(store, name)
+    old = store.states.pop(number, None) or ZoneState()
     for ref in old.records:
         store.expire_record(ref, version)
     with store.flipping():

@@ -15,7 +15,8 @@ from appliance.answers.render import render
 from appliance.answers.restart import reply
 from appliance.answers.store import Store, StoreFull
 from appliance.zone import names, types
-from tests.unit.answers.asking import SEED, ask, asked, store_of
+from tests.reference.zone import ReferenceZone
+from tests.unit.answers.asking import SEED, ask, asked, differences, store_of
 from tests.unit.answers.models import model_of
 from tests.unit.answers.signing import signed
 
@@ -184,3 +185,31 @@ def test_proofs_among_many_children(nsec3: bool) -> None:
         if not nsec3:
             name = dns.name.from_text(text)
             assert any(r.name < name and (name < r[0].next or r[0].next.to_text() == "example.") for r in proofs)
+
+
+def test_no_chain_leads_into_a_zone_that_is_not_loaded_yet() -> None:
+    alias, target = model_of(APEX + "a 60 CNAME ns1.b.\n", "a."), model_of(APEX, "b.")
+    store = Store.create(8, 2, 4, SEED)
+    compile_zones(store, [alias], loading=[target])
+    assert asked(store, "ns1.b.", types.A).rcode() == dns.rcode.SERVFAIL
+    message = asked(store, "a.a.", types.A)
+    assert message.rcode() == dns.rcode.NOERROR
+    assert [rrset.rdtype for rrset in message.answer] == [dns.rdatatype.CNAME]
+    replace_zone(store, target)
+    assert asked(store, "ns1.b.", types.A).rcode() == dns.rcode.NOERROR
+    assert "192.0.2.1" in asked(store, "a.a.", types.A).to_text()
+
+
+@pytest.mark.parametrize("wildcard", ["", "* 60 TXT w\n"])
+def test_a_child_that_nobody_delegates(wildcard: str) -> None:
+    """The names on the way to its apex are no names of the parent."""
+    parent, child = model_of(APEX + wildcard, "example."), model_of(APEX, "a.b.c.example.")
+    for zone in (parent, signed(parent), signed(parent, nsec3=True)):
+        for store in (store_of([zone, child]), store_of([child])):
+            replace_zone(store, zone)
+            for text in ("c.example.", "b.c.example.", "x.b.c.example.", "x.c.example."):
+                for dnssec_ok in (False, True):
+                    reference = [ReferenceZone.from_model(each) for each in (zone, child)]
+                    for rtype in (types.A, types.TXT, types.DS):
+                        assert not differences(store, reference, names.from_text(text), rtype, dnssec_ok)
+            assert asked(store, "ns1.a.b.c.example.", types.A).answer
