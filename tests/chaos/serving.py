@@ -78,6 +78,18 @@ class Server:
             assert time.monotonic() < deadline, f"processes outlive the server: {self.end.pids()}"
             time.sleep(0.02)
 
+    def stop(self) -> None:
+        """End whatever runs."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(START_S)
+
+    @property
+    def serial(self) -> int:
+        """Return the serial that is served."""
+        return int(self.ask("status")["zones"][0]["serial"])
+
     def write(self, text: str) -> None:
         """Put a new zone file in place, as an editor or a deployment would: under another name first."""
         draft = self.zone_file.with_suffix(".new")

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,22 +19,6 @@ from tests.chaos.serving import Server
 from tests.datapath.devices import inside
 
 pytestmark = [pytest.mark.chaos, pytest.mark.netns]
-
-
-@pytest.fixture
-def server(veth_pair: Pair, own_bpffs: Path, tmp_path: Path) -> Iterator[Server]:
-    """Yield a server that serves version 1, and take its program off afterwards."""
-    made = Server(veth_pair.server, tmp_path, versions.ORIGIN)
-    made.write(versions.text(1))
-    made.start()
-    try:
-        assert made.attached()
-        yield made
-    finally:
-        for process in made.processes:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(60)
 
 
 def client(pair: Pair, address: str = "") -> Client:
@@ -144,38 +127,38 @@ def test_killed_at_many_random_moments(server: Server, veth_pair: Pair, own_bpff
     _killed_often(server, veth_pair, own_bpffs, 1000, seed=2)
 
 
-def test_broken_zone_keeps_the_old_one(server: Server, veth_pair: Pair) -> None:
+def test_broken_zone_keeps_the_old_one(steady: Server, steady_pair: Pair) -> None:
     """A zone that cannot be loaded changes nothing; mended, it is served."""
-    program = server.attached()
-    with client(veth_pair) as asking:
-        for broken in ("", "no zone at all", versions.text(2).replace("SOA", "TXT"), versions.text(2) + "x A 1.2.3\n"):
+    server, program, serial = steady, steady.attached(), steady.serial
+    with client(steady_pair) as asking:
+        for broken in ("", "no zone at all", versions.text(9).replace("SOA", "TXT"), versions.text(9) + "x A 1.2.3\n"):
             server.write(broken)
             assert not server.reload()
             asking.wait_for(50)
         assert server.attached() == program
-        all_of_one_version_so_far = list(asking.exchanges)
-        server.write(versions.text(3))
+        so_far = list(asking.exchanges)
+        server.write(versions.text(serial + 1))
         assert server.reload()
         asking.wait_for(100)
-    assert {stamp for one in all_of_one_version_so_far for stamp in versions.stamps(one.reply or b"")} == {1}
-    all_of_one_version(asking, {1, 3})
+    assert {stamp for one in so_far for stamp in versions.stamps(one.reply or b"")} == {serial}
+    all_of_one_version(asking, {serial, serial + 1})
 
 
 @pytest.mark.parametrize("failure", ["compile", "memory"])
 def test_failed_load_never_detaches(
-    server: Server, veth_pair: Pair, own_bpffs: Path, failure: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    steady: Server, steady_pair: Pair, own_bpffs: Path, failure: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A program that does not compile, arrays that no machine holds: the program that works stays, nothing is left."""
-    program, pinned = server.attached(), server.generations(own_bpffs)
+    program, pinned, serial = steady.attached(), steady.generations(own_bpffs), steady.serial
     sizes = {"bucket_bits": 10, "chunks": 2, "zones": 16}
     if failure == "compile":
         monkeypatch.setenv("BCC_KERNEL_SOURCE", str(tmp_path / "no-headers"))
     else:
         sizes["chunks"] = 1 << 24  # 16 TiB of heap
-    with client(veth_pair) as asking:
-        with inside(veth_pair.server.name), pytest.raises(DatapathError):
+    with client(steady_pair) as asking:
+        with inside(steady_pair.server.name), pytest.raises(DatapathError):
             Generation.load([InterfaceSpec(DEVICE)], **sizes)
         asking.wait_for(200)
-    assert server.attached() == program
-    assert server.generations(own_bpffs) == pinned
-    all_of_one_version(asking, {1})
+    assert steady.attached() == program
+    assert steady.generations(own_bpffs) == pinned
+    all_of_one_version(asking, {serial})

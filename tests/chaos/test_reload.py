@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Zones change under load: each answer is of exactly one version, and versions never go back."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from demo.network import Pair
@@ -14,21 +11,7 @@ from tests.chaos.serving import Server
 pytestmark = [pytest.mark.chaos, pytest.mark.netns]
 
 
-@pytest.fixture
-def server(veth_pair: Pair, own_bpffs: Path, tmp_path: Path) -> Iterator[Server]:
-    """Yield a server that serves version 1."""
-    made = Server(veth_pair.server, tmp_path, versions.ORIGIN)
-    made.write(versions.text(1))
-    made.start()
-    try:
-        yield made
-    finally:
-        if made.processes[-1].poll() is None:
-            made.processes[-1].terminate()
-            made.processes[-1].wait(60)
-
-
-def no_blend(exchanges: list[Exchange], changes: list[tuple[int, float, float]]) -> None:
+def no_blend(exchanges: list[Exchange], changes: list[tuple[int, float, float]], first: int = 1) -> None:
     """Hold each answer against the versions that were there between its query and its reply.
 
     `changes` has each version with the times between which it was put in place.
@@ -38,36 +21,36 @@ def no_blend(exchanges: list[Exchange], changes: list[tuple[int, float, float]])
         found = versions.stamps(exchange.reply)
         assert len(found) == 1, f"a blend of versions {found}: {exchange.reply.hex()}"
         (version,) = found
-        earliest = max((one for one, _, done in changes if done < exchange.sent), default=1)
-        latest = max((one for one, begun, _ in changes if begun < exchange.received), default=1)
+        earliest = max((one for one, _, done in changes if done < exchange.sent), default=first)
+        latest = max((one for one, begun, _ in changes if begun < exchange.received), default=first)
         assert earliest <= version <= latest, f"version {version} where {earliest} to {latest} were served"
 
 
 def _reload_often(server: Server, pair: Pair, times: int, address: str) -> None:
-    changes = []
+    changes, first = [], server.serial
     with Client(pair.client.name, address, versions.QUESTIONS, pause_s=0.0) as asking:
-        for version in range(2, 2 + times):
+        for version in range(first + 1, first + 1 + times):
             server.write(versions.text(version, hosts=8 + version % 50))
             begun = asking.now()
             assert server.reload()
             changes.append((version, begun, asking.now()))
     assert not asking.lost
     assert len(asking.exchanges) > 10 * times
-    no_blend(asking.exchanges, changes)
+    no_blend(asking.exchanges, changes, first)
 
 
 @pytest.mark.parametrize("family", ["v4", "v6"])
-def test_reload_under_load(server: Server, veth_pair: Pair, family: str) -> None:
+def test_reload_under_load(steady: Server, steady_pair: Pair, family: str) -> None:
     """A hundred versions."""
-    address = veth_pair.server.address4 if family == "v4" else veth_pair.server.address6
-    _reload_often(server, veth_pair, 100, address)
+    address = steady_pair.server.address4 if family == "v4" else steady_pair.server.address6
+    _reload_often(steady, steady_pair, 100, address)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_reload_under_load_for_long(server: Server, veth_pair: Pair) -> None:
+def test_reload_under_load_for_long(steady: Server, steady_pair: Pair) -> None:
     """A hundred thousand versions."""
-    _reload_often(server, veth_pair, 100_000, veth_pair.server.address4)
+    _reload_often(steady, steady_pair, 100_000, steady_pair.server.address4)
 
 
 def test_growth_into_a_new_generation(server: Server, veth_pair: Pair) -> None:

@@ -106,6 +106,8 @@ TABLE: list[tuple[str, Frame, Condition]] = [
     ("pass_depth", _asked("one.two.three.four.five.six.seven.eight.deep.table.test", 16), _no_search_stage),
     ("pass_denial", _asked("no-such-name.heavy.test", opt=Opt(flags=packets.DO)), _always),
     ("pass_denial", _asked("no.deep.optout.test", opt=Opt(flags=packets.DO)), _always),
+    ("pass_denial", _asked("to-nothing.signed.test", opt=Opt(flags=packets.DO)), _always),
+    ("pass_denial", _asked("to-nothing.nsec3.test", opt=Opt(flags=packets.DO)), _always),
     ("pass_dname_synthesis", _asked("x.old.table.test"), _always),
     ("pass_type_table", _asked("beyond.wide.test"), _always),
     ("pass_flip", _asked("mail.table.test"), _set(flips=1)),

@@ -131,10 +131,11 @@ def left_to_userspace(wire: bytes) -> str | None:
         return "pass_dname_synthesis"
     if name == b"\x06beyond\x04wide\x04test\0":
         return "pass_type_table"
-    if asked.dnssec_ok and (name.endswith(_DENIED)):
+    if asked.dnssec_ok and (name.endswith(_DENIED) or name in _CHAINS):
         return "pass_denial"
     return None
 
 
 _APEXES: Final = {names.from_text(origin) for origin in served.texts()}
+_CHAINS: Final = {b"\x0ato-nothing" + names.from_text(origin) for origin in served.SIGNED}
 _DENIED: Final = (names.from_text(served.HEAVY), names.from_text("deep.optout.test."))
