@@ -55,8 +55,6 @@ def follow(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Records:
             target = _substitute(store, outcome, name, dnssec_ok, found)
             if qtype in (types.CNAME, types.ANY):
                 break  # the synthesised CNAME is of that type
-            if qtype == types.CNAME:
-                break  # the synthesised record is the answer (RFC 6672 §3.2 step 3C, RFC 1034 §4.3.2 step 3a)
         elif _is_link(store, outcome, qtype):
             if links == MAX_LINKS:
                 break
