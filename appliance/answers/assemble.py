@@ -71,12 +71,19 @@ def build(writer: Writer, body: Body, sections: Sections) -> Answer:
         if before + cuts[count][0] > MAX_ANSWER:
             break
         smaller = _encode(writer, sections, body, tail, cuts[count], cuts[0][2], writer.refer(smaller))
-    return smaller or ANSWER.pack(sections.flags | TC, 0, 0, 0, 0, 0, KIND["truncated"], 0, 0, 0, 0, 0)
+    return smaller or too_long(sections.flags)
+
+
+def too_long(flags: int) -> bytes:
+    """Return the answer for what no message can hold."""
+    return ANSWER.pack(flags | TC, 0, 0, 0, 0, 0, KIND["truncated"], 0, 0, 0, 0, 0)
 
 
 def _variants(cuts: list[Cut], least: int, before: int, base_len: int) -> list[int]:
     """Return how many groups each variant has, the smallest variant first; at most four."""
     found = {least, len(cuts) - 1}
+    if len(found) == 1:
+        return [least]
     for size in _SIZES:
         room = size - _AROUND - min(base_len + _MARGIN, 255) - before
         fitting = [count for count in range(least, len(cuts)) if cuts[count][0] <= room]

@@ -3,7 +3,7 @@
 
 from appliance.answers import cnames, negatives, positive, referrals
 from appliance.answers.assemble import Sections, build
-from appliance.answers.context import Context, exact_body, moving_body, preference
+from appliance.answers.context import Context, exact_body, moving_body, preference, rrset_rrs
 from appliance.answers.fragments import Body
 from appliance.answers.layout import (
     DENIAL_NEXT_CLOSER,
@@ -100,9 +100,10 @@ def write_wildcard(context: Context, wildcard: bytes) -> int:
 
 
 def _expanded_rrsig(context: Context, wildcard: bytes, body: Body) -> list[Entry]:
-    rrs = positive.rrsig_rrs(context.zone, wildcard, None)
-    if not rrs:
+    rrset = positive.rrsig_rrset(context.zone, wildcard)
+    if rrset is None:
         return []
+    rrs = rrset_rrs(None, rrset)
     plain = context.writer.refer(build(context.writer, body, Sections(KIND["wildcard"], answer=rrs)))
     if context.zone.scheme == "unsigned":
         return [(types.RRSIG, plain, 0)]

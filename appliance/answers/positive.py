@@ -5,9 +5,9 @@ import struct
 from typing import Final
 
 from appliance.answers import rdata as rdata_names
-from appliance.answers.assemble import AA, MAX_ANSWER, Group, Sections, build
-from appliance.answers.context import Context, exact_body, preference, rrset_rrs, signed_rrs
-from appliance.answers.fragments import RR, Body, encode
+from appliance.answers.assemble import AA, MAX_ANSWER, Group, Sections, build, too_long
+from appliance.answers.context import Context, exact_body, preference, signed_rrs
+from appliance.answers.fragments import Body, encode
 from appliance.answers.layout import ANSWER, KIND
 from appliance.answers.writer import Answer, Entry
 from appliance.zone import types
@@ -25,20 +25,25 @@ def kind_of(rtype: int) -> int:
     return _KINDS.get(rtype, _POSITIVE)
 
 
-def plain(rrset: RRset, base_len: int, kind: int) -> bytes:
-    """Return the answer of an RRset without names in its RDATA, for the question name as its owner."""
-    rtype, ttl = rrset.rtype, rrset.ttl
-    octets = b"".join([_FIXED.pack(0xC00C, rtype, 1, ttl, len(rdata)) + rdata for rdata in rrset.rdatas])
-    count = len(rrset.rdatas)
-    return ANSWER.pack(AA, count, 0, 0, len(octets), 1, kind, 0, 0, 0, 0, 0) + encode(octets, [], base_len, count)
+def plain(rrsets: list[RRset], base_len: int, kind: int) -> bytes:
+    """Return the answer of RRsets without names to compress in their RDATA, for the question name as their owner."""
+    octets = b"".join(
+        [
+            _FIXED.pack(0xC00C, rrset.rtype, 1, rrset.ttl, len(rdata)) + rdata
+            for rrset in rrsets
+            for rdata in rrset.rdatas
+        ]
+    )
+    if len(octets) > MAX_ANSWER:
+        return too_long(AA)
+    count = sum([len(rrset.rdatas) for rrset in rrsets])
+    head = ANSWER.pack(AA, count, 0, 0, len(octets), 1, kind, 0, 0, 0, 0, 0)
+    return head + encode(octets, [], base_len, count)
 
 
-def is_plain(rrset: RRset) -> bool:
-    """Tell whether `plain` does for an RRset."""
-    rtype = rrset.rtype
-    if rtype in rdata_names.COMPRESSIBLE or rdata_names.has_targets(rtype):
-        return False
-    return rtype in (types.A, types.AAAA) or sum(map(len, rrset.rdatas)) + 12 * len(rrset.rdatas) <= MAX_ANSWER
+def is_plain(rtype: int) -> bool:
+    """Tell whether `plain` does for RRsets of a type."""
+    return rtype not in rdata_names.COMPRESSIBLE and not rdata_names.has_targets(rtype)
 
 
 def addresses(zone: Zone, name: bytes, dnssec: bool, required: bool = False) -> list[Group]:
@@ -63,9 +68,10 @@ def additional(zone: Zone, rrset: RRset, owner: bytes, dnssec: bool) -> list[Gro
 
 def exact(context: Context, owner: bytes, rrset: RRset, dnssec: bool) -> Answer:
     """Return the answer for an RRset asked for by its exact owner."""
-    if not dnssec and is_plain(rrset):
-        return plain(rrset, len(owner), kind_of(rrset.rtype))
     zone = context.zone
+    if is_plain(rrset.rtype):
+        signature = zone.signatures.get(owner, {}).get(rrset.rtype) if dnssec else None
+        return plain([rrset, signature] if signature else [rrset], len(owner), kind_of(rrset.rtype))
     sections = Sections(kind_of(rrset.rtype), answer=signed_rrs(zone, owner, owner, rrset, dnssec))
     sections.additional = additional(zone, rrset, owner, dnssec)
     return build(context.writer, exact_body(owner), sections)
@@ -82,21 +88,16 @@ def expanded(context: Context, body: Body, wildcard: bytes, rrset: RRset, dnssec
     return build(context.writer, body, sections)
 
 
-def rrsig_rrs(zone: Zone, owner: bytes, shown: bytes | None) -> list[RR]:
+def rrsig_rrset(zone: Zone, owner: bytes) -> RRset | None:
     """Return the signatures of one RRset of an owner, the one that ANY gives: for QTYPE RRSIG (RFC 8482 §7)."""
     signatures = zone.signatures.get(owner)
-    if not signatures:
-        return []
-    return rrset_rrs(shown, signatures[min(signatures, key=preference)])
+    return signatures[min(signatures, key=preference)] if signatures else None
 
 
 def rrsig_entry(context: Context, owner: bytes) -> list[Entry]:
     """Return the entry for QTYPE RRSIG, if the owner has signatures."""
-    rrs = rrsig_rrs(context.zone, owner, owner)
-    if not rrs:
-        return []
-    answer = build(context.writer, exact_body(owner), Sections(_POSITIVE, answer=rrs))
-    return [(types.RRSIG, context.writer.refer(answer), 0)]
+    rrset = rrsig_rrset(context.zone, owner)
+    return [(types.RRSIG, plain([rrset], len(owner), _POSITIVE), 0)] if rrset else []
 
 
 def needs_own(context: Context, owner: bytes, rrset: RRset) -> bool:
