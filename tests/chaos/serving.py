@@ -85,6 +85,10 @@ class Server:
                 process.terminate()
                 process.wait(START_S)
 
+    def answered_by_nic(self) -> int:
+        """Return how many queries the NIC path has answered."""
+        return sum(count for name, count in self.ask("stats")["verdicts"].items() if name.startswith("answer_"))
+
     @property
     def serial(self) -> int:
         """Return the serial that is served."""

@@ -27,7 +27,7 @@ def no_blend(exchanges: list[Exchange], changes: list[tuple[int, float, float]],
 
 
 def _reload_often(server: Server, pair: Pair, times: int, address: str) -> None:
-    changes, first = [], server.serial
+    changes, first, before = [], server.serial, server.answered_by_nic()
     with Client(pair.client.name, address, versions.QUESTIONS, pause_s=0.0) as asking:
         for version in range(first + 1, first + 1 + times):
             server.write(versions.text(version, hosts=8 + version % 50))
@@ -36,6 +36,7 @@ def _reload_often(server: Server, pair: Pair, times: int, address: str) -> None:
             changes.append((version, begun, asking.now()))
     assert not asking.lost
     assert len(asking.exchanges) > 10 * times
+    assert server.answered_by_nic() - before > 0.9 * len(asking.exchanges)
     no_blend(asking.exchanges, changes, first)
 
 
