@@ -118,6 +118,23 @@ static inline struct zone *matching_zone(struct query *q, u8 *p, u64 d)
   return name_equals(q, at, p + sizeof(struct node)) ? z : 0;
 }
 
+/* Hash the name and ask for the line of the index that the first probe will need. */
+static inline void begin_lookup(struct query *q, struct ctl *c)
+{
+  volatile u32 *flips = &c->flips;
+  u32 labels = q->labels, deepest = c->max_depth;
+  q->flips = *flips;
+  q->depth = labels < deepest ? labels : deepest;
+  hash_suffixes(q, c->seed);
+  FORGET();
+  u64 d = c->hint_depth < q->depth ? c->hint_depth : q->depth;
+  MASK(d, LABELS_MAX - 1);
+  u32 first = (q->hash[d] * HASH_FINAL) >> (64 - BUCKET_BITS);
+  struct bucket *b = buckets.lookup(&first);
+  if (b)
+    load8(&b->filter);
+}
+
 static inline u32 probe_depth(struct query *q, u64 d)
 {
   MASK(d, LABELS_MAX - 1);
@@ -164,6 +181,8 @@ static inline int find_at_hint(struct query *q, struct ctl *c, struct found *fou
       u8 *p = heap_at(ref);
       if (!p)
         return 0;
+      load8(p + 64); /* types and answer follow the name: have them come with it */
+      load8(p + 128);
       struct zone *z = matching_zone(q, p, d);
       if (!z || (!probe && d != whole && !nothing_deeper(p)))
         return 0;

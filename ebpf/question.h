@@ -192,28 +192,4 @@ static inline int parse_tail(struct query *q, u32 additional)
   return GO_ON;
 }
 
-static inline int parse_question(struct xdp_md *ctx, struct query *q, struct ctl *c)
-{
-  u32 additional = 0;
-  q->question_len = 0;
-  q->edns = 0;
-  q->dnssec_ok = 0;
-  q->limit = 512;
-  q->question_sum = 0;
-  q->proved = 0;
-  if (q->message_len > MESSAGE_MAX)
-    return PASS_query_length;
-  int verdict = read_message(ctx, q);
-  if (verdict != GO_ON)
-    return verdict;
-  if (q->verify && !udp_is_whole(ctx, q))
-    return DROP_udp_checksum;
-  verdict = parse_header(q, c, &additional);
-  if (verdict != GO_ON)
-    return verdict;
-  verdict = walk_name(q);
-  FORGET();
-  return verdict == GO_ON ? parse_tail(q, additional) : verdict;
-}
-
 #endif

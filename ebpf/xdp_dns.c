@@ -86,15 +86,34 @@ static inline int respond(struct xdp_md *ctx, struct query *q, struct ctl *c, in
   return leave(c, verdict < 0 ? PASS_room : verdict);
 }
 
-static inline int begin_lookup(struct query *q, struct ctl *c, struct found *found)
+/*
+ * From the message to a question whose lookup has begun. The order is that of waiting: the index line that the name
+ * needs is asked for as early as it is known, and comes while checksum, type and EDNS are looked at.
+ */
+static inline int parse_question(struct xdp_md *ctx, struct query *q, struct ctl *c)
 {
-  volatile u32 *flips = &c->flips;
-  u32 labels = q->labels, deepest = c->max_depth;
-  q->flips = *flips;
-  q->depth = labels < deepest ? labels : deepest;
-  hash_suffixes(q, c->seed);
+  u32 additional = 0;
+  q->question_len = 0;
+  q->edns = 0;
+  q->dnssec_ok = 0;
+  q->limit = 512;
+  q->question_sum = 0;
+  q->proved = 0;
+  if (q->message_len > MESSAGE_MAX)
+    return PASS_query_length;
+  int verdict = read_message(ctx, q);
+  if (verdict != GO_ON)
+    return verdict;
+  verdict = parse_header(q, c, &additional);
+  if (verdict == GO_ON)
+    verdict = walk_name(q);
   FORGET();
-  return find_at_hint(q, c, found);
+  if (verdict == GO_ON)
+    begin_lookup(q, c);
+  FORGET();
+  if (q->verify && !udp_is_whole(ctx, q))
+    return DROP_udp_checksum;
+  return verdict == GO_ON ? parse_tail(q, additional) : verdict;
 }
 
 /* The whole way of an ordinary query. */
@@ -113,7 +132,7 @@ int dns(struct xdp_md *ctx)
     verdict = parse_question(ctx, q, c);
   if (verdict == GO_ON) {
     struct found found = {};
-    if (!begin_lookup(q, c, &found)) {
+    if (!find_at_hint(q, c, &found)) {
       begin_search(q, c);
       stages.call(ctx, STAGE_SEARCH);
       return leave(c, PASS_depth);
