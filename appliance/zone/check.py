@@ -5,6 +5,7 @@ from pathlib import Path
 
 from appliance.errors import Finding
 from appliance.zone import check_delegation, check_dnssec, names, rdata, scanner, types
+from appliance.zone.checks import DEFAULTS, Levels
 from appliance.zone.findings import Findings
 from appliance.zone.load import assemble
 from appliance.zone.model import Zone
@@ -16,12 +17,13 @@ _TARGETED = (types.NS, types.CNAME, types.PTR, types.MX, types.SRV, types.DNAME,
 _NO_ALIAS = (types.NS, types.MX, types.SRV)  # RFC 2181 §10.3, RFC 2782
 
 
-def check_zone(path: str | Path, origin: bytes) -> list[Finding]:
+def check_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS) -> list[Finding]:
     """Return all findings about a master file, by file and line; load_zone accepts it if none is an error."""
     records = scanner.scan_file(path, origin)
     findings = Findings(records)
     zone = assemble(records, origin, findings)
     if zone is not None:
+        check_dnssec.check(zone, findings, levels)
         check_model(zone, findings)
     return findings.finish()
 
@@ -34,7 +36,6 @@ def check_model(zone: Zone, findings: Findings) -> None:
     _check_aliases(zone, findings)
     _check_wildcards(zone, findings)
     check_delegation.check(zone, findings)
-    check_dnssec.check(zone, findings)
 
 
 def _check_soa(zone: Zone, findings: Findings) -> None:

@@ -1,49 +1,72 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of signed zones: are the parts that a signed zone consists of there (RFC 4035 §2)."""
+"""Checks of signed zones when they are loaded: chains, signatures, keys and the zone's digest, and their summary."""
 
-from appliance.zone import names, types
+import time
+
+from appliance.zone import check_nsec, check_nsec3, dnskey, names, types, zonemd
+from appliance.zone.check_rrsig import Signatures
+from appliance.zone.checks import DEFAULTS, Judge, Levels
 from appliance.zone.findings import Findings
-from appliance.zone.model import Zone
+from appliance.zone.model import DnssecSummary, Zone
+from appliance.zone.surface import Surface
 
 
-def check(zone: Zone, findings: Findings) -> None:
-    """Note what is missing from a zone that holds DNSSEC records; signatures themselves are not verified."""
+def check(zone: Zone, findings: Findings, levels: Levels = DEFAULTS, now: int | None = None) -> DnssecSummary | None:
+    """Note what is wrong with the DNSSEC records of a zone; return a summary, or None where there are no such records.
+
+    now (seconds since 1970) is what the times of signatures are compared with, the clock unless given. A zone
+    without DNSKEY or without RRSIGs is unsigned to everybody, so nothing about its chain is an error.
+    """
     apex = zone.nodes[zone.origin]
-    if types.DNSKEY not in apex:
-        if zone.signatures:
-            findings.whole("warning", f"zone {names.to_text(zone.origin)} has RRSIGs but no DNSKEY")
-        return
-    if not zone.signatures:
-        findings.rrset(zone.origin, types.DNSKEY, "warning", "the apex has a DNSKEY but the zone is not signed")
-        return
-    _check_signatures(zone, findings)
-    if zone.scheme == "unsigned":
-        findings.whole(
-            "warning", f"zone {names.to_text(zone.origin)} is signed but has neither NSEC nor NSEC3 at its apex"
-        )
-    if types.NSEC3PARAM in apex and not zone.nsec3:
-        findings.rrset(zone.origin, types.NSEC3PARAM, "warning", "NSEC3PARAM without any NSEC3 record")
-    if zone.nsec3 and types.NSEC3PARAM not in apex:
-        findings.rrset(next(iter(zone.nsec3)), types.NSEC3, "warning", "NSEC3 records without NSEC3PARAM at the apex")
+    lenient = types.DNSKEY not in apex or not zone.signatures
+    judge = Judge(findings, levels, lenient)
+    if not _has_dnssec(zone):
+        _check_digest(zone, False, judge)
+        judge.close()
+        return None
+    surface = Surface.of(zone)
+    _check_chain(surface, judge)
+    keys = dnskey.Keys.of(zone)
+    dnskey.check(zone, keys, judge)
+    signatures = Signatures(surface, keys, int(time.time()) if now is None else now, judge)
+    signatures.check()
+    _check_digest(zone, signatures.missing > 0, judge)
+    parameters = apex[types.NSEC3PARAM].rdatas[0] if zone.scheme == "nsec3" else bytes(5)
+    return DnssecSummary(
+        scheme=zone.scheme,
+        iterations=int.from_bytes(parameters[2:4], "big"),
+        salt_length=parameters[4],
+        signatures=signatures.count,
+        missing=signatures.missing,
+        expired=signatures.expired,
+        not_yet_valid=signatures.not_yet_valid,
+        earliest_expiration=signatures.earliest_expiration,
+        findings=judge.close(),
+    )
 
 
-def _check_signatures(zone: Zone, findings: Findings) -> None:
-    """RRsets without RRSIG where one is due, RRSIGs without RRset, TTLs that differ (RFC 4035 §2.2)."""
-    for owner, rrsets in zone.nodes.items():
-        if zone.is_occluded(owner):
-            continue
-        signed = zone.signatures.get(owner, {})
-        due = [rtype for rtype in rrsets if owner not in zone.delegations or rtype in (types.DS, types.NSEC)]
-        for rtype in due:
-            what = f"{names.to_text(owner)} {types.type_text(rtype)}"
-            if rtype not in signed:
-                findings.rrset(owner, rtype, "warning", f"{what}: not signed")
-            elif signed[rtype].ttl != rrsets[rtype].ttl:
-                reason = f"{what}: its RRSIG has TTL {signed[rtype].ttl}, not {rrsets[rtype].ttl} (RFC 4034 §3)"
-                findings.rrset(owner, rtype, "warning", reason)
-    for owner, signed in zone.signatures.items():
-        for covered in signed:
-            present = owner in zone.nsec3 if covered == types.NSEC3 else zone.rrset(owner, covered)
-            if not present:
-                reason = f"{names.to_text(owner)}: RRSIG of {types.type_text(covered)}, of which there is none"
-                findings.rrset(owner, types.RRSIG, "warning", reason)
+def _has_dnssec(zone: Zone) -> bool:
+    if zone.signatures or zone.nsec3:
+        return True
+    return any(
+        types.NSEC in rrsets or types.DNSKEY in rrsets or types.NSEC3PARAM in rrsets for rrsets in zone.nodes.values()
+    )
+
+
+def _check_chain(surface: Surface, judge: Judge) -> None:
+    """Check the chain that answers are taken from; a second one beside it is on its way in or out (RFC 5155 §10.4)."""
+    zone = surface.zone
+    if zone.scheme == "nsec" or any(types.NSEC in zone.nodes[owner] for owner in surface.signed):
+        if zone.scheme != "nsec3":
+            check_nsec.check(surface, judge)
+    elif zone.scheme == "unsigned" and types.DNSKEY in zone.nodes[zone.origin] and zone.signatures:
+        reason = f"zone {names.to_text(zone.origin)} is signed but has neither NSEC nor NSEC3 at its apex"
+        judge.note("nsec-chain", zone.origin, types.SOA, reason, mild=True)
+    check_nsec3.check(surface, judge)
+
+
+def _check_digest(zone: Zone, stripped: bool, judge: Judge) -> None:
+    """Check ZONEMD; the digest of an unsigned zone counts as much as that of a signed one."""
+    lenient, judge.lenient = judge.lenient, False
+    zonemd.check(zone, stripped, judge)
+    judge.lenient = lenient

@@ -4,7 +4,8 @@
 from pathlib import Path
 
 from appliance.errors import WireError, ZoneError
-from appliance.zone import names, rdata, scanner, types
+from appliance.zone import check_dnssec, names, rdata, scanner, types
+from appliance.zone.checks import DEFAULTS, Levels
 from appliance.zone.findings import Findings
 from appliance.zone.model import RRset, RRsets, Zone
 from appliance.zone.records import Record, Records
@@ -12,12 +13,17 @@ from appliance.zone.records import Record, Records
 MAX_TTL = 0x7FFFFFFF
 
 
-def load_zone(path: str | Path, origin: bytes) -> Zone:
-    """Return the zone in a master file, or raise ZoneError with all that is wrong with it; never half a zone."""
+def load_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS) -> Zone:
+    """Return the zone in a master file, or raise ZoneError with all that is wrong with it; never half a zone.
+
+    levels says which classes of findings about DNSSEC are errors.
+    """
     records = scanner.scan_file(path, origin)
     findings = Findings(records)
     zone = assemble(records, origin, findings)
-    if zone is None:
+    if zone is not None:
+        zone.dnssec = check_dnssec.check(zone, findings, levels)
+    if zone is None or findings.errors:
         found = findings.finish()
         first = next(finding for finding in found if finding.severity == "error")
         count = sum(finding.severity == "error" for finding in found)

@@ -23,13 +23,33 @@ class RRset:
 RRsets = dict[int, RRset]
 
 
+@dataclass(frozen=True, slots=True)
+class DnssecSummary:
+    """What was seen of DNSSEC when a zone was loaded; times count from 1970.
+
+    Signatures are RRSIG RRs. Missing, expired and not yet valid are authoritative RRsets without any RRSIG, and those
+    none of whose RRSIGs is in force. The earliest expiration is the moment at which the first RRset loses its last
+    RRSIG. Findings are counted by class.
+    """
+
+    scheme: Scheme
+    iterations: int
+    salt_length: int
+    signatures: int
+    missing: int
+    expired: int
+    not_yet_valid: int
+    earliest_expiration: int | None
+    findings: dict[str, int]
+
+
 @dataclass
 class Zone:
     """One whole, consistent zone. All owner names are folded wire names; nothing changes it after Zone.build.
 
     NSEC3 RRsets are in .nsec3 only, never in .nodes: their owner names do not exist (RFC 5155 §7.2.8). RRSIGs are in
     .signatures only, by the type they cover. Names at or below a cut and below a DNAME (glue, occluded data) are in
-    .nodes: ask is_authoritative.
+    .nodes: ask is_authoritative. load_zone adds .dnssec where there is anything of DNSSEC.
     """
 
     origin: bytes
@@ -41,6 +61,7 @@ class Zone:
     dnames: set[bytes] = field(default_factory=set)
     ents: set[bytes] = field(default_factory=set)
     scheme: Scheme = "unsigned"
+    dnssec: DnssecSummary | None = None
 
     @classmethod
     def build(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The layout of RDATA in uncompressed wire form: is it well formed, and where are the names in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from appliance.errors import WireError
 from appliance.zone import names, types
@@ -151,3 +151,14 @@ def bitmap_types(bitmap: bytes) -> set[int]:
             found.update(window * 256 + place * 8 + bit for bit in range(8) if octet & (0x80 >> bit))
         at += 2 + length
     return found
+
+
+def bitmap(found: Iterable[int]) -> bytes:
+    """Return the type bitmap of these types."""
+    windows: dict[int, bytearray] = {}
+    for rtype in sorted(found):
+        window = windows.setdefault(rtype >> 8, bytearray())
+        octet = (rtype & 255) >> 3
+        window.extend(bytes(max(0, octet + 1 - len(window))))
+        window[octet] |= 0x80 >> (rtype & 7)
+    return b"".join([bytes((number, len(window))) + window for number, window in windows.items()])

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""RRSIGs: one for each authoritative RRset, of a key at the apex, in force now; nothing is computed here."""
+
+import datetime
+import struct
+from typing import NamedTuple
+
+from appliance.zone import names, types
+from appliance.zone.checks import CheckClass, Judge
+from appliance.zone.dnskey import Keys
+from appliance.zone.model import RRset
+from appliance.zone.surface import Surface
+
+HEAD = struct.Struct("!HBBIIIH")
+_NOTHING: dict[int, RRset] = {}
+
+
+class Rrsig(NamedTuple):
+    """The fields of one RRSIG before the signer's name."""
+
+    covered: int
+    algorithm: int
+    labels: int
+    original_ttl: int
+    expiration: int
+    inception: int
+    key_tag: int
+
+
+def read(rdata: bytes) -> Rrsig:
+    """Return the fields of well-formed RRSIG RDATA."""
+    return Rrsig(*HEAD.unpack_from(rdata))
+
+
+def distance(moment: int, now: int) -> int:
+    """Return how many seconds a 32-bit time lies after now, in the arithmetic of RFC 4034 §3.1.5."""
+    return ((moment - now + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+class Signatures:
+    """Goes through all RRsets once and counts."""
+
+    def __init__(self, surface: Surface, keys: Keys, now: int, judge: Judge) -> None:
+        self._zone = surface.zone
+        self._surface = surface
+        self._keys = keys
+        self._now = now
+        self._judge = judge
+        self.count = sum(len(rrset.rdatas) for signed in self._zone.signatures.values() for rrset in signed.values())
+        self.missing = 0
+        self.expired = 0
+        self.not_yet_valid = 0
+        self.earliest_expiration: int | None = None
+
+    def check(self) -> None:
+        """Note RRsets without RRSIG, RRSIGs without RRset, and RRSIGs that nobody will accept."""
+        for owner, rtypes in self._surface.signed.items():
+            signed = self._zone.signatures.get(owner, _NOTHING)
+            rrsets = self._zone.nodes[owner]
+            for rtype in rtypes:
+                self._check_rrset(owner, rtype, rrsets[rtype].ttl, signed.get(rtype))
+        for owner, rrset in self._zone.nsec3.items():
+            signed = self._zone.signatures.get(owner, _NOTHING)
+            self._check_rrset(owner, types.NSEC3, rrset.ttl, signed.get(types.NSEC3))
+        self._check_superfluous()
+
+    def _check_rrset(self, owner: bytes, rtype: int, ttl: int, signatures: RRset | None) -> None:
+        if signatures is None:
+            self.missing += 1
+            if self._zone.signatures:
+                self._note("rrsig-missing", owner, rtype, "not signed", at=rtype)
+            return
+        labels = names.label_count(owner) - names.is_wildcard(owner)
+        doubts = [self._doubt(rdata, labels) for rdata in signatures.rdatas]
+        if all(doubts):
+            self._note("dnskey-match" if rtype == types.DNSKEY else "rrsig-mismatch", owner, rtype, doubts[0])
+        fields = [read(rdata) for rdata, doubt in zip(signatures.rdatas, doubts, strict=True) if not doubt]
+        self._check_times(owner, rtype, fields or [read(rdata) for rdata in signatures.rdatas])
+        if signatures.ttl != ttl:
+            self._note("rrsig-mismatch", owner, rtype, f"its RRSIG has TTL {signatures.ttl}, not {ttl} (RFC 4034 §3)")
+
+    def _doubt(self, rdata: bytes, labels: int) -> str:
+        """Return why no validator will use a signature, "" if it may."""
+        fields = read(rdata)
+        origin = self._zone.origin
+        if rdata[HEAD.size : HEAD.size + len(origin)].lower() != origin:
+            signer = names.to_text(names.read(rdata, HEAD.size)[0])
+            return f"its RRSIG names {signer} as signer, not {names.to_text(origin)}"
+        if fields.labels != labels:
+            return f"its RRSIG counts {fields.labels} labels, not {labels} (RFC 4034 §3.1.3)"
+        if self._keys.known and (fields.key_tag, fields.algorithm) not in self._keys.known:
+            return f"its RRSIG is of key {fields.key_tag}, algorithm {fields.algorithm}, which is no DNSKEY of the apex"
+        return ""
+
+    def _check_times(self, owner: bytes, rtype: int, fields: list[Rrsig]) -> None:
+        ends = [distance(one.expiration, self._now) for one in fields]
+        end = self._now + max(ends)
+        if self.earliest_expiration is None or end < self.earliest_expiration:
+            self.earliest_expiration = end
+        started = [distance(one.inception, self._now) <= 0 for one in fields]
+        if any(begun and after >= 0 for begun, after in zip(started, ends, strict=True)):
+            return
+        if any(started):
+            self.expired += 1
+            self._note("rrsig-expired", owner, rtype, f"its RRSIG expired on {_date(end)}")
+        else:
+            self.not_yet_valid += 1
+            start = self._now + min(distance(one.inception, self._now) for one in fields)
+            self._note("rrsig-expired", owner, rtype, f"its RRSIG is not valid before {_date(start)}")
+
+    def _check_superfluous(self) -> None:
+        for owner, signed in self._zone.signatures.items():
+            at_cut = owner in self._zone.delegations
+            for covered in signed:
+                present = owner in self._zone.nsec3 if covered == types.NSEC3 else self._zone.rrset(owner, covered)
+                if not present:
+                    reason = f"{names.to_text(owner)}: RRSIG of {types.type_text(covered)}, of which there is none"
+                    self._judge.note("rrsig-mismatch", owner, types.RRSIG, reason)
+                elif at_cut and covered not in (types.DS, types.NSEC):
+                    reason = f"{names.to_text(owner)}: RRSIG of {types.type_text(covered)} at a cut (RFC 4035 §2.2)"
+                    self._judge.note("rrsig-mismatch", owner, types.RRSIG, reason)
+
+    def _note(self, kind: CheckClass, owner: bytes, rtype: int, reason: str, at: int = types.RRSIG) -> None:
+        self._judge.note(kind, owner, at, f"{names.to_text(owner)} {types.type_text(rtype)}: {reason}")
+
+
+def _date(moment: int) -> str:
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
