@@ -46,7 +46,13 @@ def our_chain_length(case: Case) -> bool:
         chain = chain_of(case.question.folded, ours.answer)
         links = {record for record in ours.answer if record.rtype == wire.CNAME}
         true = all(record in case.loaded.rrset(record.owner, wire.CNAME) for record in links)
-        return true and ours.answer == chain.records(OUR_LINKS) and not ours.rcode and not ours.authority
+        return (
+            true
+            and chain.length == OUR_LINKS
+            and ours.answer == chain.records(OUR_LINKS)
+            and not ours.rcode
+            and not ours.authority
+        )
     most = OUR_LINKS + sum(record.rtype == wire.DNAME for record in ours.answer)
     cut = chain.length > OUR_LINKS and any(ours.answer == chain.records(links) for links in range(OUR_LINKS, most + 1))
     return cut and not ours.rcode and ours.authoritative and not ours.authority
