@@ -11,12 +11,12 @@ import msgspec
 
 from appliance.config import places
 from appliance.config.rules import check_meaning
-from appliance.config.schema import Config, Interface, Limits, Listen, Section, Server, ZoneEntry
+from appliance.config.schema import Checks, Config, Interface, Limits, Listen, Section, Server, ZoneEntry
 from appliance.errors import ConfigError, Finding
 
 DEFAULT_PATH = Path("/etc/appliance/appliance.toml")
 
-_TABLES: dict[str, type[Section]] = {"server": Server, "listen": Listen, "limits": Limits}
+_TABLES: dict[str, type[Section]] = {"server": Server, "listen": Listen, "limits": Limits, "checks": Checks}
 _ARRAYS: dict[str, type[Section]] = {"interface": Interface, "zone": ZoneEntry}
 _SYNTAX_PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
@@ -95,7 +95,7 @@ def _check_table(kind: type[Section], path: places.Path, table: object, report: 
     if not isinstance(table, dict):
         report.error(path, f"{where} must be a table")
         return
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key, value in table.items():
         if key not in fields:
             report.error((*path, key), f"unknown key {key!r} in [{where}]" + _nearest(key, list(fields)))

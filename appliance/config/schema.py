@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from appliance.zone.checks import CLASSES, DEFAULTS, Level, Levels
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ServicePort = Annotated[int, Meta(ge=1, le=65535)]
 Text = Annotated[str, Meta(max_length=255)]
@@ -62,6 +64,31 @@ class Limits(Section, frozen=True):
     pass_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 2_000
 
 
+class Checks(Section, frozen=True, rename="kebab"):
+    """How severe each class of findings about a signed zone is; an error keeps the zone from being loaded."""
+
+    nsec_chain: Level = DEFAULTS["nsec-chain"]
+    nsec3_chain: Level = DEFAULTS["nsec3-chain"]
+    nsec3_parameters: Level = DEFAULTS["nsec3-parameters"]
+    nsec3_opt_out: Level = DEFAULTS["nsec3-opt-out"]
+    nsec3_iterations: Level = DEFAULTS["nsec3-iterations"]
+    type_bitmap: Level = DEFAULTS["type-bitmap"]
+    rrsig_missing: Level = DEFAULTS["rrsig-missing"]
+    rrsig_expired: Level = DEFAULTS["rrsig-expired"]
+    rrsig_mismatch: Level = DEFAULTS["rrsig-mismatch"]
+    rrsig_invalid: Level = DEFAULTS["rrsig-invalid"]
+    dnskey_match: Level = DEFAULTS["dnskey-match"]
+    zonemd_mismatch: Level = DEFAULTS["zonemd-mismatch"]
+    zonemd_incomplete: Level = DEFAULTS["zonemd-incomplete"]
+    zonemd_unsupported: Level = DEFAULTS["zonemd-unsupported"]
+    zonemd_missing: Level = DEFAULTS["zonemd-missing"]
+
+    @property
+    def levels(self) -> Levels:
+        """The levels by class, as the zone loader takes them."""
+        return {kind: getattr(self, kind.replace("-", "_")) for kind in CLASSES}
+
+
 class ZoneEntry(Section, frozen=True):
     """One zone and the master file it is loaded from."""
 
@@ -76,6 +103,7 @@ class Config(Section, frozen=True):
     interface: tuple[Interface, ...] = ()
     listen: Listen = Listen()
     limits: Limits = Limits()
+    checks: Checks = Checks()
     zone: tuple[ZoneEntry, ...] = ()
 
     @property

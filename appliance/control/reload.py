@@ -37,6 +37,7 @@ class Reloader:
             await self._publication.publish(good, bad)
             for zone in good:
                 self._zones[zone.origin].published(zone)
+                _tell_doubts(self._zones[zone.origin])
 
     async def reload(self, name: str = "") -> list[dict[str, Any]]:
         """Read the file of one zone, or of all whose file has changed; return what came of each.
@@ -71,6 +72,7 @@ class Reloader:
             kept = f"serial {before} is still served" if before is not None else "the zone is not served"
             return {"zone": served.name, "ok": False, "outcome": f"{error}; {kept}"}
         served.published(zone)
+        _tell_doubts(served)
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
         _log.info("zone %s: %s", served.name, outcome)
         return {"zone": served.name, "ok": True, "outcome": outcome}
@@ -85,6 +87,13 @@ class Reloader:
         """Wait for a reload under way."""
         async with self._turn:
             await asyncio.gather(*self._asked, return_exceptions=True)
+
+
+def _tell_doubts(served: ServedZone) -> None:
+    """Log how many findings of which class there are about the signatures of a zone that is served all the same."""
+    if served.dnssec and served.dnssec.findings:
+        counts = ", ".join(f"{kind} {count}" for kind, count in served.dnssec.findings.items())
+        _log.warning("zone %s: findings about DNSSEC: %s; see appliance check-zone", served.name, counts)
 
 
 def _tell(error: ApplianceError) -> None:

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The zones of the configuration: their files, what was last read from them, and what is wrong."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from appliance.config.schema import Config
 from appliance.errors import ApplianceError, ZoneError
 from appliance.zone import names, types
+from appliance.zone.checks import DEFAULTS, Levels
 from appliance.zone.load import load_zone
-from appliance.zone.model import RRset, Zone
+from appliance.zone.model import DnssecSummary, RRset, Zone
 
 State = Literal["serving", "not loaded"]
 Stamp = tuple[int, int, int]
@@ -26,6 +27,8 @@ class ServedZone:
     serial: int | None = None
     names: int = 0
     error: str = ""
+    dnssec: DnssecSummary | None = None
+    checks: Levels = field(default_factory=lambda: DEFAULTS, repr=False)
     stamp: Stamp | None = field(default=None, repr=False)
 
     def has_changed(self) -> bool:
@@ -36,7 +39,7 @@ class ServedZone:
         """Return the zone in the file. Raises ZoneError, and remembers the reason."""
         self.stamp = _stamp(self.file)
         try:
-            return load_zone(self.file, self.origin)
+            return load_zone(self.file, self.origin, self.checks)
         except ApplianceError as error:
             self.error = str(error)
             if isinstance(error, ZoneError):
@@ -49,6 +52,7 @@ class ServedZone:
         self.serial = zone.serial
         self.names = len(zone.nodes) + len(zone.ents)
         self.error = ""
+        self.dnssec = zone.dnssec
 
     def placeholder(self) -> Zone:
         """Return an empty zone that keeps the name's place in the store; its answers must never be shown."""
@@ -65,6 +69,7 @@ class ServedZone:
             "names": self.names,
             "file": str(self.file),
             "error": self.error,
+            "dnssec": asdict(self.dnssec) if self.dnssec else None,
         }
 
 
@@ -73,7 +78,7 @@ def configured(config: Config) -> dict[bytes, ServedZone]:
     found = {}
     for entry in config.zone:
         origin = names.fold(names.from_text(entry.name))
-        found[origin] = ServedZone(names.to_text(origin), origin, Path(entry.file))
+        found[origin] = ServedZone(names.to_text(origin), origin, Path(entry.file), checks=config.checks.levels)
     return found
 
 

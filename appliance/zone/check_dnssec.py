@@ -3,7 +3,8 @@
 
 import time
 
-from appliance.zone import check_nsec, check_nsec3, dnskey, names, types, zonemd
+from appliance.zone import check_nsec, check_nsec3, dnskey, names, nsec3, types, zonemd
+from appliance.zone.check_nsec3param import NIC_ITERATIONS, NIC_SALT_OCTETS
 from appliance.zone.check_rrsig import Signatures
 from appliance.zone.checks import DEFAULTS, Judge, Levels
 from appliance.zone.findings import Findings
@@ -31,11 +32,12 @@ def check(zone: Zone, findings: Findings, levels: Levels = DEFAULTS, now: int | 
     signatures = Signatures(surface, keys, int(time.time()) if now is None else now, judge)
     signatures.check()
     _check_digest(zone, signatures.missing > 0, judge)
-    parameters = apex[types.NSEC3PARAM].rdatas[0] if zone.scheme == "nsec3" else bytes(5)
+    chosen = nsec3.parameters(apex[types.NSEC3PARAM].rdatas[0] if zone.scheme == "nsec3" else bytes(5))
     return DnssecSummary(
         scheme=zone.scheme,
-        iterations=int.from_bytes(parameters[2:4], "big"),
-        salt_length=parameters[4],
+        iterations=chosen.iterations,
+        salt_length=len(chosen.salt),
+        proofs_from_userspace=chosen.iterations > NIC_ITERATIONS or len(chosen.salt) > NIC_SALT_OCTETS,
         signatures=signatures.count,
         missing=signatures.missing,
         expired=signatures.expired,

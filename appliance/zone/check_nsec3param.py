@@ -9,7 +9,8 @@ from appliance.zone.nsec3 import Parameters
 MAX_ITERATIONS = 2500
 """No validator accepts more (RFC 5155 §10.3)."""
 NIC_ITERATIONS = 10
-"""More are not computed on the NIC path: ITERATIONS_MAX in ebpf/nsec3.h."""
+NIC_SALT_OCTETS = 32
+"""More are not computed on the NIC path: ITERATIONS_MAX and SALT_MAX in ebpf/nsec3.h."""
 
 
 def chain_parameters(zone: Zone, judge: Judge) -> Parameters | None:

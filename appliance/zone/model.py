@@ -29,12 +29,13 @@ class DnssecSummary:
 
     Signatures are RRSIG RRs. Missing, expired and not yet valid are authoritative RRsets without any RRSIG, and those
     none of whose RRSIGs is in force. The earliest expiration is the moment at which the first RRset loses its last
-    RRSIG. Findings are counted by class.
+    RRSIG. Findings are counted by class. Proofs come from userspace where the NIC path does not compute such hashes.
     """
 
     scheme: Scheme
     iterations: int
     salt_length: int
+    proofs_from_userspace: bool
     signatures: int
     missing: int
     expired: int

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from appliance.config.load import examine
-from appliance.config.schema import Config, Interface, Limits, Listen, Section, Server, ZoneEntry
+from appliance.config.schema import Checks, Config, Interface, Limits, Listen, Section, Server, ZoneEntry
 
 pytestmark = pytest.mark.unit
 
@@ -19,6 +19,7 @@ TABLES: dict[str, type[Section]] = {
     "[[interface]]": Interface,
     "[listen]": Listen,
     "[limits]": Limits,
+    "[checks]": Checks,
     "[[zone]]": ZoneEntry,
 }
 EXAMPLES = [
@@ -31,7 +32,7 @@ EXAMPLES = [
 def documented(table: str) -> dict[str, str]:
     """Return the keys of one table of the page with their defaults, as written."""
     section = PAGE.split(f"## {table}\n", 1)[1].split("\n## ", 1)[0]
-    return dict(re.findall(r"^\| `(\w+)` \| (?:`(.*?)`)? ?\|", section, re.MULTILINE))
+    return dict(re.findall(r"^\| `([\w-]+)` \| (?:`(.*?)`)? ?\|", section, re.MULTILINE))
 
 
 def test_every_table_is_tested_here() -> None:
@@ -41,7 +42,7 @@ def test_every_table_is_tested_here() -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_every_key_with_its_default(table: str) -> None:
     found = documented(table)
-    fields = {field.name: field for field in msgspec.structs.fields(TABLES[table])}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(TABLES[table])}
     assert list(found) == list(fields)
     for name, field in fields.items():
         if field.required:

@@ -8,6 +8,7 @@ import pytest
 from appliance.config.load import examine, load_config
 from appliance.config.places import key_lines
 from appliance.errors import ConfigError
+from appliance.zone.checks import CLASSES, DEFAULTS
 
 pytestmark = pytest.mark.unit
 
@@ -30,6 +31,13 @@ def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
     assert str(config.control_socket) == "/run/appliance/control.sock"
 
 
+def test_checks_become_levels(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('[checks]\nnsec-chain = "warning"\nrrsig-missing = "error"\n')
+    levels = load_config(tmp_path / "a.toml").checks.levels
+    assert levels == {**DEFAULTS, "nsec-chain": "warning", "rrsig-missing": "error"}
+    assert set(levels) == set(CLASSES)
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(
         '[server]\nrun_dir = "run"\nstate_dir = "/abs"\n[[zone]]\nname = "a."\nfile = "z/a.zone"\n'
@@ -46,11 +54,22 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     [
         ("[server]\nidenity = 'x'", "a.toml:2: error: unknown key 'idenity' in [server]; did you mean 'identity'?"),
         ("[[zones]]\nname = 'a'", "a.toml:1: error: unknown key 'zones'; did you mean 'zone'?"),
-        ("colour = 1", "a.toml:1: error: unknown key 'colour'; known are interface, limits, listen, server, zone"),
+        (
+            "colour = 1",
+            "a.toml:1: error: unknown key 'colour'; known are checks, interface, limits, listen, server, zone",
+        ),
         ("[listen]\nport = 70000", "a.toml:2: error: port = 70000: expected `int` <= 65535"),
         ("[listen]\nport = '53'", "a.toml:2: error: port = '53': expected `int`, got `str`"),
         ("[listen]\n\ntcp_idle_timeout_s = 0", "a.toml:3: error: tcp_idle_timeout_s = 0: expected `float` > 0.0"),
         ("[listen]\naddresses = []", "a.toml:2: error: addresses = []: expected `array` of length >= 1"),
+        (
+            "[checks]\nnsec_chain = 'off'",
+            "a.toml:2: error: unknown key 'nsec_chain' in [checks]; did you mean 'nsec-chain'?",
+        ),
+        (
+            "[checks]\nrrsig-missing = 'fatal'",
+            "a.toml:2: error: rrsig-missing = 'fatal': is none of 'error', 'warning', 'off'",
+        ),
         ("[limits]\nedns_size = 511", "a.toml:2: error: edns_size = 511: expected `int` >= 512"),
         (
             "[[interface]]\nname = 'eth0'\nmode = 'natve'",
