@@ -82,7 +82,7 @@ static inline u32 match_slots(struct bucket *b, u32 tag)
   for (int i = 0; i < BUCKET_SLOTS; i++) {
     u64 slot = b->slot[i];
     if ((u32)(slot >> 32) == tag)
-      ref = (u32)slot;
+      ref |= (u32)slot; /* an empty slot looks like tag 0, and adds nothing */
   }
   return ref;
 }
@@ -90,8 +90,8 @@ static inline u32 match_slots(struct bucket *b, u32 tag)
 /* Head of the chain for a hash, 0 when there is none. */
 static inline u32 probe_index(u64 hash)
 {
-  u64 f = hash * HASH_FINAL;
-  u32 tag = f;
+  u64 f = hash * HASH_FINAL, high = f >> 32;
+  u32 tag = f ^ high;
   u32 first = f >> (64 - BUCKET_BITS);
   struct bucket *b = buckets.lookup(&first);
   if (!b)

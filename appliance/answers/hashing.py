@@ -43,5 +43,9 @@ def suffix_hashes(seed: int, name: bytes, depth: int) -> list[int]:
 
 
 def spread(h: int) -> int:
-    """Return f, whose low half is the tag and whose top bits choose the first bucket."""
-    return (h * HASH_FINAL) & _M64
+    """Return f, whose low half is the tag and whose top bits choose the first bucket.
+
+    The low bits of a product depend on the low bits of its factors alone; the upper half stirs them.
+    """
+    f = (h * HASH_FINAL) & _M64
+    return f ^ (f >> 32)

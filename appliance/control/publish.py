@@ -82,9 +82,7 @@ class Publication:
             sizes = _sizes(everything, growth)
             store, nic_path = self._empty_store(sizes)
             try:
-                compile_zones(store, everything)
-                for zone in placeholders:
-                    set_state(store, zone.origin, ZONE_LOADING)
+                compile_zones(store, zones, loading=placeholders)
             except BaseException as error:
                 if nic_path is not None:
                     nic_path.discard()

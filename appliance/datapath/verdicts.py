@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import functools
-import re
 import struct
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from appliance.datapath import source
+from appliance.answers import verdict_names
 
 Outcome = Literal["answer", "pass", "drop"]
 
@@ -38,15 +37,11 @@ class Verdict:
 @functools.cache
 def all_verdicts() -> tuple[Verdict, ...]:
     """Read the lists of `ebpf/verdicts.h` in order."""
-    text = (source.folder() / "verdicts.h").read_text()
-    found = []
-    for macro, (outcome, base) in _BASES.items():
-        body = re.search(rf"#define {macro}\(X\)((?:.*\\\n)*.*\n)", text)
-        if body is None:
-            raise ValueError(f"verdicts.h has no list {macro}")
-        for i, (reason, meaning) in enumerate(re.findall(r'X\((\w+), "([^"]*)"\)', body.group(1))):
-            found.append(Verdict(base + i, outcome, reason, meaning))
-    return tuple(found)
+    return tuple(
+        Verdict(base + i, outcome, reason, meaning)
+        for macro, (outcome, base) in _BASES.items()
+        for i, (reason, meaning) in enumerate(verdict_names.listed(macro))
+    )
 
 
 @functools.cache
