@@ -76,6 +76,7 @@ def dname_grows(case: Case) -> bool:
     for server, found in case.essences.items():
         chain = chain_of(name, found.answer)
         links_only = first <= found.answer == chain.records(chain.length)
+        links_only &= found.answer <= case.reference.answer or found.answer >= case.reference.answer
         ends = found.rcode in (wire.NOERROR, wire.YXDOMAIN) or (server == "bind" and found.rcode == wire.SERVFAIL)
         if not (found.authoritative and links_only and ends and not found.authority):
             return False

@@ -140,7 +140,7 @@ def _chain_tail(case: Case) -> bool:
         and deviations.chain_length(case, "knot")
     ):
         stopping = ["knot"]
-    if ours is None or case.peers_say is None or not stopping:
+    if ours is None or case.peers_say is None or not stopping or case.essences.get("nsd") == case.essences[OURS]:
         return False
     before = case.essences[stopping[-1]]
     target = chain_of(case.question.folded, before.answer).end
