@@ -14,7 +14,7 @@ def python_files() -> list[Path]:
 
 
 def c_files() -> list[Path]:
-    """Return every C source and header of the project, in order; the frozen baseline of the measurements is not edited."""
+    """Return every C source and header, in order, but the frozen baseline of the measurements, which nobody edits."""
     folders = ("ebpf", "bench", "tests", "appliance")
     found = [path for folder in folders for kind in ("*.c", "*.h") for path in (ROOT / folder).rglob(kind)]
     frozen = ROOT / "bench" / "baseline"
