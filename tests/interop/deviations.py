@@ -77,6 +77,7 @@ def dname_grows(case: Case) -> bool:
         chain = chain_of(name, found.answer)
         links_only = first <= found.answer == chain.records(chain.length)
         links_only &= found.answer <= case.reference.answer or found.answer >= case.reference.answer
+        links_only &= all(record.ttl == zone.nodes[owner][wire.DNAME].ttl for record in found.answer)
         ends = found.rcode in (wire.NOERROR, wire.YXDOMAIN) or (server == "bind" and found.rcode == wire.SERVFAIL)
         if not (found.authoritative and links_only and ends and not found.authority):
             return False
