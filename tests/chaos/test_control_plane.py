@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.datapath.generation import Generation, InterfaceSpec
-from appliance.errors import DatapathError
 from demo.network import DEVICE, Pair
 from tests.chaos import versions
 from tests.chaos.client import Client
 from tests.chaos.serving import Server
-from tests.datapath.devices import inside
 
 pytestmark = [pytest.mark.chaos, pytest.mark.netns]
 
@@ -79,6 +76,17 @@ def test_orderly_restart_without_detaching(veth_pair: Pair, own_bpffs: Path, tmp
         asking.wait_for(300)
     server.signal(signal.SIGTERM)
     all_of_one_version(asking, {1})
+
+
+_LOAD = f"""
+import sys
+from appliance.datapath.generation import Generation, InterfaceSpec
+from appliance.errors import DatapathError
+try:
+    Generation.load([InterfaceSpec("{DEVICE}")], bucket_bits=10, chunks=int(sys.argv[1]), zones=16)
+except DatapathError as error:
+    print("refused:", error)
+"""
 
 
 def _kill_at_random(server: Server, asking: Client, rng: random.Random, serial: int) -> None:
@@ -150,15 +158,15 @@ def test_failed_load_never_detaches(
 ) -> None:
     """A program that does not compile, arrays that no machine holds: the program that works stays, nothing is left."""
     program, pinned, serial = steady.attached(), steady.generations(own_bpffs), steady.serial
-    sizes = {"bucket_bits": 10, "chunks": 2, "zones": 16}
+    chunks = 2
     if failure == "compile":
         monkeypatch.setenv("BCC_KERNEL_SOURCE", str(tmp_path / "no-headers"))
     else:
-        sizes["chunks"] = 1 << 24  # 16 TiB of heap
+        chunks = 1 << 24  # 16 TiB of heap
     with client(steady_pair) as asking:
-        with inside(steady_pair.server.name), pytest.raises(DatapathError):
-            Generation.load([InterfaceSpec(DEVICE)], **sizes)
+        loading = steady.end.run(sys.executable, "-c", _LOAD, str(chunks), check=False)
         asking.wait_for(200)
+    assert loading.stdout.startswith("refused"), loading.stderr
     assert steady.attached() == program
     assert steady.generations(own_bpffs) == pinned
     all_of_one_version(asking, {serial})
