@@ -87,7 +87,7 @@ def test_includes_take_and_leave_the_origin_and_ttl() -> None:
 
 
 def root_zone() -> Path:
-    """Find a copy of the real root zone: named, or in a data folder beside the checkout; else the small one that is bundled."""
+    """Find a copy of the real root zone, named or in a data folder beside the checkout; else the small bundled one."""
     checkout = Path(__file__).parents[3]
     named = os.environ.get("APPLIANCE_ROOT_ZONE")
     found = sorted(checkout.parent.glob("*/data/root-*.zone"))
