@@ -54,7 +54,9 @@ def _check_soa(zone: Zone, findings: Findings) -> None:
 def _check_ttls(zone: Zone, findings: Findings) -> None:
     for owner, rrsets in zone.nodes.items():
         for rtype, rrset in rrsets.items():
-            if rrset.ttl == 0 or rrset.ttl > HUGE_TTL:
+            if (
+                rrset.ttl == 0 and rtype != types.NSEC3PARAM
+            ) or rrset.ttl > HUGE_TTL:  # only servers ask for NSEC3PARAM
                 why = "is never cached" if rrset.ttl == 0 else f"is more than a week ({HUGE_TTL} s)"
                 reason = f"{names.to_text(owner)} {types.type_text(rtype)}: TTL {rrset.ttl} {why}"
                 findings.rrset(owner, rtype, "warning", reason)

@@ -44,6 +44,10 @@ class Findings:
                 noted = self._waiting.pop((record.owner.lower(), record.rtype), ())
                 file = self._records.files[record.file]
                 self._found.extend(Finding(file, record.line, severity, reason) for severity, reason in noted)
+            whole = self._records.files[0] if self._records.files else ""
+            for noted in self._waiting.values():  # of names without records of their own, such as ENTs
+                self._found.extend(Finding(whole, 0, severity, reason) for severity, reason in noted)
+            self._waiting.clear()
         order = {file: place for place, file in enumerate(self._records.files)}
         self._found.sort(key=lambda finding: (order.get(finding.file, -1), finding.line))
         if self._count > MAX_FINDINGS:
