@@ -182,7 +182,6 @@ static inline int find_at_hint(struct query *q, struct ctl *c, struct found *fou
       if (!p)
         return 0;
       load8(p + 64); /* types and answer follow the name: have them come with it */
-      load8(p + 128);
       struct zone *z = matching_zone(q, p, d);
       if (!z || (!probe && d != whole && !nothing_deeper(p)))
         return 0;

@@ -26,9 +26,9 @@ static inline int growth_at_tail(struct query *q, struct shape *s)
 static inline void touch(u8 *body)
 {
   load8(body + 64);
+  load8(body + 128);
   load8(body + 192);
-  load8(body + 320);
-  load8(body + 448);
+  load8(body + 256);
 }
 
 /* Decide the shape, make room at the tail and write a body of one fragment; others have a stage of their own. */
@@ -42,7 +42,7 @@ static inline int reply(struct xdp_md *ctx, struct query *q)
   if (s.fragments > 1)
     return MANY_FRAGMENTS;
   int growth = growth_at_tail(q, &s);
-  if (fragment)
+  if (fragment && s.body >= 256)
     touch(fragment);
   if (growth && bpf_xdp_adjust_tail(ctx, growth))
     return NO_ROOM;
