@@ -11,13 +11,14 @@ from types import FrameType
 import click
 
 from appliance.errors import ApplianceError
-from bench import lab, nic, zones
+from bench import lab, zones
 from bench.figures import Report
 from bench.machine import describe
 from bench.rounds import DURATION_S
 from bench.suites import SUITES, Setting
 
 _INTERRUPTED = 130
+_PARTS = frozenset[str]().union(*(suite.parts for suite in SUITES.values()))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,10 +30,12 @@ _INTERRUPTED = 130
 )
 @click.option("--duration", "duration_s", default=DURATION_S, show_default=True, help="Seconds of interleaved rounds.")
 @click.option(
-    "--part", "parts", multiple=True, type=click.Choice(sorted(nic.PARTS)), help="Measure only this part (repeatable)."
+    "--part", "parts", multiple=True, type=click.Choice(sorted(_PARTS)), help="Measure only this part (repeatable)."
 )
 def main(suite: str, root_zone: Path | None, duration_s: float, parts: tuple[str, ...]) -> None:
     """Measure SUITE on this machine; needs root."""
+    if unknown := set(parts) - SUITES[suite].parts:
+        raise click.BadParameter(f"suite {suite} has no part {', '.join(sorted(unknown))}", param_hint="--part")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from bench import live, senders
 from bench.figures import Figure, at_least, plain
-from bench.generator import SUM_FULL_OR_PARTIAL, Generator
+from bench.generator import SUM_FULL_OR_PARTIAL, Expect, Generator
 from bench.lab import Veth
-from bench.nsd import Nsd, Shape
+from bench.nsd import Nsd
+from bench.peer import Peer, Shape
 from bench.senders import ENDLESS, Load
 
 ROUNDS = 3
@@ -58,8 +59,9 @@ class Bench:
     veth: Veth
     question_set: int
     cpus: tuple[int, ...]
+    expect: Expect = ANSWERS
 
-    def nsd_offers(self) -> list[Offer]:
+    def peer_offers(self) -> list[Offer]:
         """List the loads for a server in processes: all it can take, from both sides or from one, and in bursts."""
         return [Offer("endless", self.cpus), Offer("one-sender", self.cpus[:1]), Offer("bursts", self.cpus, burst=1024)]
 
@@ -72,39 +74,47 @@ class Bench:
         return [(f"{who}/{offer.name}", senders.quiet(partial(self._load, offer))) for offer in offers]
 
     def _load(self, offer: Offer) -> Load:
-        self.generator.choose(self.question_set, ANSWERS)
+        self.generator.choose(self.question_set, self.expect)
         return senders.run(
             self.generator, self.veth.client_index, offer.cpus, DURATION_S, burst=offer.burst, polite=offer.polite
         )
 
     def answered(self) -> bool:
         """Send a few questions and say whether any reply came."""
-        self.generator.choose(self.question_set, ANSWERS)
+        self.generator.choose(self.question_set, self.expect)
         self.generator.send(self.veth.client_index, 64)
         time.sleep(SETTLE_S)
         return self.generator.counts().replies > 0
 
-    def nsd(self, shape: Shape, zone_file: Path, work: Path) -> list[tuple[str, Load]]:
-        """Measure an NSD of one shape under every load."""
-        with live.served_by(self.veth, self.generator.fd("pass")), Nsd(work, ".", zone_file, shape) as server:
+    def peer(self, name: str, server: Peer) -> list[tuple[str, Load]]:
+        """Measure another server, not started yet, under every load."""
+        with live.served_by(self.veth, self.generator.fd("pass")), server:
             server.wait(self.answered)
-            return self.loads(self.nsd_offers(), shape.name)
+            return self.loads(self.peer_offers(), name)
+
+    def own(self, server_fd: int) -> list[tuple[str, Load]]:
+        """Measure our program under its loads."""
+        with live.served_by(self.veth, server_fd):
+            return self.loads(self.own_offers(), "xdp")
+
+    def shapes(self) -> list[Shape]:
+        """List how other servers are tried: one server, one for each core, and these pinned."""
+        return [Shape("single"), Shape("double", len(self.cpus)), Shape("pinned", len(self.cpus), self.cpus)]
 
 
 def measure(bench: Bench, server_fd: int, zone_file: Path, work: Path) -> Iterator[Figure]:
     """Run rounds of NSD in each shape, then ours; yield the factors (medians over the rounds)."""
     bench.generator.aim(bench.generator.fd("nothing"))
-    shapes = [Shape("single"), Shape("double", len(bench.cpus)), Shape("pinned", len(bench.cpus), bench.cpus)]
     peers: list[Best] = []
     own: list[Best] = []
     for _ in range(ROUNDS):
-        peers.append(_best([load for shape in shapes for load in bench.nsd(shape, zone_file, work)]))
-        with live.served_by(bench.veth, server_fd):
-            own.append(_best(bench.loads(bench.own_offers(), "xdp")))
+        tried = [bench.peer(shape.name, Nsd(work, ".", zone_file, shape)) for shape in bench.shapes()]
+        peers.append(best([load for loads in tried for load in loads]))
+        own.append(best(bench.own(server_fd)))
     pairs = list(zip(own, peers, strict=True))
     rate = statistics.median(ours.rate / theirs.rate for ours, theirs in pairs)
     cpu = statistics.median(theirs.cpu_us / ours.cpu_us for ours, theirs in pairs)
-    ours, theirs = _middle(own), _middle(peers)
+    ours, theirs = middle(own), middle(peers)
     rates: dict[str, float | str] = {"ours": ours.rate, "nsd": theirs.rate, "nsd_at": theirs.rate_at}
     times: dict[str, float | str] = {"ours_us": ours.cpu_us, "nsd_us": theirs.cpu_us, "nsd_at": theirs.cpu_at}
     yield at_least("nsd_rate_factor", rate, "times", RATE_FACTOR, **rates)
@@ -113,12 +123,14 @@ def measure(bench: Bench, server_fd: int, zone_file: Path, work: Path) -> Iterat
     yield plain("nsd_rate_spread", spread, "max/min", noisy_runs=sum(best.noisy for best in own + peers))
 
 
-def _best(results: Sequence[tuple[str, Load]]) -> Best:
+def best(results: Sequence[tuple[str, Load]]) -> Best:
+    """Pick the highest rate, and the least processor time among the loads that gave at least half of it."""
     rate_at, fastest = max(results, key=lambda named: named[1].rate)
     full = [named for named in results if named[1].rate >= fastest.rate / 2]
     cpu_at, cheapest = min(full, key=lambda named: named[1].cpu_us)
     return Best(fastest.rate, cheapest.cpu_us, rate_at, cpu_at, sum(load.usage.noisy for _, load in results))
 
 
-def _middle(results: Sequence[Best]) -> Best:
+def middle(results: Sequence[Best]) -> Best:
+    """Pick the round in the middle by rate."""
     return sorted(results, key=lambda best: best.rate)[len(results) // 2]

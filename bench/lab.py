@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network of our own: one namespace, one veth pair, one bpf file system, one folder in memory.
+"""A network of our own: one namespace, one veth pair, one bpf file system, one folder in memory (CACHE is on disk).
 
 Namespaces and mounts belong to this process and its children only. Nothing has a name outside, so nothing is left
 behind, however the process ends.
@@ -21,6 +21,8 @@ from bench import kernel
 from bench.packets import Link
 
 WORK = Path(__file__).resolve().parent / "work"
+CACHE = WORK / "cache"
+_MEMORY = WORK / "memory"
 SERVER_DEVICE, CLIENT_DEVICE = "bench-server", "bench-client"
 SERVER = "10.88.0.1"
 CLIENTS = tuple(f"10.88.0.{host}" for host in range(2, 18))
@@ -41,11 +43,12 @@ def enter() -> Path:
     _mount("none", "/", "", _PRIVATE_TREE)
     _mount("sysfs", "/sys", "sysfs")
     _mount("bpf", "/sys/fs/bpf", "bpf")
-    WORK.mkdir(exist_ok=True)
-    _mount("tmpfs", str(WORK), "tmpfs")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    _MEMORY.mkdir(exist_ok=True)
+    _mount("tmpfs", str(_MEMORY), "tmpfs")
     with IPRoute() as ip:
         ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
-    return WORK
+    return _MEMORY
 
 
 def _mount(source: str, target: str, kind: str, flags: int = 0) -> None:

@@ -1,68 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run NSD, the peer, with its best settings for plain UDP; it ends with this process."""
+"""NSD as a peer, with its best settings for plain UDP."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
-from appliance.errors import DatapathError
 from bench.lab import SERVER
-
-START_LIMIT_S = 60.0
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How many server processes, each with a socket of its own, and the processors they are pinned to, if any."""
-
-    name: str
-    servers: int = 1
-    pinned: tuple[int, ...] = ()
+from bench.peer import Peer, Shape
 
 
-class Nsd:
+class Nsd(Peer):
     """An NSD that serves one zone file on the laboratory's server address; use as a context."""
 
     def __init__(self, work: Path, zone_name: str, zone_file: Path, shape: Shape) -> None:
-        if not shutil.which("nsd"):
-            raise DatapathError("nsd is not installed; install the Debian package nsd")
-        self._log = work / f"nsd-{shape.name}.log"
         config = work / f"nsd-{shape.name}.conf"
         config.write_text(_configuration(work, zone_name, zone_file, shape))
-        # NSD gets a process namespace that dies with its first process, and that one with us.
-        own = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL"]
-        self._command = [*own, "nsd", "-d", "-c", str(config)]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Nsd:
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process
-        self._process.kill()
-        self._process.wait()
-
-    def wait(self, answered: Callable[[], bool]) -> None:
-        """Wait until the zone is served; `answered` asks one question."""
-        assert self._process
-        end = time.monotonic() + START_LIMIT_S
-        while time.monotonic() < end:
-            if self._process.poll() is not None:
-                raise DatapathError(f"nsd ended with {self._process.returncode}: {self._log.read_text()[-500:]}")
-            if answered():
-                return
-            time.sleep(0.1)
-        raise DatapathError(f"nsd did not answer within {START_LIMIT_S:.0f} s: {self._log.read_text()[-500:]}")
+        super().__init__("nsd", ["nsd", "-d", "-c", str(config)], work / f"nsd-{shape.name}.log")
 
 
 def _configuration(work: Path, zone_name: str, zone_file: Path, shape: Shape) -> str:

@@ -12,6 +12,7 @@ FRAME_MAX = 134
 FRAME_MIN = 60
 EDNS_SIZE = 1232
 OPT = struct.pack("!BHHIH", 0, 41, EDNS_SIZE, 0, 0)
+OPT_DO = struct.pack("!BHHIH", 0, 41, EDNS_SIZE, 0x8000, 0)
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ def wire(name: str) -> bytes:
     return b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split(".") if label) + b"\0"
 
 
-def query(qname: bytes, qtype: int, ident: int, link: Link) -> bytes:
-    """Build a frame with one question, RD clear, and an OPT record of 1,232 octets with DO clear."""
-    message = struct.pack("!6H", ident, 0, 1, 0, 0, 1) + qname + struct.pack("!2H", qtype, 1) + OPT
+def query(qname: bytes, qtype: int, ident: int, link: Link, do: bool = False) -> bytes:
+    """Build a frame with one question, RD clear, and an OPT record of 1,232 octets, DO set if wanted."""
+    message = struct.pack("!6H", ident, 0, 1, 0, 0, 1) + qname + struct.pack("!2H", qtype, 1) + (OPT_DO if do else OPT)
     length = 8 + len(message)
     source = link.clients[ident % len(link.clients)]
     port = 20_000 + ident * 40503 % 40_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from appliance.datapath.generation import Generation
 from appliance.datapath.syscall import test_run
 from appliance.errors import DatapathError
-from bench import questions, rounds, zones
+from bench import proofs, questions, rounds, zones
 from bench.baseline.store import Baseline
 from bench.figures import Figure, at_most, plain
 from bench.generator import SET_SIZE, Generator
@@ -22,14 +22,17 @@ NOERROR, NXDOMAIN, REFUSED = 0, 3, 5
 
 @dataclass(frozen=True)
 class Case:
-    """One question set, the generation that answers it, its limit in u, and what every answer of it is."""
+    """One question set, the generation that answers it, its limit in u if it has one, and what every answer is."""
 
     name: str
-    limit: float
+    limit: float | None
     generation: Generation
     names: questions.Names
     kind: str
     rcode: int
+    do: bool = False
+    proof: int = 0
+    """Type of which every reply must hold signed RRsets in its authority section; 0: none."""
 
 
 def cases(root: Generation, million: Generation, small: Generation, delegations: Sequence[str]) -> list[Case]:
@@ -52,7 +55,21 @@ def cases(root: Generation, million: Generation, small: Generation, delegations:
 
 
 def measure(every: Sequence[Case], duration_s: float) -> Iterator[Figure]:
-    """Check each set's answers, then time them all against the unit; yield one figure for each set."""
+    """Check each set's answers, then time them all against the unit; yield one figure for each set that has a limit."""
+    yield from figures(every, run(every, duration_s))
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What the rounds gave: results by the cases' names and `unit`, how many rounds, and times in rounds by name."""
+
+    results: dict[str, rounds.Result]
+    kept: int
+    times: dict[str, list[int]]
+
+
+def run(every: Sequence[Case], duration_s: float) -> Timed:
+    """Check each set's answers, then time them all in turn with the unit."""
     baseline = Baseline()
     generator = Generator(len(every) + 1)
     generator.fill(0, questions.frames(questions.exact(baseline.names), TEST_RUN))
@@ -61,7 +78,7 @@ def measure(every: Sequence[Case], duration_s: float) -> Iterator[Figure]:
     opened: list[int] = []
     try:
         for number, case in enumerate(every, start=1):
-            frames = questions.frames(case.names, TEST_RUN)
+            frames = questions.frames(case.names, TEST_RUN, do=case.do)
             generator.fill(number, frames)
             fd = case.generation.program_fd()
             opened.append(fd)
@@ -71,10 +88,17 @@ def measure(every: Sequence[Case], duration_s: float) -> Iterator[Figure]:
     finally:
         for fd in opened:
             os.close(fd)
-    u = results["unit"]
-    yield plain("unit_ns", u.quietest_ns, "ns", median_ns=u.median_ns, rounds=kept)
+    return Timed(results, kept, {contender.name: contender.times for contender in contenders})
+
+
+def figures(every: Sequence[Case], timed: Timed) -> Iterator[Figure]:
+    """Judge the cases that have a limit; tell the unit first."""
+    u = timed.results["unit"]
+    yield plain("unit_ns", u.quietest_ns, "ns", median_ns=u.median_ns, rounds=timed.kept)
     for case in every:
-        got = results[case.name]
+        if case.limit is None:
+            continue
+        got = timed.results[case.name]
         beside = {"quietest_ns": got.quietest_ns, "median_ns": got.median_ns, "quartiles_apart": got.spread}
         yield at_most(f"program_{case.name}", got.ratio, "u", case.limit, **beside)
 
@@ -92,6 +116,8 @@ def check(generator: Generator, number: int, case: Case, fd: int, frames: Sequen
     for frame in frames[:: SET_SIZE // 64]:
         reply = decode(test_run(fd, frame).packet)
         _must_fit(case, frame, reply)
+        if case.proof:
+            proofs.require(case.name, reply.message, case.proof)
 
 
 def _must_fit(case: Case, frame: bytes, reply: Reply) -> None:

@@ -18,9 +18,9 @@ ID_FIRST, ID_SPAN = 4_000, 57_000
 Names = Callable[[int], bytes]
 
 
-def frames(names: Names, link: Link, qtype: int = A, count: int = SET_SIZE) -> list[bytes]:
+def frames(names: Names, link: Link, qtype: int = A, count: int = SET_SIZE, do: bool = False) -> list[bytes]:
     """Build one question of a type for each number below `count`; ids stay within ID_FIRST and ID_SPAN."""
-    return [query(names(number), qtype, _ident(number), link) for number in range(count)]
+    return [query(names(number), qtype, ident(number), link, do) for number in range(count)]
 
 
 def exact(delegations: Sequence[str]) -> Names:
@@ -55,6 +55,12 @@ def sampled(origin: str, population: int) -> Names:
     return lambda number: wire(f"h{chosen[number]:06d}.{origin}")
 
 
+def missing(origin: str) -> Names:
+    """Ask for different names that no generated zone has, right below its apex."""
+    rng = random.Random("missing")
+    return lambda number: wire(f"q{number:05d}-{''.join(rng.choices(LETTERS, k=rng.randint(2, 8)))}.{origin}")
+
+
 def mixed(delegations: Sequence[str]) -> Names:
     """Ask as the world does: 60 % delegations, 20 % below them, 20 % names that do not exist."""
     rng = random.Random("mixed")
@@ -75,7 +81,7 @@ def odd_mix(delegations: Sequence[str], link: Link, count: int) -> list[bytes]:
     def one(number: int) -> bytes:
         qtype = A if (draw := rng.random()) < 0.55 else AAAA if draw < 0.8 else rng.choice(ODD_TYPES)
         name = names(number)
-        return query(mixed_case(name, rng) if rng.random() < 0.5 else name, qtype, _ident(number), link)
+        return query(mixed_case(name, rng) if rng.random() < 0.5 else name, qtype, ident(number), link)
 
     return [one(number) for number in range(count)]
 
@@ -85,5 +91,6 @@ def mixed_case(name: bytes, rng: random.Random) -> bytes:
     return bytes(octet ^ 0x20 if chr(octet) in LETTERS and rng.random() < 0.5 else octet for octet in name)
 
 
-def _ident(number: int) -> int:
+def ident(number: int) -> int:
+    """Give a question its id, between ID_FIRST and ID_FIRST + ID_SPAN."""
     return ID_FIRST + number % ID_SPAN

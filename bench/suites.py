@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import nic
+from bench import dnssec, nic
 from bench.figures import Figure
 
 
@@ -27,6 +27,7 @@ class Suite:
     """A suite and what it needs."""
 
     purpose: str
+    parts: frozenset[str]
     measure: Callable[[Setting], Iterator[Figure]]
 
 
@@ -35,6 +36,15 @@ def nic_suite(setting: Setting) -> Iterator[Figure]:
     return nic.measure(setting.root_zone, setting.work, setting.note, setting.duration_s, setting.parts or nic.PARTS)
 
 
+def dnssec_suite(setting: Setting) -> Iterator[Figure]:
+    """Measure signed zones."""
+    parts = setting.parts or dnssec.PARTS
+    return dnssec.measure(setting.root_zone, setting.work, setting.note, setting.duration_s, parts)
+
+
 SUITES: Mapping[str, Suite] = {
-    "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic_suite),
+    "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic.PARTS, nic_suite),
+    "dnssec": Suite(
+        "proofs in the XDP program, signed zones without DO, NSD and Knot beside it", dnssec.PARTS, dnssec_suite
+    ),
 }

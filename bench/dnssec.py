@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Suite `dnssec`: program time of proofs, what signing costs those who do not ask for it, share, NSD and Knot."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from appliance.datapath.generation import Generation
+from appliance.datapath.syscall import test_run
+from appliance.errors import DatapathError, ZoneError
+from appliance.zone.model import Zone
+from bench import against_peers, nasty, program_time, proofs, questions, server, share, signing, zones
+from bench.figures import Figure, at_most, plain
+from bench.generator import Generator
+from bench.lab import CACHE, Veth
+from bench.packets import TEST_RUN, wire
+from bench.program_time import NOERROR, NXDOMAIN, Case
+from bench.replies import decode
+
+PARTS = frozenset({"program", "share", "peers"})
+NSEC3_NAMES = zones.MILLION
+CHANGE = 1.05
+_TX = 3
+_SAMPLES = 512
+
+
+def measure(
+    root_zone: Path | None, work: Path, note: Callable[[str], None], duration_s: float, parts: frozenset[str]
+) -> Iterator[Figure]:
+    """Run the parts in the order program, share, peers."""
+    path, which = zones.root_zone(root_zone, work)
+    note(f"the root is the {which}, stripped and signed anew: dnssec-signzone, NSEC, ECDSA P-256")
+    note("the NSEC3 chains of the large zone and the opt-out zone are real, their signatures are 64 random octets")
+    pair = signing.root(path, CACHE, work)
+    if "program" in parts:
+        yield from _program(pair, duration_s)
+    if parts & {"share", "peers"}:
+        tld = server.read_zone(zones.opt_out_zone(CACHE), zones.OPT_OUT_ORIGIN)
+        if "share" in parts:
+            yield from _share(server.read_zone(pair.signed, "."), tld, work)
+        if "peers" in parts:
+            yield from _peers(tld, work, duration_s)
+
+
+def _program(pair: signing.Pair, duration_s: float) -> Iterator[Figure]:
+    unsigned, signed = (server.read_zone(path, ".") for path in (pair.unsigned, pair.signed))
+    large = server.read_zone(zones.nsec3_zone(CACHE, NSEC3_NAMES), zones.MILLION_ORIGIN)
+    yield plain("nsec3_zone_names", NSEC3_NAMES, "names", chain=len(large.nsec3))
+    delegations = server.delegations(signed)
+    secure = _secure(signed)
+    with ExitStack() as stack:
+        small, great, chained = (stack.enter_context(server.loaded([zone])) for zone in (unsigned, signed, large))
+        del unsigned, signed, large
+        proving = _proving(great, chained, delegations, secure)
+        pairs = list(zip(_plain("unsigned", small, delegations), _plain("signed", great, delegations), strict=True))
+        every = [*proving, *(case for both in pairs for case in both)]
+        timed = program_time.run(every, duration_s)
+    yield from program_time.figures(every, timed)
+    for before, after in pairs:
+        ratios = [now / then for now, then in zip(timed.times[after.name], timed.times[before.name], strict=True)]
+        beside: dict[str, float | str] = {
+            "signed_u": timed.results[after.name].ratio,
+            "unsigned_u": timed.results[before.name].ratio,
+        }
+        yield at_most(
+            f"do0_{before.name.split()[1]}_change", statistics.median(ratios), "of_unsigned", CHANGE, **beside
+        )
+
+
+def _secure(zone: Zone) -> list[str]:
+    """List the delegations that have DS records."""
+    found = [name for name in server.delegations(zone) if _has_ds(zone, name)]
+    if not found:
+        raise ZoneError("the root zone has no DS record; give one that has with --root-zone")
+    return found
+
+
+def _has_ds(zone: Zone, name: str) -> bool:
+    return proofs.DS in zone.nodes[wire(name)]
+
+
+def _proving(root: Generation, chained: Generation, delegations: list[str], secure: list[str]) -> list[Case]:
+    """List the sets with DO set: NSEC and NSEC3 proofs of non-existence, and referrals with DS."""
+    missing = questions.missing(zones.MILLION_ORIGIN)
+    return [
+        Case(
+            "nsec_nxdomain",
+            1.8,
+            root,
+            questions.nonexistent(delegations),
+            "answer_nxdomain",
+            NXDOMAIN,
+            True,
+            proofs.NSEC,
+        ),
+        Case("nsec3_nxdomain", 5.5, chained, missing, "answer_nxdomain", NXDOMAIN, True, proofs.NSEC3),
+        Case("signed_referral", 1.2, root, questions.below(secure, 1), "answer_referral", NOERROR, True, proofs.DS),
+    ]
+
+
+def _plain(which: str, root: Generation, delegations: list[str]) -> list[Case]:
+    """List the root's sets of suite `nic`, without limits: they are compared with each other."""
+    sets = [
+        ("exact_owner", questions.exact(delegations), "answer_referral", NOERROR),
+        ("below_1", questions.below(delegations, 1), "answer_referral", NOERROR),
+        ("below_2", questions.below(delegations, 2), "answer_referral", NOERROR),
+        ("nxdomain", questions.nonexistent(delegations), "answer_nxdomain", NXDOMAIN),
+    ]
+    return [Case(f"{which} {name}", None, root, names, kind, rcode) for name, names, kind, rcode in sets]
+
+
+def _share(root: Zone, tld: Zone, work: Path) -> Iterator[Figure]:
+    """Tell the share of each zone, then judge that of all together."""
+    signed = signing.sign(nasty.text(), nasty.ORIGIN, CACHE, work, nsec3=True)
+    served = [root, tld, server.read_zone(signed, nasty.ORIGIN)]
+    about = server.delegations(root), server.delegations(tld), zones.OPT_OUT_ORIGIN
+    generator = Generator(1)
+    veth = Veth()
+    try:
+        with server.loaded(served) as generation:
+            for which, frames in nasty.mix(*about, TEST_RUN, share.QUESTIONS).items():
+                _check_samples(generation, frames, proofs.NSEC if which == "root" else proofs.NSEC3)
+        veth.attach(generator.fd("check"), veth.client_index)
+        total: Counter[str] = Counter()
+        with server.loaded(served, veth) as generation:
+            fd = generation.program_fd()
+            try:
+                for which, frames in nasty.mix(*about, veth.link, share.QUESTIONS).items():
+                    moved = share.count(generator, veth, 0, generation, fd, frames)
+                    yield share.judge(f"signed_nic_path_share_{which}", moved, len(frames), limit=None)
+                    total += moved
+                yield share.judge("signed_nic_path_share", total, share.QUESTIONS)
+            finally:
+                os.close(fd)
+    finally:
+        veth.close()
+
+
+def _check_samples(generation: Generation, frames: list[bytes], proof: int) -> None:
+    """Look at some of the replies: well-formed, right checksums, and a signed proof with each NXDOMAIN."""
+    fd = generation.program_fd()
+    try:
+        for frame in frames[:: len(frames) // _SAMPLES]:
+            done = test_run(fd, frame)
+            if done.action != _TX:
+                continue
+            asked, reply = decode(frame), decode(done.packet)
+            if not reply.sums_right or reply.message.question != asked.message.question:
+                raise DatapathError(f"not a reply to {asked.message.question}: {reply}")
+            if reply.message.rcode() == NXDOMAIN:
+                proofs.require("signed mix", reply.message, proof)
+    finally:
+        os.close(fd)
+
+
+def _peers(tld: Zone, work: Path, duration_s: float) -> Iterator[Figure]:
+    with server.loaded([tld]) as generation:
+        against_peers.check(generation)
+    yield from against_peers.measure(tld, zones.opt_out_zone(CACHE), work, duration_s)
