@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A validating resolver (unbound) in front of the server, and signed zones whose every answer it must be able to judge."""
+"""A validating resolver (unbound) in front of the server, and signed zones whose every answer it can judge."""
 
 import json
 import subprocess
@@ -101,7 +101,7 @@ up              CNAME   mail.@PARENT@
 
 
 def zone_text(origin: str, other: str, address: str) -> str:
-    """Return one of the parents: what is written above, and so many hosts and unserved cuts that the chains are long."""
+    """Return one of the parents: what is written above, and enough hosts and unserved cuts for long chains."""
     text = f"$ORIGIN {origin}\n$TTL 3600\n" + _ZONE
     text += "".join(f"host{i:03} A 192.0.2.{i}\nsome{i % 7}.leaf{i:03}.tree{i % 11} TXT {i}\n" for i in range(150))
     text += "".join(f"cut{i:03} NS ns1\n" for i in range(60))
@@ -109,7 +109,7 @@ def zone_text(origin: str, other: str, address: str) -> str:
 
 
 def write_zones(folder: Path, address: str) -> tuple[list[ZoneFile], list[str]]:
-    """Write and sign the parents with two children each, one without a DS; return the files and the parents' DNSKEYs."""
+    """Write and sign the parents with two children each, one without a DS; return files and the parents' DNSKEYs."""
     files, anchors = [], []
     origins = list(PARENTS)
     for number, (origin, denial) in enumerate(PARENTS.items()):
@@ -140,7 +140,7 @@ def _ds(folder: Path, origin: str) -> str:
 
 @contextmanager
 def validating(home: Namespace, folder: Path, server: str, anchors: Sequence[str]) -> Iterator[Remote]:
-    """Run unbound in a network namespace, asking one server for everything; it ends with the namespace at the latest."""
+    """Run unbound in a network namespace, asking one server for everything; the namespace's end is its own."""
     log = folder / "unbound.log"
     (folder / "unbound.conf").write_text(_configuration(log, server, anchors))
     process = home.start(
@@ -205,7 +205,7 @@ def _configuration(log: Path, server: str, anchors: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the validator said: rcode, whether the data are authentic (AD), and the names that the answer leads through."""
+    """What the validator said: rcode, whether data are authentic (AD), and the names that the answer leads through."""
 
     rcode: int
     authentic: bool
