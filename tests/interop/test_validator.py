@@ -79,7 +79,8 @@ def test_a_validator_accepts_every_answer(tmp_path: Path, veth_pair: Pair) -> No
             failures.append(f"{question.text()}: {fault}")
     log = (tmp_path / "unbound.log").read_text()
     bogus = [line for line in log.splitlines() if "validation failure" in line]
-    print(f"{dict(seen)}; {answered} answers from the NIC path")
+    passed = {name: after[name] - before[name] for name in after if name.startswith("pass_") and after[name]}
+    print(f"{dict(seen)}; {answered} answers from the NIC path, passed {passed}")  # pass_room is the veth's own
     assert not failures, "\n".join([f"{len(failures)} wrong", *failures[:_MOST], *bogus[:_MOST]])
     assert not bogus
     assert {f"{trusted}, rcode {rcode}" for trusted in ("secure", "insecure") for rcode in (0, 3)} <= set(seen)
