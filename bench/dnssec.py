@@ -54,22 +54,33 @@ def _program(pair: signing.Pair, duration_s: float) -> Iterator[Figure]:
     delegations = server.delegations(signed)
     secure = _secure(signed)
     with ExitStack() as stack:
-        small, great, chained = (stack.enter_context(server.loaded([zone])) for zone in (unsigned, signed, large))
+        small, again, great, chained = (
+            stack.enter_context(server.loaded([zone])) for zone in (unsigned, unsigned, signed, large)
+        )
         del unsigned, signed, large
         proving = _proving(great, chained, delegations, secure)
-        pairs = list(zip(_plain("unsigned", small, delegations), _plain("signed", great, delegations), strict=True))
-        every = [*proving, *(case for both in pairs for case in both)]
+        served = {"unsigned": small, "unsigned again": again, "signed": great}
+        plain_sets = [_plain(which, generation, delegations) for which, generation in served.items()]
+        triples = list(zip(*plain_sets, strict=True))
+        every = [*proving, *(case for triple in triples for case in triple)]
         timed = program_time.run(every, duration_s)
     yield from program_time.figures(every, timed)
-    for before, after in pairs:
-        ratios = [now / then for now, then in zip(timed.times[after.name], timed.times[before.name], strict=True)]
-        beside: dict[str, float | str] = {
-            "signed_u": timed.results[after.name].ratio,
-            "unsigned_u": timed.results[before.name].ratio,
-        }
-        yield at_most(
-            f"do0_{before.name.split()[1]}_change", statistics.median(ratios), "of_unsigned", CHANGE, **beside
-        )
+    for before, control, after in triples:
+        yield _change(timed, before.name, control.name, after.name)
+
+
+def _change(timed: program_time.Timed, before: str, control: str, after: str) -> Figure:
+    """Judge signed ÷ unsigned; beside it a second copy of the unsigned zone ÷ the first, which shows the noise."""
+    change, noise = (
+        statistics.median(now / then for now, then in zip(timed.times[name], timed.times[before], strict=True))
+        for name in (after, control)
+    )
+    beside: dict[str, float | str] = {
+        "control": noise,
+        "signed_u": timed.results[after].ratio,
+        "unsigned_u": timed.results[before].ratio,
+    }
+    return at_most(f"do0_{before.split()[-1]}_change", change, "of_unsigned", CHANGE, **beside)
 
 
 def _secure(zone: Zone) -> list[str]:
