@@ -101,11 +101,20 @@ class Nsec3Search:
         entry = self._entry(low if low >= 0 else self._count - 1)
         return entry[2], entry[:2] == wanted
 
+    def cover(self, name: bytes) -> int:
+        """Return the fragment that covers a folded name, 0 when one matches: then nothing denies the name."""
+        fragment, matches = self.place(name)
+        return 0 if matches else fragment
+
     def _entry(self, at: int) -> tuple[int, int, int]:
         block = self._store.words[self._table * 4 + SIZES["nsec3"] // 4 + at // DENIAL_BLOCK]
         place = block * 16 + at % DENIAL_BLOCK * NSEC3_HASH.size
         found: tuple[int, int, int] = NSEC3_HASH.unpack_from(self._store.octets, place)
         return found
+
+    @staticmethod
+    def _whole(encloser: int, next_closer: int, wildcard: int) -> list[int]:
+        return [encloser, next_closer, wildcard] if next_closer else []
 
     def proof(self, material: int, qname: bytes, at: int, denial: int) -> list[int]:
         """Return the fragments of RFC 5155 §7.2.2 (NXDOMAIN) or of the next closer name alone (§7.2.6)."""
@@ -113,14 +122,14 @@ class Nsec3Search:
             return []
         next_closer = _before(qname, at)
         if denial != DENIAL_NXDOMAIN:
-            return [self.place(qname[next_closer:])[0]]
+            return [self.cover(qname[next_closer:])]
         if material:
             encloser, wildcard = NSEC3_NODE.unpack_from(self._store.octets, material * 16)
-            return [encloser, self.place(qname[next_closer:])[0], wildcard]
+            return self._whole(encloser, self.cover(qname[next_closer:]), wildcard)
         while len(qname) - at >= self._apex_len:
             encloser, matches = self.place(qname[at:])
             if matches:
-                wildcard = self.place(b"\x01*" + qname[at:])[0]
-                return [encloser, self.place(qname[next_closer:])[0], wildcard]
+                wildcard = self.cover(b"\x01*" + qname[at:])
+                return self._whole(encloser, self.cover(qname[next_closer:]), wildcard)
             next_closer, at = at, at + qname[at] + 1
         return []

@@ -351,7 +351,6 @@ def test_a_hash_that_is_there(world: World, there: tuple[bytes, bytes]) -> None:
     assert world.outcome(there[0])[1].verdict == "pass_denial"
 
 
-@pytest.mark.xfail(reason="Nsec3Search.proof takes place()'s match of the next closer name for a cover", strict=True)
 def test_a_hash_that_is_there_in_userspace(world: World, there: tuple[bytes, bytes]) -> None:
     """The same in userspace."""
     name, match = there
