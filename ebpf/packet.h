@@ -11,17 +11,20 @@
 #define DNS_HEADER 12
 
 /* Services that answer whatever arrives; a reply to one of them could start a loop. */
-static inline int reflects(u16 port)
+static inline int reflects(u64 port)
 {
+  if (port >= 1024 && port != 1900 && port != 11211)
+    return 0;
   return port == 7 || port == 13 || port == 17 || port == 19 || port == 37 || port == 69 || port == 123 || port == 1900 ||
          port == 11211;
 }
 
+/* An unused slot holds ::, which is no destination, and as a source is as wrong as one of ours. */
 static inline int is_service(u64 high, u64 low)
 {
   u32 slot = ((high ^ low) * SERVICE_SEED) >> 56;
   struct service *s = services.lookup(&slot);
-  return s && s->used && *(u64 *)s->address == high && *(u64 *)(s->address + 8) == low;
+  return s && *(u64 *)s->address == high && *(u64 *)(s->address + 8) == low;
 }
 
 /* The lower half of an IPv4 address written as ::ffff:a.b.c.d. */
@@ -164,7 +167,7 @@ static inline int parse_packet(struct xdp_md *ctx, struct query *q)
     return PASS_ip_length;
   if (len < UDP_HEADER + DNS_HEADER)
     return DROP_runt;
-  u16 source = ntohs(udp->source);
+  u64 source = ntohs(udp->source);
   if (!source || reflects(source))
     return DROP_source_port;
   if (q->verify && !q->ipv6 && !ipv4_header_is_whole(ip))
