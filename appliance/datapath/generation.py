@@ -7,6 +7,7 @@ generation takes the interface over in one netlink message; only then is the old
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -173,6 +174,8 @@ class Generation:
                 links.detach(link, link.mode)
         self.interfaces = []
         shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another generation's pins are beside ours
+            self.folder.parent.rmdir()
 
     def serving(self, on: bool) -> None:
         """Let the program answer, or pass everything up."""
