@@ -16,15 +16,7 @@ def extend(h: int, label: bytes) -> int:
 
 def name_hash(seed: int, name: bytes) -> int:
     """Return the hash of a folded wire name."""
-    parts = []
-    at = 0
-    while length := name[at]:
-        parts.append(name[at : at + length + 1])
-        at += length + 1
-    h = seed
-    for label in reversed(parts):
-        h = extend(h, label)
-    return h
+    return suffix_hashes(seed, name, 127)[-1]
 
 
 def suffix_hashes(seed: int, name: bytes, depth: int) -> list[int]:
