@@ -3,10 +3,9 @@
 
 import base64
 import binascii
-import hashlib
 from bisect import bisect_right
 
-from appliance.zone import types
+from appliance.zone import nsec3, types
 from appliance.zone.model import Zone
 
 Parameters = tuple[int, bytes]
@@ -23,12 +22,7 @@ def parameters(zone: Zone) -> Parameters:
 
 def digest(name: bytes, chosen: Parameters) -> bytes:
     """Return the hash of a folded name."""
-    iterations, salt = chosen
-    sha1 = hashlib.sha1
-    found = sha1(name + salt, usedforsecurity=False).digest()
-    for _ in range(iterations):
-        found = sha1(found + salt, usedforsecurity=False).digest()
-    return found
+    return nsec3.digest(name, *chosen)
 
 
 def table(zone: Zone, chosen: Parameters) -> tuple[list[bytes], list[bytes]]:
