@@ -7,14 +7,17 @@
 #define APPLIANCE_LAYOUT_H
 
 #define STORE_MAGIC 0x31534e4453504c41ULL /* "ALPSDNS1" as octets */
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2
 #define HEAP_CHUNK (1u << 20)
 #define HEAP_WINDOW 4096u
 #define HASH_MULTIPLIER 0x9E3779B97F4A7C15ULL
 #define HASH_FINAL 0xD6E8FEB86659FD93ULL
 #define BUCKET_SLOTS 7
+#define SUFFIX_MAX 40
+#define NODE_HEAD 32 /* octets of a node up to `wildcard` */
 #define CHAIN_MAX 8
 #define DENIAL_BLOCK 16384
+#define DENIAL_REACH 64 /* slots from where a hash belongs to where it is */
 #define SERVICE_SLOTS 256
 #define PORT_SLOTS 1024
 #define COUNTER_SLOTS 128
@@ -50,18 +53,22 @@ struct zone {
   u32 version, state;
   u64 expiry_ns;
   struct zone_slot slot[2];
-  u8 apex_len, apex_labels, scheme, flags;
+  u8 apex_len, apex_labels, scheme;
+  u8 suffix_len;                     /* octets of the apex that owner names in nodes leave out: all, or 0 for a long one */
   u32 counter;
-  u8 pad[40];
+  u8 suffix[SUFFIX_MAX];
 };
 
+/* A cut needs no wildcard and no denial: its name begins in their place. */
 struct node {
   u8 name_len, labels, flags, ntypes;
   u32 zone, from, until, next;
   u32 other[2];
+  u32 reserved;
   u32 wildcard, denial;
-  u8 reserved[4];
 };
+
+
 
 struct type_entry { u16 type, reserved; u32 answer[2]; };
 
@@ -81,7 +88,7 @@ struct relocation { u16 offset, value; };
 
 struct children { u32 n, wildcard_cover, nblocks, reserved; };
 struct child { u64 prefix; u32 label, nsec; };
-struct nsec3 { u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks; u32 reserved; u8 salt[256]; };
+struct nsec3 { u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks; u32 scale; u8 salt[256]; };
 struct nsec3_hash { u64 hash_hi; u32 hash_mid, fragment; };
 struct nsec3_node { u32 closest_encloser, wildcard_cover; };
 

@@ -19,6 +19,14 @@ static inline u8 *heap_at(u32 ref)
   return base + offset;
 }
 
+/* Where a node's owner name starts. */
+static inline u64 name_offset(struct node *n)
+{
+  u64 behind = (n->flags & NODE_CUT) ^ NODE_CUT;
+  MASK(behind, 1);
+  return NODE_HEAD + behind * 8;
+}
+
 /* Hash every suffix of up to `depth` labels, from the root towards the leaf. */
 static inline void hash_suffixes(struct query *q, u64 seed)
 {
@@ -47,16 +55,35 @@ static inline void hash_suffixes(struct query *q, u64 seed)
   }
 }
 
-/* Does the folded suffix that starts at `at` equal the node's name? */
-static inline int name_equals(struct query *q, u64 at, u8 *name)
+/* Do `left` folded octets of the question from `at` equal the stored ones, which zeros fill up to whole words? */
+static inline int octets_equal(struct query *q, u64 at, u8 *stored, u64 left)
 {
-  u64 left = DNS_HEADER + q->qname_len - at;
   for (u64 w = 0; w < 32; w++) {
     OPAQUE(w);
     u64 o = w * 8;
     MASK(o, 0xf8);
     u64 v = fold8(word(q, at + o));
-    u64 stored = *(u64 *)(name + o);
+    if (left <= 8) {
+      if (left < 8)
+        v = first_octets(v, left);
+      return !left || v == *(u64 *)(stored + o);
+    }
+    if (v != *(u64 *)(stored + o))
+      return 0;
+    left -= 8;
+  }
+  return 0;
+}
+
+/* The same with the apex, which owner names in nodes leave out. A name that ends where the root is needs no look. */
+static inline int ends_in_apex(struct query *q, u64 at, struct zone *z)
+{
+  u64 left = z->suffix_len;
+  if (left <= 1)
+    return 1;
+#pragma unroll
+  for (int w = 0; w < SUFFIX_MAX / 8; w++) {
+    u64 v = fold8(word(q, at + w * 8)), stored = *(u64 *)(z->suffix + w * 8);
     if (left <= 8) {
       if (left < 8)
         v = first_octets(v, left);
@@ -113,9 +140,12 @@ static inline struct zone *matching_zone(struct query *q, u8 *p, u64 d)
   u64 at = q->label[l];
   u32 index = n->zone;
   struct zone *z = zones.lookup(&index);
-  if (!z || n->from > z->version || z->version >= n->until || n->name_len != DNS_HEADER + q->qname_len - at)
+  if (!z || n->from > z->version || z->version >= n->until)
     return 0;
-  return name_equals(q, at, p + sizeof(struct node)) ? z : 0;
+  u64 len = n->name_len;
+  if (len + z->suffix_len != DNS_HEADER + q->qname_len - at || !octets_equal(q, at, p + name_offset(n), len))
+    return 0;
+  return ends_in_apex(q, at + len, z) ? z : 0;
 }
 
 /* Hash the name and ask for the line of the index that the first probe will need. */

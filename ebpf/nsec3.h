@@ -10,9 +10,6 @@
 #define SALT_MAX 32
 #define HASH_INPUT_MAX 320 /* five blocks: a name of 255 octets, salt, padding */
 #define BLOCKS_A_CALL 4
-#define HASH_GUESSES 3
-#define HASH_STRIDES 24
-#define HASH_STEPS 48 /* strides and then halves of 16.7 million hashes */
 
 /* Put name, salt and SHA-1's padding into the buffer; returns how many blocks. */
 static inline u64 hash_input(struct query *q, struct nsec3 *n, u64 at)
@@ -90,58 +87,45 @@ static inline int digest_step(struct query *q, struct nsec3 *n)
 }
 
 /*
- * Where to look next between q->first and q->last. Hashes are spread evenly: three guesses by proportion from where the last one led, then strides
- * that double from there, then halves. Each look may be a cache miss, and this needs 5 where halving alone needs 20.
+ * The NSEC3 that covers the digest; 0 when one matches (then the name exists), or when the table is none of ours. Hashes are spread
+ * evenly, so each stands in its table near the slot that its value is proportional to, and empty slots repeat the hash before them: one
+ * line of the table tells, seldom two. The slot lives in memory between the steps, or the verifier would follow every way.
  */
-static inline u64 next_look(struct query *q, u64 step)
-{
-  s64 low = q->first, high = q->last, guess = q->guess;
-  if (step < HASH_GUESSES) {
-    if (guess < low)
-      return low;
-    return guess >= high ? high - 1 : guess;
-  }
-  s64 stride = 4LL << ((step - HASH_GUESSES) & 31);
-  if (high - low <= 2 * stride || step > HASH_STRIDES)
-    return (low + high) >> 1;
-  return q->upwards ? low + stride : high - 1 - stride;
-}
-
-/* The NSEC3 that covers the digest: the last one before it around the circle; 0 when one matches (then the name exists). */
 static inline u32 find_cover(struct query *q, u8 *p)
 {
   struct nsec3 *n = (void *)p;
   u64 wanted = (u64)q->digest[0] << 32 | q->digest[1], total = n->n;
   u32 third = q->digest[2];
   u8 *blocks = p + sizeof(struct nsec3);
-  q->first = 0;
-  q->last = total;
-  q->guess = ((wanted >> 32) * total) >> 32;
-  for (u32 i = 0; i < HASH_STEPS; i++) {
+  q->slot = 1 + (((wanted >> 32) * n->scale) >> 32);
+  q->cover = q->upwards = 0;
+  for (u32 i = 0; i < 2 * DENIAL_REACH; i++) {
     FORGET();
-    if (q->first >= q->last)
-      break;
-    u64 look = next_look(q, i);
-    struct nsec3_hash *e = block_entry(blocks, look);
+    u64 slot = q->slot;
+    if (slot >= total)
+      return q->cover;
+    struct nsec3_hash *e = block_entry(blocks, slot);
     if (!e)
       return 0;
     u64 hash = e->hash_hi;
     u32 more = e->hash_mid;
     if (hash == wanted && more == third)
       return 0;
-    q->guess = look + ((((s64)(wanted - hash) >> 32) * (s64)total) >> 32);
-    q->upwards = hash < wanted || (hash == wanted && more < third);
-    if (q->upwards)
-      q->first = look + 1;
-    else
-      q->last = look;
+    if (hash < wanted || (hash == wanted && more < third)) {
+      int known = q->cover == e->fragment; /* an empty slot: nothing further on belongs before the digest */
+      q->cover = e->fragment;
+      if (q->upwards == 1 || known)
+        return q->cover;
+      q->upwards = 2;
+      q->slot = slot + 1;
+    } else {
+      if (q->upwards == 2)
+        return q->cover;
+      q->upwards = 1;
+      q->slot = slot - 1;
+    }
   }
-  FORGET();
-  u64 low = q->first;
-  if (!total || low < q->last)
-    return 0;
-  struct nsec3_hash *e = block_entry(blocks, low ? low - 1 : total - 1);
-  return e ? e->fragment : 0;
+  return 0;
 }
 
 /* Begin: is the zone one whose hashes are computed here? */
@@ -193,6 +177,8 @@ static inline int begin_proof(struct query *q)
     return PASS_denial;
   struct node *n = (void *)p;
   struct answer *a = (void *)answer;
+  if (n->flags & NODE_CUT)
+    return PASS_denial;
   if (a->denial == DENIAL_NXDOMAIN && a->kind == ANSWER_cname)
     return PASS_denial; /* a chain of names with a proof for each link: followed by userspace */
   u32 index = n->zone;

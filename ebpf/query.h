@@ -42,7 +42,9 @@ struct query {
   u64 written, body_len, body_sum; /* its fragments, octets and sum so far */
   u64 proofs, proof_len, proof_records; /* fragments found for a denial, their octets and records */
   u32 proof[PROOFS_MAX], proved;
-  u64 first, last, guess, upwards; /* a search in sorted entries: bounds, where to look, where it went */
+  u64 first, last;                /* bounds of a search in sorted entries */
+  u64 slot, upwards;              /* where a hash is looked for; which way: 1 down, 2 up */
+  u32 cover;                      /* the last fragment met that may cover it */
   u32 material, table;            /* of NSEC3 */
   u64 hash_blocks, hash_steps, hash_step; /* blocks of the name, with those of the iterations, done */
   u32 digest[5], pad, schedule[16];

@@ -12,7 +12,7 @@
 static inline u32 find_type(u8 *node, u32 qtype, u32 dnssec_ok)
 {
   struct node *n = (void *)node;
-  u64 table = sizeof(struct node) + ((n->name_len + 7) & 0x1f8);
+  u64 table = name_offset(n) + ((n->name_len + 7) & 0x1f8);
   u32 types = n->ntypes;
   u8 *p = node + table;
   for (u32 i = 0; i < TYPES_MAX; i++) {

@@ -7,7 +7,6 @@ from appliance.answers.layout import (
     CHILDREN,
     DENIAL_BLOCK,
     DENIAL_NXDOMAIN,
-    NODE,
     NSEC3,
     NSEC3_HASH,
     NSEC3_NODE,
@@ -23,7 +22,7 @@ def proof(store: Store, outcome: Outcome, qname: bytes, denial: int) -> list[int
 
     denial is that of the answer: DENIAL_NXDOMAIN, or DENIAL_NEXT_CLOSER for what a wildcard gave.
     """
-    material = NODE.unpack_from(store.octets, outcome.record * 16)[11]
+    material = store.node(outcome.record)[12]
     scheme = store.zone_byte(outcome.zone, "scheme")
     if scheme == SCHEMES["nsec"]:
         found = _nsec(store, material, _next_label(qname, outcome.at), denial)

@@ -9,14 +9,17 @@ from typing import Final
 from appliance.answers import verdict_names
 
 STORE_MAGIC: Final = 0x31534E4453504C41
-STORE_FORMAT: Final = 1
+STORE_FORMAT: Final = 2
 HEAP_CHUNK: Final = 1 << 20
 HEAP_WINDOW: Final = 4096
 HASH_MULTIPLIER: Final = 0x9E3779B97F4A7C15
 HASH_FINAL: Final = 0xD6E8FEB86659FD93
 BUCKET_SLOTS: Final = 7
+SUFFIX_MAX: Final = 40
+NODE_HEAD: Final = 32
 CHAIN_MAX: Final = 8
 DENIAL_BLOCK: Final = 16384
+DENIAL_REACH: Final = 64
 SERVICE_SLOTS: Final = 256
 PORT_SLOTS: Final = 1024
 COUNTER_SLOTS: Final = 128
@@ -58,17 +61,16 @@ STRUCTS: Final[Mapping[str, str]] = {
     "u32 pass_rate, pass_burst, opcode_pass, reserved[37]",
     "bucket": "u64 filter, slot[7]",
     "zone_slot": "u32 serial, apex, nxdomain[2], nodata[2], denial, reserved",
-    "zone": "u32 version, state; u64 expiry_ns; u32 slot[16]; u8 apex_len, apex_labels, scheme, flags; u32 counter; "
-    "u8 pad[40]",
-    "node": "u8 name_len, labels, flags, ntypes; u32 zone, from, until, next, other[2], wildcard, denial; "
-    "u8 reserved[4]",
+    "zone": "u32 version, state; u64 expiry_ns; u32 slot[16]; u8 apex_len, apex_labels, scheme, suffix_len; "
+    "u32 counter; u8 suffix[40]",
+    "node": "u8 name_len, labels, flags, ntypes; u32 zone, from, until, next, other[2], reserved, wildcard, denial",
     "type_entry": "u16 type, reserved; u32 answer[2]",
     "answer": "u16 flags, an, ns, ar, len; u8 nfrag, kind, denial, insert, extended, reserved; u32 smaller",
     "fragment": "u16 len, sum, weight, nrel; u8 base_len, records, reserved[2]",
     "relocation": "u16 offset, value",
     "children": "u32 n, wildcard_cover, nblocks, reserved",
     "child": "u64 prefix; u32 label, nsec",
-    "nsec3": "u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks, reserved; u8 salt[256]",
+    "nsec3": "u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks, scale; u8 salt[256]",
     "nsec3_hash": "u64 hash_hi; u32 hash_mid, fragment",
     "nsec3_node": "u32 closest_encloser, wildcard_cover",
     "service": "u8 address[16]; u32 used, reserved[3]",
@@ -97,8 +99,11 @@ _LAID_OUT: Final = {name: _lay_out(fields) for name, fields in STRUCTS.items()}
 OFFSETS: Final[Mapping[str, Mapping[str, int]]] = {name: offsets for name, (offsets, _) in _LAID_OUT.items()}
 SIZES: Final[Mapping[str, int]] = {name: size for name, (_, size) in _LAID_OUT.items()}
 
-NODE: Final = struct.Struct("<4B8I4x")
-"""name_len, labels, flags, ntypes; zone, from, until, next, other[0], other[1], wildcard, denial."""
+NODE: Final = struct.Struct("<4B9I")
+"""name_len, labels, flags, ntypes; zone, from, until, next, other[0], other[1], 0, wildcard, denial.
+
+Of a cut only what stands before wildcard: see name_offset.
+"""
 TYPE_ENTRY: Final = struct.Struct("<HHII")
 ANSWER: Final = struct.Struct("<5H6BI")
 """flags, an, ns, ar, len; nfrag, kind, denial, insert, extended, 0; smaller."""
@@ -111,7 +116,6 @@ NSEC3: Final = struct.Struct("<IHBBII256s")
 NSEC3_HASH: Final = struct.Struct("<QII")
 NSEC3_NODE: Final = struct.Struct("<II")
 
-NODE_NAME: Final = SIZES["node"]
 CHUNK_GRANULES: Final = HEAP_CHUNK // GRANULE
 START_GRANULES: Final = (HEAP_CHUNK - HEAP_WINDOW) // GRANULE
 """Objects start below this granule of their chunk."""
@@ -122,6 +126,11 @@ def padded(length: int) -> int:
     return (length + 7) & ~7
 
 
-def types_offset(name_len: int) -> int:
+def name_offset(flags: int) -> int:
+    """Return where the name of a node with these flags starts, from the node's start."""
+    return 32 if flags & NODE_CUT else 40
+
+
+def types_offset(name_len: int, flags: int) -> int:
     """Return where a node's type table starts, from the node's start."""
-    return NODE_NAME + ((name_len + 7) & ~7)
+    return name_offset(flags) + ((name_len + 7) & ~7)

@@ -15,7 +15,6 @@ from appliance.answers.layout import (
     NODE_CUT,
     NODE_DNAME,
     NODE_FILLER,
-    NODE_NAME,
     NODE_OUTSIDE,
     TYPE_ENTRY,
     ZONE_SERVING,
@@ -77,7 +76,7 @@ def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
         return _outcome(store, at_node(store, record, zone, qtype, dnssec_ok), zone, record, at)
     if flags & NODE_DNAME:
         return Outcome(0, zone, record, at, "dname")
-    wildcard = layout.NODE.unpack_from(octets, start)[10]
+    wildcard = store.node(record)[11]
     if wildcard:
         return _outcome(store, at_node(store, wildcard, zone, qtype, dnssec_ok), zone, record, at)
     return _outcome(store, store.slot(zone)[2 + dnssec_ok], zone, record, at)
@@ -162,7 +161,7 @@ def type_entry(store: Store, record: int, qtype: int, dnssec_ok: bool) -> int:
     """Return the answer that a node's type table has for a type, 0 for none; ANY is the first one (RFC 8482 §4.1)."""
     octets = store.octets
     start = record * 16
-    row = start + types_offset(octets[start])
+    row = start + types_offset(octets[start], octets[start + 2])
     for _ in range(octets[start + 3]):
         rtype, _, plain, signed = TYPE_ENTRY.unpack_from(octets, row)
         if rtype == qtype or qtype == types.ANY:
@@ -189,5 +188,4 @@ def _nodata(store: Store, zone: int, dnssec_ok: bool) -> int:
 
 def owner_at(store: Store, record: int) -> bytes:
     """Return the folded owner name of a record."""
-    start = record * 16
-    return bytes(store.octets[start + NODE_NAME : start + NODE_NAME + store.octets[start]])
+    return store.name_at(record)

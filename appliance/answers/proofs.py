@@ -148,13 +148,10 @@ class Nsec3Proofs:
         self.zone_material = self._put_table()
 
     def _put_table(self) -> int:
-        entries = [
-            NSEC3_HASH.pack(int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:12], "big"), self._at(at))
-            for at, digest in enumerate(self._hashes)
-        ]
+        entries, scale = hash_slots(self._hashes, [self._at(at) for at in range(len(self._hashes))])
         blocks = put_blocks(self._writer, entries)
         iterations, salt = self.parameters
-        head = NSEC3.pack(len(entries), iterations, len(salt), 0, len(blocks), 0, salt.ljust(256, b"\0"))
+        head = NSEC3.pack(len(entries), iterations, len(salt), 0, len(blocks), scale, salt.ljust(256, b"\0"))
         return self._writer.arena.put(head + struct.pack(f"<{len(blocks)}I", *blocks))
 
     def _at(self, at: int) -> int:
@@ -196,6 +193,23 @@ class Nsec3Proofs:
         wildcard = b"\x01*" + name
         cover = 0 if self._zone.exists(wildcard) or len(wildcard) > 255 else self.cover(wildcard)
         return self._writer.arena.put(NSEC3_NODE.pack(match, cover))
+
+
+def hash_slots(hashes: list[bytes], fragments: list[int]) -> tuple[list[bytes], int]:
+    """Return the entries of the table of sorted hashes, one for each slot, and its scale.
+
+    A hash stands in the first free slot from the one that its value is proportional to, so that one look there finds
+    what covers another hash; an empty slot repeats the hash before it, and slot 0 the last one (docs/store-format.md).
+    """
+    scale = len(hashes) * 3 // 2
+    before = NSEC3_HASH.pack(0, 0, fragments[-1]) if fragments else b""
+    entries = [before] if fragments else []
+    for digest, fragment in zip(hashes, fragments, strict=True):
+        entries += [before] * ((int.from_bytes(digest[:4], "big") * scale >> 32) + 1 - len(entries))
+        before = NSEC3_HASH.pack(int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:12], "big"), fragment)
+        entries.append(before)
+    entries += [before] * (scale + 1 - len(entries))
+    return entries, scale
 
 
 def put_blocks(writer: Writer, entries: list[bytes]) -> list[int]:

@@ -4,7 +4,7 @@
 from typing import Final
 
 from appliance.answers.chains import MAX_LINKS
-from appliance.answers.layout import KIND, NODE, NODE_CNAME, NODE_FILLER
+from appliance.answers.layout import KIND, NODE_CNAME, NODE_FILLER
 from appliance.answers.lookup import Outcome, deepest, find, owner_at
 from appliance.answers.message import Records, put_together, take_apart
 from appliance.answers.render import Edns, render
@@ -73,9 +73,9 @@ def _is_link(store: Store, outcome: Outcome, qtype: int) -> bool:
     """Tell whether the data that the outcome stands on are a CNAME to be followed."""
     if qtype in _OWN or not outcome.record or outcome.lacks == "dname":
         return False
-    node = NODE.unpack_from(store.octets, outcome.record * 16)
-    if outcome.at and node[10]:
-        node = NODE.unpack_from(store.octets, node[10] * 16)
+    node = store.node(outcome.record)
+    if outcome.at and node[11]:
+        node = store.node(node[11])
     elif outcome.at:
         return False
     return bool(node[2] & NODE_CNAME)

@@ -18,6 +18,10 @@ class Capacity(NamedTuple):
     chunks: int
     zones: int
 
+    def grown(self, times: int) -> "Capacity":
+        """Return the sizes after so many attempts that were too small."""
+        return self._replace(bucket_bits=self.bucket_bits + times, chunks=self.chunks << times)
+
 
 def expected_octets(zone: Zone) -> int:
     """Return about how much heap one version of a zone takes."""

@@ -13,10 +13,11 @@ from appliance.answers import hashing, layout
 from appliance.answers.builtin import write_builtin
 from appliance.answers.heap import Arena, Extent, Heap, StoreFull
 from appliance.answers.index import Index
-from appliance.answers.layout import FOREVER, NODE, NODE_CUT, NODE_NAME, NODE_OUTSIDE
+from appliance.answers.layout import FOREVER, NODE, NODE_CUT, NODE_OUTSIDE, SUFFIX_MAX, name_offset
 from appliance.errors import StateError
 
 if TYPE_CHECKING:
+    from appliance.answers.sizes import Capacity
     from appliance.zone.model import Zone
 
 __all__ = ["Buffer", "Retired", "Store", "StoreFull", "ZoneState"]
@@ -29,6 +30,8 @@ _NODE_UNTIL: Final = layout.OFFSETS["node"]["until"] // 4
 _ZONE_WORDS: Final = layout.SIZES["zone"] // 4
 _ZONE_SLOT: Final = layout.OFFSETS["zone"]["slot"] // 4
 _ZONE_BYTES: Final = layout.OFFSETS["zone"]["apex_len"]
+_SUFFIX_LEN: Final = layout.OFFSETS["zone"]["suffix_len"]
+_SUFFIX: Final = layout.OFFSETS["zone"]["suffix"]
 
 
 @dataclass
@@ -89,6 +92,11 @@ class Store:
             bytearray(layout.SIZES["zone"] * (zones + 1)),
             seed,
         )
+
+    @classmethod
+    def sized(cls, room: Capacity, seed: int) -> Store:
+        """Return an empty store in memory of the sizes that sizes.capacity gives."""
+        return cls.create(room.bucket_bits, room.chunks, room.zones, seed)
 
     @classmethod
     def form(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer, seed: int) -> Store:
@@ -199,6 +207,9 @@ class Store:
             self.zone_octets[at : at + layout.SIZES["zone"]] = bytes(layout.SIZES["zone"])
             self.zone_octets[at + _ZONE_BYTES] = len(origin)
             self.zone_octets[at + _ZONE_BYTES + 1] = labels
+            if len(origin) <= SUFFIX_MAX:
+                self.zone_octets[at + _SUFFIX_LEN] = len(origin)
+                self.zone_octets[at + _SUFFIX : at + _SUFFIX + len(origin)] = origin
         return number
 
     def _free_zone_number(self) -> int:
@@ -219,14 +230,30 @@ class Store:
 
     # records
 
+    def suffix(self, number: int) -> bytes:
+        """Return what owner names in the nodes of a zone leave out."""
+        at = number * _ZONE_WORDS * 4
+        return bytes(self.zone_octets[at + _SUFFIX : at + _SUFFIX + self.zone_octets[at + _SUFFIX_LEN]])
+
     def name_at(self, ref: int) -> bytes:
         """Return the folded name of a node."""
         at = ref * 16
-        return bytes(self.octets[at + NODE_NAME : at + NODE_NAME + self.octets[at]])
+        start = at + name_offset(self.octets[at + 2])
+        return bytes(self.octets[start : start + self.octets[at]]) + self.suffix(self.words[ref * 4 + 1])
+
+    def is_named(self, ref: int, name: bytes) -> bool:
+        """Tell whether a folded name is that of a node."""
+        at = ref * 16
+        length = self.octets[at]
+        start = at + name_offset(self.octets[at + 2])
+        return self.octets[start : start + length] == name[:length] and name[length:] == self.suffix(
+            self.words[ref * 4 + 1]
+        )
 
     def node(self, ref: int) -> tuple[int, ...]:
-        """Return the fields of a node, in the order of layout.NODE."""
-        return NODE.unpack_from(self.octets, ref * 16)
+        """Return the fields of a node, in the order of layout.NODE; of a cut, wildcard and denial are 0."""
+        fields = NODE.unpack_from(self.octets, ref * 16)
+        return (*fields[:11], 0, 0) if fields[2] & NODE_CUT else fields
 
     def visible(self, ref: int) -> bool:
         """Tell whether a node belongs to the current version of its zone."""
@@ -245,18 +272,15 @@ class Store:
         if name == b"\0":
             return self.get("root")
         f = hashing.spread(hashing.name_hash(self.seed, name) if h is None else h)
-        size = len(name)
-        octets = self.octets
         for ref in self.chain(f):
-            at = ref * 16
-            if octets[at] == size and self.visible(ref) and octets[at + NODE_NAME : at + NODE_NAME + size] == name:
+            if self.visible(ref) and self.is_named(ref, name):
                 return ref
         return 0
 
     def records_of(self, name: bytes) -> list[int]:
         """Return all visible records of a folded name, the root's aside, first the one that questions find."""
         f = hashing.spread(hashing.name_hash(self.seed, name))
-        return [ref for ref in self.chain(f) if self.visible(ref) and self.name_at(ref) == name]
+        return [ref for ref in self.chain(f) if self.visible(ref) and self.is_named(ref, name)]
 
     def _chain_hashes(self, ref: int) -> list[int]:
         found = []

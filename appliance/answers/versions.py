@@ -101,9 +101,9 @@ def add_outside_record(store: Store, name: bytes) -> None:
     """Write one OUTSIDE record if there is none."""
     if name in store.outside:
         return
-    size = types_offset(len(name))
+    size = types_offset(len(name), NODE_OUTSIDE)
     start, _ = store.heap.take((size + 15) // 16, (size + 15) // 16)
-    head = NODE.pack(len(name), names.label_count(name), NODE_OUTSIDE, 0, 0, 0, FOREVER, 0, 0, 0, 0, 0)
+    head = NODE.pack(len(name), names.label_count(name), NODE_OUTSIDE, 0, 0, 0, FOREVER, 0, 0, 0, 0, 0, 0)
     store.octets[start * 16 : start * 16 + size] = head + name + bytes(size - NODE.size - len(name))
     store.insert(start, hashing.name_hash(store.seed, name))
     store.outside[name] = start
@@ -123,5 +123,5 @@ def drop_outside(store: Store) -> None:
     for name in [name for name in store.outside if name not in needed]:
         ref = store.outside.pop(name)
         store.unlink(ref)
-        granules = (types_offset(len(name)) + 15) // 16
+        granules = (types_offset(len(name), NODE_OUTSIDE) + 15) // 16
         store.abandoned.append((ref, ref + granules))

@@ -7,7 +7,16 @@ from array import array
 from typing import TYPE_CHECKING
 
 from appliance.answers import hashing
-from appliance.answers.layout import ANSWER, FOREVER, FRAGMENT, NODE, TYPE_ENTRY, types_offset
+from appliance.answers.layout import (
+    ANSWER,
+    FOREVER,
+    FRAGMENT,
+    NODE,
+    TYPE_ENTRY,
+    name_offset,
+    types_offset,
+)
+from appliance.zone.names import label_count
 
 if TYPE_CHECKING:
     from appliance.answers.store import Store
@@ -31,6 +40,7 @@ class Writer:
         self.version = version
         self.arena = store.arena(expected)
         self.records: array[int] = array("I")
+        self._suffix = len(store.suffix(number))
         self._shared: dict[bytes, int] = {}
         self._seed = store.seed
         self._hashes: dict[bytes, int] = {b"\0": store.seed}
@@ -79,7 +89,8 @@ class Writer:
         denial: int = 0,
     ) -> int:
         """Write a node and, behind it, the answers that only it uses; return its reference."""
-        table = types_offset(len(name))
+        stored = name[: len(name) - self._suffix]
+        table = types_offset(len(stored), flags)
         at = (table + len(entries) * TYPE_ENTRY.size + 15) & ~15
         own: list[tuple[int, bytes]] = []
         flat: list[int] = []
@@ -94,16 +105,12 @@ class Writer:
             flat.append(answer)
         ref = self.arena.take(at)
         flat = [answer if answer >= 0 else ref + (-answer >> 4) for answer in flat]
-        labels = 0
-        i = 0
-        while length := name[i]:
-            labels += 1
-            i += 1 + length
         octets = self.store.octets
         start = ref * 16
         valid = (self.number, self.version, FOREVER)
-        head = NODE.pack(len(name), labels, flags, len(entries), *valid, 0, flat[0], flat[1], wildcard, denial)
-        octets[start : start + table] = head + name + bytes(table - 40 - len(name))
+        fields = (len(stored), label_count(name), flags, len(entries), *valid, 0, flat[0], flat[1], 0, wildcard, denial)
+        head = NODE.pack(*fields)[: name_offset(flags)]
+        octets[start : start + table] = head + stored + bytes(table - len(head) - len(stored))
         row = start + table
         for i, entry in enumerate(entries):
             TYPE_ENTRY.pack_into(octets, row, entry[0], 0, flat[2 + 2 * i], flat[3 + 2 * i])

@@ -4,9 +4,9 @@
 from collections import Counter
 from typing import Any
 
+from appliance.answers.sizes import Capacity
 from appliance.answers.store import Store
 from appliance.config.schema import Config
-from appliance.control.sizes import Sizes
 from appliance.datapath.generation import Generation, InterfaceSpec
 
 
@@ -27,13 +27,11 @@ def may_do_without(config: Config) -> bool:
 class NicPath:
     """One generation: loaded with an empty store at construction, answering after attach()."""
 
-    def __init__(self, config: Config, sizes: Sizes, opcode_pass: int) -> None:
+    def __init__(self, config: Config, sizes: Capacity, opcode_pass: int) -> None:
         """Compile, load and pin the program. Raises DatapathError."""
         self._generation = Generation.load(
             wanted(config),
-            bucket_bits=sizes.bucket_bits,
-            chunks=sizes.chunks,
-            zones=sizes.zones,
+            **sizes._asdict(),
             edns_size=config.limits.edns_size,
             pass_rate=config.limits.pass_rate,
             pass_burst=config.limits.pass_burst,

@@ -5,16 +5,16 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from appliance.answers.compile import capacity, compile_zones, replace_zone
+from appliance.answers.compile import Capacity, capacity, compile_zones, replace_zone
 from appliance.answers.layout import ZONE_LOADING, ZONE_SERVING
 from appliance.answers.store import Retired, Store, StoreFull
 from appliance.config.schema import Config
 from appliance.control import datapath
 from appliance.control.datapath import NicPath
-from appliance.control.sizes import Sizes, shared_store
+from appliance.control.sizes import shared_store
 from appliance.control.workers import WorkerPool
 from appliance.errors import DatapathError, StateError
 from appliance.server.respond import OPCODE_NOTIFY
@@ -79,7 +79,7 @@ class Publication:
         everything = [*zones, *placeholders]
         growth = 0
         while True:
-            sizes = _sizes(everything, growth)
+            sizes = capacity(everything).grown(growth)
             store, nic_path = self._empty_store(sizes)
             try:
                 compile_zones(store, zones, loading=placeholders)
@@ -92,7 +92,7 @@ class Publication:
             else:
                 return store, nic_path
 
-    def _empty_store(self, sizes: Sizes) -> tuple[Store, NicPath | None]:
+    def _empty_store(self, sizes: Capacity) -> tuple[Store, NicPath | None]:
         if not self.no_nic_path:
             try:
                 nic_path = NicPath(self._config, sizes, _PASSED_UP)
@@ -158,11 +158,6 @@ class Publication:
             await asyncio.to_thread(nic_path.detach)
         except DatapathError as error:
             _log.error("the XDP program could not be taken off: %s", error)
-
-
-def _sizes(zones: Iterable[Zone], growth: int) -> Sizes:
-    found = capacity(zones)
-    return Sizes(found.bucket_bits + growth, found.chunks << growth, found.zones)
 
 
 def state(store: Store, origin: bytes) -> int:

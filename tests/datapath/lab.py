@@ -51,13 +51,12 @@ class Lab:
         sizes = capacity(zones)
         self.generation = Generation.load(
             [InterfaceSpec("lo", addresses=ADDRESSES)],
-            bucket_bits=sizes.bucket_bits,
-            chunks=sizes.chunks,
-            zones=sizes.zones + 1,
+            **sizes._replace(zones=sizes.zones + 1)._asdict(),
         )
         self.generation.set_port(LOOPBACK, packets.SERVER_MAC, verify=True)
         arrays = self.generation.arrays
-        self.store = Store.form(arrays["ctl"], arrays["buckets"], arrays["heap"], arrays["zones"], seed=SEED)
+        buffers = (arrays["ctl"], arrays["buckets"], arrays["heap"], arrays["zones"])
+        self.store = Store.form(*buffers, SEED)
         compile_zones(self.store, zones)
         self.generation.serving(True)
         self.run = Runner(self.generation.program_fd())

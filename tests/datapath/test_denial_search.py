@@ -12,6 +12,7 @@ import pytest
 
 from appliance.answers import layout
 from appliance.answers.denial import Nsec3Search
+from appliance.answers.proofs import hash_slots
 from appliance.answers.sizes import Capacity, capacity
 from appliance.zone import types
 from appliance.zone.model import Zone
@@ -216,21 +217,19 @@ class _Table:
         own = store.slot(self.number)[6]
         block = store.words[own * 4 + layout.SIZES["nsec3"] // 4]
         count = store.words[own * 4]
-        self.fragments = [
+        slots = [
             layout.NSEC3_HASH.unpack_from(store.octets, block * 16 + i * layout.NSEC3_HASH.size)[2]
-            for i in range(count)
+            for i in range(1, count)
         ]
+        self.fragments = list(dict.fromkeys(slots))
         self.arena = store.arena(1 << 20)
-        pack = layout.NSEC3_HASH.pack
-        refs = []
-        for start in range(0, len(entries), layout.DENIAL_BLOCK):
-            part = entries[start : start + layout.DENIAL_BLOCK]
-            rows = [
-                pack(entry >> 32, entry & 0xFFFFFFFF, self.fragments[(start + i) % count])
-                for i, entry in enumerate(part)
-            ]
-            refs.append(self.arena.put(b"".join(rows)))
-        head = layout.NSEC3.pack(len(entries), 0, 0, 0, len(refs), 0, bytes(256))
+        around = itertools.islice(itertools.cycle(self.fragments), len(entries))
+        rows, scale = hash_slots([entry.to_bytes(12) for entry in entries], list(around))
+        refs = [
+            self.arena.put(b"".join(rows[start : start + layout.DENIAL_BLOCK]))
+            for start in range(0, len(rows), layout.DENIAL_BLOCK)
+        ]
+        head = layout.NSEC3.pack(len(rows), 0, 0, 0, len(refs), scale, bytes(256))
         self.ref = self.arena.put(head + b"".join(ref.to_bytes(4, "little") for ref in refs))
 
     def expected(self, name: bytes) -> int:
@@ -326,7 +325,7 @@ def test_an_entry_without_fragment(world: World) -> None:
     try:
         with lab.octets_changed("zones", _slot_at(lab), table.ref.to_bytes(4, "little")):
             assert world.outcome(name)[1].verdict == "answer_nxdomain"
-            with lab.octets_changed("heap", block * 16 + 12, bytes(4)):
+            with lab.octets_changed("heap", block * 16 + layout.NSEC3_HASH.size + 12, bytes(4)):
                 assert world.outcome(name)[1].verdict == "pass_denial"
     finally:
         table.arena.abandon()

@@ -43,7 +43,7 @@ def fragment_of(lab: Lab, owner: bytes, rtype: int) -> int:
     octets = lab.generation.arrays["heap"]
     node = lab.store.find_record(owner) * layout.GRANULE
     assert node, "no such node"
-    at = node + layout.types_offset(octets[node])
+    at = node + layout.types_offset(octets[node], octets[node + 2])
     for _ in range(octets[node + layout.OFFSETS["node"]["ntypes"]]):
         found, _, answer, _ = layout.TYPE_ENTRY.unpack_from(octets, at)
         if found == rtype:

@@ -26,8 +26,7 @@ class InProcess:
     def of(cls, loaded: Loaded) -> "InProcess":
         """Compile the zones into a new store."""
         zones = list(loaded.zones.values())
-        room = capacity(zones)
-        store = Store.create(room.bucket_bits, room.chunks, room.zones, _SEED)
+        store = Store.sized(capacity(zones), _SEED)
         compile_zones(store, zones)
         return cls(store)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.answers import layout
 from appliance.answers.denial import Nsec3Search
+from appliance.answers.proofs import hash_slots
 from appliance.answers.store import Store
 from appliance.zone import types
 from tests.datapath.denial_zones import Chain, Hashing, near, signed, wire
@@ -72,10 +73,10 @@ def _search(entries: list[int]) -> Nsec3Search:
     """Return the search in a table of made-up hashes, whose fragments are their numbers, counted from one."""
     room = Store.create(2, 3, 1, 0)
     arena, refs = room.arena(1 << 20), []
-    for start in range(0, len(entries), layout.DENIAL_BLOCK):
-        part = enumerate(entries[start : start + layout.DENIAL_BLOCK], start + 1)
-        refs.append(arena.put(b"".join(layout.NSEC3_HASH.pack(e >> 32, e & 0xFFFFFFFF, i) for i, e in part)))
-    head = layout.NSEC3.pack(len(entries), 0, 0, 0, len(refs), 0, bytes(256))
+    rows, scale = hash_slots([entry.to_bytes(12) for entry in entries], list(range(1, len(entries) + 1)))
+    for start in range(0, len(rows), layout.DENIAL_BLOCK):
+        refs.append(arena.put(b"".join(rows[start : start + layout.DENIAL_BLOCK])))
+    head = layout.NSEC3.pack(len(rows), 0, 0, 0, len(refs), scale, bytes(256))
     table = arena.put(head + b"".join(ref.to_bytes(4, "little") for ref in refs))
     at = layout.SIZES["zone"] + layout.OFFSETS["zone"]["slot"] + layout.OFFSETS["zone_slot"]["denial"]
     room.zone_octets[at : at + 4] = table.to_bytes(4, "little")

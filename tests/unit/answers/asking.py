@@ -22,7 +22,7 @@ SEED = 0x0123456789ABCDEF
 def store_of(zones: Iterable[Zone]) -> Store:
     """Return a store in memory with these zones."""
     zones = list(zones)
-    store = Store.create(*capacity(zones), SEED)
+    store = Store.sized(capacity(zones), SEED)
     compile_zones(store, zones)
     return store
 

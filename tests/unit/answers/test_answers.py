@@ -158,7 +158,7 @@ def test_cname_chain_follows_a_replaced_zone() -> None:
 
 
 def test_a_full_store_keeps_what_it_has() -> None:
-    small, large = model_of(APEX, "a."), model_of(APEX + "".join(f"n{i} 60 A 192.0.2.1\n" for i in range(9000)), "b.")
+    small, large = model_of(APEX, "a."), model_of(APEX + "".join(f"n{i} 60 A 192.0.2.1\n" for i in range(12000)), "b.")
     store = Store.create(12, 1, 4, SEED)
     compile_zones(store, [small])
     before = [ask(store, names.from_text(text), 1) for text in ("ns1.a.", "ns1.b.", "x.a.")]

@@ -4,7 +4,7 @@
 import pytest
 
 from appliance.answers import hashing, layout
-from appliance.answers.layout import FOREVER, NODE, NODE_APEX, NODE_CUT, NODE_OUTSIDE
+from appliance.answers.layout import FOREVER, NODE, NODE_APEX, NODE_CUT, NODE_OUTSIDE, name_offset
 from appliance.answers.store import Store, StoreFull
 from appliance.errors import StateError
 from appliance.zone import names
@@ -18,8 +18,9 @@ H = 0x123456789
 def node(store: Store, text: str, flags: int = 0, zone: int = 0, start: int = 0, until: int = FOREVER) -> int:
     """Write a bare node; return its reference."""
     name = names.from_text(text)
-    head = NODE.pack(len(name), names.label_count(name), flags, 0, zone, start, until, 0, 0, 0, 0, 0)
-    return store.arena().put(head + name)
+    stored = name[: len(name) - len(store.suffix(zone))]
+    head = NODE.pack(len(stored), names.label_count(name), flags, 0, zone, start, until, 0, 0, 0, 0, 0, 0)
+    return store.arena().put(head[: name_offset(flags)] + stored)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     file: Path = tmp_path_factory.mktemp("zones") / "example.zone"
     file.write_text(ZONE.format(big=" ".join(f'"{"x" * 250}"' for _ in range(6))))
     zone = load_zone(file, ORIGIN)
-    made = Store.create(*capacity([zone]), seed=42)
+    made = Store.sized(capacity([zone]), seed=42)
     compile_zones(made, [zone])
     made.set("opcode_pass", 1 << OPCODE_NOTIFY)
     return made
