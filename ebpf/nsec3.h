@@ -27,7 +27,7 @@ static inline u64 hash_input(struct query *q, struct nsec3 *n, u64 at)
         v = first_octets(v, len - o);
     }
     MASK(o, 511);
-    *(u64 *)&q->hashed[o] = v;
+    store8(&q->hashed[o], v);
   }
   MASK(len, 255);
   for (u64 i = 0; i < SALT_MAX / 8; i++) {
@@ -39,7 +39,7 @@ static inline u64 hash_input(struct query *q, struct nsec3 *n, u64 at)
   store8(&q->hashed[total], 0x80);
   u64 last = blocks * SHA1_BLOCK - 8;
   MASK(last, 511);
-  *(u64 *)&q->hashed[last] = __builtin_bswap64(total * 8);
+  store8(&q->hashed[last], __builtin_bswap64(total * 8));
   return blocks;
 }
 
@@ -79,7 +79,7 @@ static inline int digest_step(struct query *q, struct nsec3 *n)
       sha1_start(q->digest);
     }
     MASK(o, 0x1c0);
-    sha1_block(q->digest, q->schedule, &q->hashed[o]);
+    sha1_block(q->digest, &q->hashed[o]);
     q->hash_step = step + 1;
     FORGET();
   }

@@ -99,6 +99,8 @@ static inline void add_proof(struct query *q, struct answer *a, u32 ref)
   if (!p)
     return;
   struct fragment *f = (void *)p;
+  load8(p + 64); /* have its lines come together, or the copy waits for one after the other */
+  load8(p + 128);
   MASK(n, PROOFS_MAX - 1);
   q->proof[n] = ref;
   q->proofs = n + 1;

@@ -47,7 +47,7 @@ struct query {
   u32 cover;                      /* the last fragment met that may cover it */
   u32 material, table;            /* of NSEC3 */
   u64 hash_blocks, hash_steps, hash_step; /* blocks of the name, with those of the iterations, done */
-  u32 digest[5], pad, schedule[16];
+  u32 digest[5], pad;
   u8 hashed[512 + 48];            /* what SHA-1 reads: name or digest, salt, padding */
 };
 

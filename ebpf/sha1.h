@@ -9,33 +9,42 @@
 #define SHA1_DIGEST 20
 
 /*
- * bcc's target has 64-bit registers only. Values keep what they like in their upper halves (sums and bitwise functions do not
- * mind); a rotation doubles the lower half first, and so cleans it without a mask.
+ * bcc's target has 64-bit registers only. Values are kept clean (upper halves zero) where they are rotated, by one mask in a register: a
+ * rotation then is two shifts side by side, and the way from one round to the next is short.
  */
-static inline u64 rotate(u64 x, u32 n)
-{
-  u64 twice = x << 32;
-  twice |= twice >> 32;
-  return twice << n >> 32;
-}
+#define ROTATED(x, n) ((x) << (n) | (x) >> (32 - (n)))
 
-/* Word t of the schedule; the sixteen latest are kept, in place. */
-#define SCHEDULE(t)                                                                                                      \
-  (w[(t) & 15] = rotate(w[((t) + 13) & 15] ^ w[((t) + 8) & 15] ^ w[((t) + 2) & 15] ^ w[(t) & 15], 1))
+/* Word t of the schedule; the sixteen latest are kept, in place, where storing cuts what is above 32 bits. */
+#define SCHEDULE(t) scheduled(w, t)
 #define ROUND(f, k, word)                                                                                                \
   {                                                                                                                      \
-    u64 next = rotate(a, 5) + (f) + e + (k) + (word);                                                                    \
+    u64 next = ROTATED(a, 5) + (f) + e + (k) + (word);                                                                   \
     e = d;                                                                                                               \
     d = c;                                                                                                               \
-    c = rotate(b, 30);                                                                                                   \
+    c = ROTATED(b, 30) & clean;                                                                                          \
     b = a;                                                                                                               \
-    a = next;                                                                                                            \
+    a = next & clean;                                                                                                    \
   }
 
-/* Add the 64 octets at `block` to the state h[5]; w[16] is room for the schedule, too much for a BPF stack. */
-static inline void sha1_block(u32 *h, volatile u32 *w, u8 *block)
+static inline u64 scheduled(volatile u32 *w, int t)
 {
-  u64 a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+  u64 x = w[(t + 13) & 15], x8 = w[(t + 8) & 15], x14 = w[(t + 2) & 15], x16 = w[t & 15];
+  OPAQUE(x);
+  OPAQUE(x8);
+  OPAQUE(x14);
+  OPAQUE(x16);
+  x ^= x8 ^ x14 ^ x16;
+  x = ROTATED(x, 1);
+  w[t & 15] = x;
+  return x;
+}
+
+/* Add the 64 octets at `block` to the state h[5]. The schedule lies on the stack, which needs no register to be reached. */
+static inline void sha1_block(u32 *h, u8 *block)
+{
+  volatile u32 w[16];
+  u64 a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], clean = 0xffffffff;
+  OPAQUE(clean);
 #pragma unroll
   for (int t = 0; t < 16; t++) {
     u64 word = ntohl(*(u32 *)(block + t * 4));
