@@ -16,24 +16,32 @@ static inline u64 body_offset(struct query *q)
   return q->l4 + UDP_HEADER + DNS_HEADER;
 }
 
-/* Move the pointers of one fragment by delta. */
+static inline int move_pointer(void *body, void *end, u64 entry, u64 delta)
+{
+  u64 offset = entry & BODY_MAX;
+  u16 *pointer = body + offset;
+  if ((void *)(pointer + 1) > end)
+    return DROP_internal;
+  *pointer = htons((u16)(entry >> 16) + delta);
+  return GO_ON;
+}
+
+/* Move the pointers of one fragment by delta, four a turn: the list is filled up to a multiple of that. */
 static inline int relocate(void *data, void *end, u8 *fragment, u64 at, u64 delta)
 {
   u64 count = ((struct fragment *)fragment)->nrel;
   u8 *list = fragment + sizeof(struct fragment);
-  for (u64 i = 0; i < RELOCATIONS_MAX; i++) {
+  void *body = data + at;
+  for (u64 i = 0; i < RELOCATIONS_MAX; i += RELOCATIONS_A_TURN) {
     OPAQUE(i);
     if (i >= count || i >= RELOCATIONS_MAX)
       break;
     u64 o = i * sizeof(struct relocation);
-    MASK(o, 0x3ff);
-    u64 entry = *(u32 *)(list + o);
-    u64 place = at + (entry & BODY_MAX);
-    MASK(place, 0xfff);
-    u16 *pointer = data + place;
-    if ((void *)(pointer + 1) > end)
+    MASK(o, 0x3f0);
+    u64 a = load8(list + o), b = load8(list + o + 8);
+    if (move_pointer(body, end, a, delta) != GO_ON || move_pointer(body, end, a >> 32, delta) != GO_ON ||
+        move_pointer(body, end, b, delta) != GO_ON || move_pointer(body, end, b >> 32, delta) != GO_ON)
       return DROP_internal;
-    *pointer = htons((entry >> 16) + delta);
   }
   return GO_ON;
 }
@@ -49,6 +57,12 @@ static inline void copy32(void *to, u8 *from)
   store8(to + 8, b);
   store8(to + 16, c);
   store8(to + 24, d);
+}
+
+static inline void copy64(void *to, u8 *from)
+{
+  copy32(to, from);
+  copy32(to + 32, from + 32);
 }
 
 static inline int copy_octets(void *to, void *end, u8 *from, u64 n)
@@ -72,20 +86,25 @@ static inline int copy_octets(void *to, void *end, u8 *from, u64 n)
   }
   u64 last = n - 64;
   MASK(last, BODY_MAX);
-  u64 o = last, next = 0;
-  for (u64 i = 0; i < BODY_MAX / 64 + 2; i++) {
+  if (to + last + 64 > end)
+    return DROP_internal;
+  copy64(to + last, from + last);
+  for (u64 i = 0; i < BODY_MAX / 128 + 1; i++) {
     OPAQUE(i);
+    u64 o = i * 128;
+    if (o >= last)
+      break;
     MASK(o, BODY_MAX);
     void *t = to + o;
     u8 *f = from + o;
     if (t + 64 > end)
       return DROP_internal;
-    copy32(t, f);
-    copy32(t + 32, f + 32);
-    if (next >= last)
+    copy64(t, f);
+    if (o + 64 >= last)
       break;
-    o = next;
-    next += 64;
+    if (t + 128 > end)
+      return DROP_internal;
+    copy64(t + 64, f + 64);
   }
   return GO_ON;
 }

@@ -18,6 +18,7 @@
 #define CHAIN_MAX 8
 #define DENIAL_BLOCK 16384
 #define DENIAL_REACH 64 /* slots from where a hash belongs to where it is */
+#define RELOCATIONS_A_TURN 4
 #define SERVICE_SLOTS 256
 #define PORT_SLOTS 1024
 #define COUNTER_SLOTS 128

@@ -102,16 +102,16 @@ struct found {
   struct zone *zone;
 };
 
+/* An empty slot looks like tag 0, and gives nothing. */
 static inline u32 match_slots(struct bucket *b, u32 tag)
 {
-  u32 ref = 0;
 #pragma unroll
   for (int i = 0; i < BUCKET_SLOTS; i++) {
     u64 slot = b->slot[i];
-    if ((u32)(slot >> 32) == tag)
-      ref |= (u32)slot; /* an empty slot looks like tag 0, and adds nothing */
+    if (slot >> 32 == tag && (u32)slot)
+      return slot;
   }
-  return ref;
+  return 0;
 }
 
 /* Head of the chain for a hash, 0 when there is none. */

@@ -4,7 +4,7 @@
 import struct
 
 from appliance.answers import rdata as rdata_names
-from appliance.answers.layout import FRAGMENT, MAX_MOVES
+from appliance.answers.layout import FRAGMENT, MAX_MOVES, RELOCATIONS_A_TURN
 
 RR = tuple[bytes | None, int, int, bytes]
 """Owner (None: the question name itself), type, TTL, uncompressed RDATA."""
@@ -108,11 +108,17 @@ def octet_sum(octets: bytes | bytearray) -> int:
 
 
 def encode(octets: bytes | bytearray, moves: list[tuple[int, int]], base_len: int, records: int) -> bytes:
-    """Return a fragment: header, relocations, octets."""
-    head = FRAGMENT.pack(len(octets), octet_sum(octets), weight(moves) % 65535, len(moves), base_len, min(records, 255))
+    """Return a fragment: header, relocations, octets.
+
+    The last relocation is repeated until there is a multiple of those that the program moves in a turn.
+    """
+    filled = moves + moves[-1:] * (-len(moves) % RELOCATIONS_A_TURN)
+    head = FRAGMENT.pack(
+        len(octets), octet_sum(octets), weight(moves) % 65535, len(filled), base_len, min(records, 255)
+    )
     if not moves:
         return head + octets
-    flat = [number for move in moves for number in move]
+    flat = [number for move in filled for number in move]
     return head + struct.pack(f"<{len(flat)}H", *flat) + octets
 
 

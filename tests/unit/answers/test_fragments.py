@@ -123,5 +123,5 @@ def test_sum(octets: bytes) -> None:
 
 def test_encoding() -> None:
     fragment = encode(b"12345", [(0, 0xC00C), (3, 0xC010)], 7, 2)
-    assert FRAGMENT.unpack_from(fragment) == (5, octet_sum(b"12345"), 257, 2, 7, 2)
-    assert fragment[FRAGMENT.size :] == bytes.fromhex("00000cc0030010c0") + b"12345"
+    assert FRAGMENT.unpack_from(fragment) == (5, octet_sum(b"12345"), 257, 4, 7, 2)
+    assert fragment[FRAGMENT.size :] == bytes.fromhex("00000cc0" + "030010c0" * 3) + b"12345"
