@@ -18,7 +18,7 @@ cp "$(command -v busybox)" "$work/ram/bin/busybox"
 # Modules in the order of their dependencies, unpacked: the guest's insmod knows neither.
 mkdir "$work/tree"; ln -s "$root/usr/lib" "$work/tree/lib"
 count=100
-for wanted in virtio_pci 9pnet_virtio 9p overlay virtio_net e1000e veth 8021q; do
+for wanted in virtio_pci 9pnet_virtio 9p overlay virtio_net e1000e veth tun 8021q sch_ingress cls_bpf; do
   while read -r verb file _; do
     [[ $verb == insmod ]] || continue
     name=$(basename "${file%.xz}")
