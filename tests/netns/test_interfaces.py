@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("own_bpffs")]
 
 QUERY = dns.message.make_query("www.example.", "A", id=0x1234).to_wire()
 
+PASSED_UP = dns.message.make_query("version.server.", "TXT", "CH", id=0x1234).to_wire()
+
 
 def write(folder: Path, mode: str = "auto") -> None:
     (folder / "example.zone").write_text("@ 300 SOA ns root 1 3600 900 1209600 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n")
@@ -74,6 +76,18 @@ def test_the_interface_goes(veth_pair: Pair, tmp_path: Path) -> None:
         assert server.command("stop").returncode == 0
         assert server.process.wait(30) == 0
         assert "could not be taken off" not in server.log()
+
+
+def test_an_answer_takes_the_way_of_its_question(server: Server) -> None:
+    """A frame goes back to the MAC that it came from, whatever the routes say; sockets follow the routes."""
+    pair = server.pair
+    for address in (pair.server.address4, pair.server.address6):  # the client learns the server's MAC
+        assert None not in server.ask(QUERY, PASSED_UP, address=address)
+    for address in (pair.client.address4, pair.client.address6):
+        pair.server.run("ip", "neigh", "replace", address, "lladdr", "02:00:00:00:00:99", "dev", "eth0")
+    for address in (pair.server.address4, pair.server.address6):
+        assert server.ask(QUERY, address=address)[0] is not None
+        assert server.ask(PASSED_UP, address=address, patience_s=0.5)[0] is None
 
 
 def test_a_mode_that_fails_leaves_the_former_program(veth_pair: Pair, tmp_path: Path) -> None:
