@@ -26,6 +26,8 @@ _IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
 _ETH_P_ALL: Final = 0x0003
 _SOL_PACKET, _PACKET_AUXDATA, _VLAN_VALID = 263, 8, 1 << 4
 _AUXDATA: Final = struct.Struct("=3I4H")
+_SO_RCVBUFFORCE: Final = 33
+_BUFFER: Final = 8 << 20  # a small frame may count as a page, and a slow processor reads late
 _WAIT_S: Final = 2.0
 
 
@@ -97,6 +99,7 @@ class Device:
 def _packet_socket(device: str) -> socket.socket:
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+    made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     made.bind((device, 0))
     return made
 

@@ -25,7 +25,7 @@ run() {
   local release=$1
   printf '== Linux %s ==\n' "$release"
   $here/run_on_kernel.sh "$release" "set -e -o pipefail
-    .venv/bin/python -m tests.kernels.live eth0:eth1:native eth2:eth3:generic | cat
+    .venv/bin/python -m tests.kernels.live eth0:eth1:native+tags eth2:eth3:generic+hidden-tags | cat
     .venv/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider --timeout=900 -m 'not slow' $tests | cat" "${cards[@]}"
 }
 
