@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from demo import session
-from demo.__main__ import load, questions_for, zone_files
+from demo.demonstration import load, questions_for, zone_files
 from demo.network import Pair, card_pairs
 from demo.server import Server
 from demo.show import Screen
