@@ -49,7 +49,8 @@ def load(files: list[ZoneFile]) -> list[Zone]:
         try:
             zones.append(load_zone(one.file, names.fold(names.from_text(one.name))))
         except ApplianceError as error:
-            raise DemoError(str(error)) from error
+            everything = f"`.venv/bin/appliance check-zone {one.name} {one.file}` shows everything"
+            raise DemoError(f"{error}; {everything}") from error
     return zones
 
 
