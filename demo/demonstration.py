@@ -71,7 +71,9 @@ def demonstrate(files: list[ZoneFile], mode: str) -> bool:
     with tempfile.TemporaryDirectory(prefix="appliance-demo-") as folder, veth_pair(f"demo{os.getpid():x}") as pair:
         screen.step("Two network namespaces, joined by a veth pair; the server loads its XDP program on one end …")
         with Server(pair.server, Path(folder), files, {pair.server.device: mode}) as server:
-            screen.step(f"The server is ready with {len(files)} zones. Questions from the other end:")
+            screen.step(
+                f"The server is ready with {len(files)} zone{'s' * (len(files) > 1)}. Questions from the other end:"
+            )
             exchanges = session.run(pair, server, questions, screen.exchange)
             screen.table(exchanges, server.interface_mode(pair.server.device))
     right = not any(exchange.complaint for exchange in exchanges)
