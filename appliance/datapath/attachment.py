@@ -55,7 +55,7 @@ def attach(spec: InterfaceSpec, fd: int, ours: Mapping[int, Path]) -> Interface:
             f"take it off with `ip link set dev {spec.name} xdp off`"
         )
     wanted: tuple[Mode, ...] = ("native", "generic") if spec.mode == "auto" else (spec.mode,)
-    on = offloads.features(spec.name)
+    on, _ = _features(spec.name)
     reasons = []
     for mode in wanted:
         # Who answers there already goes on answering; the refusal is then a problem that status shows.
@@ -101,6 +101,16 @@ def condition(interface: Interface, ours: Collection[int], answers_for: Callable
             return Judgement(f"{link.name} does not run the XDP program any more; restart the server to put it back")
         if link.mac != answers_for(link.index):
             return Judgement(f"the MAC address of {link.name} has changed, queries go to userspace; restart the server")
-        return offloads.judge(link, link.mode, offloads.features(link.name))
     except DatapathError as error:
         return Judgement(str(error))
+    on, unknown = _features(link.name)
+    judged = offloads.judge(link, link.mode, on)
+    return Judgement(judged.refusal, judged.remarks + unknown)
+
+
+def _features(name: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the features that are on, and why they are not known: no reason not to serve."""
+    try:
+        return offloads.features(name), ()
+    except DatapathError as error:
+        return frozenset(), (str(error),)

@@ -230,16 +230,22 @@ def _run_loader(plan: Plan) -> None:
         raise DatapathError(said.splitlines()[-1] if said else f"the loader ended with status {done.returncode}")
 
 
-def _pinned() -> Iterable[tuple[Path, int]]:
+def _folders() -> Iterable[tuple[Path, int]]:
+    """Yield the folders of pins, oldest first, and the id of the program in each; 0 where there is none."""
     for folder in sorted(bpffs.root().glob("g*")):
         try:
             fd = open_pin(folder / "prog_dns")
         except DatapathError:
-            continue  # being made or removed by another process
+            yield folder, 0
+            continue
         try:
             yield folder, program_id(fd)
         finally:
             os.close(fd)
+
+
+def _pinned() -> Iterable[tuple[Path, int]]:
+    return ((folder, number) for folder, number in _folders() if number)
 
 
 def _our_programs() -> dict[int, Path]:
@@ -249,9 +255,11 @@ def _our_programs() -> dict[int, Path]:
 def remove_unattached(keep: Path | None = None) -> None:
     """Unpin generations of ended processes that no interface of this namespace runs any more."""
     attached = {k.program for k in links.with_programs()}
-    for folder, number in list(_pinned()):
+    for folder, number in list(_folders()):
         owner = int(folder.name.rpartition("-")[2])
-        mine = owner == os.getpid()
-        if folder == keep or number in attached or (not mine and Path(f"/proc/{owner}").exists()):
+        alive = Path(f"/proc/{owner}").exists()
+        # Without a program it is half made, by us or by another, or was left so by a loader that was killed.
+        others = alive and not (number and owner == os.getpid())
+        if folder == keep or number in attached or others:
             continue
         shutil.rmtree(folder, ignore_errors=True)
