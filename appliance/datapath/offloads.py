@@ -56,8 +56,9 @@ def judge(link: Link, mode: Mode, on: frozenset[str]) -> Judgement:
     hidden = _hidden(link, on)
     if mode == "native" and hidden and link.vlans:
         reason = (
-            f"{link.name} takes VLAN tags out of frames before a native program sees them ({_named(hidden)}), and "
-            f"{', '.join(link.vlans)} on it: answers would leave without their tag; {_mend(link, hidden)}"
+            f"{link.name} takes VLAN tags out of frames before a native program sees them ({_named(hidden)}), and has "
+            f"{' and '.join(link.vlans)} on it: answers would leave without their tag; {_mend(link, hidden)}, or set "
+            'mode = "generic" for it'
         )
         return Judgement(reason)
     return Judgement(remarks=tuple(remarks))

@@ -29,7 +29,7 @@ def link(kind: str = "ixgbe", *vlans: str) -> Link:
 @pytest.mark.parametrize("hidden", [{PARSE}, {STAG}, {PARSE, STAG}, {PARSE, INSERT, LRO}], ids=str)
 def test_a_native_program_is_refused_where_tags_are_hidden_and_used(hidden: set[str]) -> None:
     judged = offloads.judge(link("ixgbe", "eth0.42", "eth0.43"), "native", frozenset(hidden))
-    assert "eth0.42, eth0.43 on it" in judged.refusal
+    assert "has eth0.42 and eth0.43 on it" in judged.refusal
     assert "run `ethtool -K eth0 " in judged.refusal
     assert ("rxvlan off" in judged.refusal) == (PARSE in hidden)
     assert ("rx-vlan-stag-hw-parse off" in judged.refusal) == (STAG in hidden)
