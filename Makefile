@@ -36,7 +36,7 @@ bench: ## Measure (SUITE=nic; see docs/measure.md)
 	@$(BOOTSTRAP) test
 	@$(PYTHON) -m bench $(if $(SUITE),$(SUITE),nic) $(ARGS)
 
-test-kernels: ## Load and test the XDP program on Debian's kernels in an emulator (KERNELS="6.1 6.12")
+test-kernels: ## Load and test the XDP program on Debian's kernels in an emulator (KERNELS="6.1 backports")
 	@$(BOOTSTRAP) kernels
 	@tests/kernels/matrix.sh $(KERNELS)
 

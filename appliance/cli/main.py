@@ -5,12 +5,15 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from appliance import __version__
 from appliance.errors import ApplianceError, Finding
+
+if TYPE_CHECKING:
+    from appliance.config.schema import Config
 
 DEFAULT_CONFIG: Final = Path("/etc/appliance/appliance.toml")
 
@@ -129,14 +132,18 @@ def check_config(file: Path, as_json: bool) -> None:
 @cli.command("check-zone")
 @click.argument("origin")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_config_option
 @_json_option
-def check_zone(origin: str, file: Path, as_json: bool) -> None:
-    """Check the master FILE of zone ORIGIN and print everything that is wrong or doubtful."""
+def check_zone(origin: str, file: Path, config: Path, as_json: bool) -> None:
+    """Check the master FILE of zone ORIGIN and print everything that is wrong or doubtful.
+
+    How severe findings about signatures are is what [checks] in the configuration says, if there is one.
+    """
     from appliance.zone.check import check_zone as check
     from appliance.zone.names import fold, from_text
 
     try:
-        findings = check(file, fold(from_text(origin)))
+        findings = check(file, fold(from_text(origin)), _configured(config).checks.levels)
     except ApplianceError as error:
         _fail(error)
     _report(findings, as_json, f"{file}: no mistakes")
@@ -190,13 +197,17 @@ def _told(ask: Callable[[], Any]) -> Any:
 
 
 def _socket_path(config: Path) -> Path:
-    """Return the control socket a configuration names; without a file at the default place, the default."""
+    return _configured(config).control_socket
+
+
+def _configured(config: Path) -> "Config":
+    """Return the configuration in a file; without a file at the default place, the default. Raises ConfigError."""
     from appliance.config.load import load_config
     from appliance.config.schema import Config
 
     if config == DEFAULT_CONFIG and not config.exists():
-        return Config().control_socket
-    return load_config(config).control_socket
+        return Config()
+    return load_config(config)
 
 
 def _print_json(result: Any) -> None:

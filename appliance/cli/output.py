@@ -8,12 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from appliance.control.signatures import moment
+
 _GOOD = {"serving", "native"}
+_WIDTH_OF_A_FILE = 160
 
 
 def show_status(status: dict[str, Any]) -> None:
     """Print the result of the verb status."""
-    console = Console(highlight=False)
+    console = _console()
     uptime = datetime.timedelta(seconds=round(status["uptime_s"]))
     workers = f"{status['workers']['alive']} of {status['workers']['wanted']} workers"
     console.print(f"appliance {status['version']}, process {status['pid']}, up {uptime}, {workers}")
@@ -22,24 +25,54 @@ def show_status(status: dict[str, Any]) -> None:
     path = status["nic_path"]
     console.print(f"NIC path: generation {path['generation']}" if path["on"] else f"NIC path: off, {path['reason']}")
     if status["interfaces"]:
-        table = _table("interface", "mode", "checksums", "addresses", "remark")
-        for one in status["interfaces"]:
-            verify = "verified" if one["verify_checksum"] else "not verified"
-            table.add_row(one["name"], _state(one["mode"]), verify, " ".join(one["addresses"]), one["reason"])
-        console.print(table)
-    table = _table("zone", "state", "serial", "names", "remark")
-    for one in status["zones"]:
-        serial = "" if one["serial"] is None else str(one["serial"])
-        table.add_row(one["name"], _state(one["state"]), serial, str(one["names"]), Text(one["error"]))
+        console.print(_interfaces(status["interfaces"]))
     if status["zones"]:
-        console.print(table)
+        console.print(_zones(status["zones"]))
+    for warning in status["warnings"]:
+        console.print(Text(f"? {warning}", style="yellow"), soft_wrap=True)
     for problem in status["problems"]:
-        console.print(Text(f"! {problem}", style="red"))
+        console.print(Text(f"! {problem}", style="red"), soft_wrap=True)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
+    return console
+
+
+def _interfaces(interfaces: list[dict[str, Any]]) -> Table:
+    table = _table("interface", "mode", "checksums", "addresses", "remark")
+    for one in interfaces:
+        verify = "verified" if one["verify_checksum"] else "not verified"
+        table.add_row(one["name"], _state(one["mode"]), verify, " ".join(one["addresses"]), Text(one["reason"]))
+    return table
+
+
+def _zones(zones: list[dict[str, Any]]) -> Table:
+    """Return a table of the zones; what is about signatures only where there are any."""
+    signed = any(one["dnssec"] for one in zones)
+    table = _table("zone", "state", "serial", "names", *(("signed", "signatures end") if signed else ()), "remark")
+    for one in zones:
+        serial = "" if one["serial"] is None else str(one["serial"])
+        row = [one["name"], _state(one["state"]), serial, str(one["names"])]
+        if signed:
+            row += _signed(one["dnssec"])
+        table.add_row(*row, Text(one["error"]))
+    return table
+
+
+def _signed(dnssec: dict[str, Any] | None) -> list[str]:
+    """Return how a zone is signed, and when its first signature ends."""
+    if dnssec is None:
+        return ["no", ""]
+    ends = dnssec["earliest_expiration"]
+    return [dnssec["scheme"].upper(), "" if ends is None else moment(ends)]
 
 
 def show_stats(stats: dict[str, Any]) -> None:
     """Print the result of the verb stats; counters that are 0 are left out."""
-    console = Console(highlight=False)
+    console = _console()
     share = stats["nic_path_share"]
     if share is not None:
         console.print(f"{share:.2%} of the UDP queries were answered on the NIC path")

@@ -59,7 +59,8 @@ class NicPath:
         self._generation.detach()
 
     def interfaces(self) -> list[dict[str, Any]]:
-        """Return what each interface got."""
+        """Return what each interface got, and how it is now. Asks the kernel: not for the event loop's thread."""
+        now = self._generation.conditions()
         return [
             {
                 "name": one.name,
@@ -67,6 +68,8 @@ class NicPath:
                 "reason": one.reason,
                 "verify_checksum": one.verify_checksum,
                 "addresses": list(one.addresses),
+                "problem": now[one.name].refusal,
+                "remarks": list(now[one.name].remarks),
             }
             for one in self._generation.interfaces
         ]

@@ -77,7 +77,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.push_async_callback(channel.close)
         loop.add_signal_handler(signal.SIGHUP, reloader.on_signal)
         cleanup.push_async_callback(reloader.close)
-        _say_ready(told)
+        await _say_ready(told)
         notify_manager("READY=1")
         await stop.wait()
         notify_manager("STOPPING=1")
@@ -100,7 +100,7 @@ async def _unless_stopped(work: Any, stop: asyncio.Event) -> bool:
 
 def _verbs(told: Told, reloader: Reloader, stop: asyncio.Event) -> dict[str, Any]:
     async def status(request: dict[str, Any]) -> Any:
-        return told.status()
+        return await told.status()
 
     async def stats(request: dict[str, Any]) -> Any:
         return told.stats()
@@ -118,10 +118,13 @@ def _verbs(told: Told, reloader: Reloader, stop: asyncio.Event) -> dict[str, Any
     return {"status": status, "stats": stats, "reload": reload, "stop": end}
 
 
-def _say_ready(told: Told) -> None:
-    status = told.status()
+async def _say_ready(told: Told) -> None:
+    status = await told.status()
     zones = status["zones"]
     serving = sum(zone["state"] == "serving" for zone in zones)
     path = ", ".join(f"{one['name']} ({one['mode']})" for one in status["interfaces"]) or "no NIC path"
     where = ", ".join(f"{one['address']} port {one['port']}" for one in status["listening"])
     _log.info("appliance %s serves %d of %d zones on %s; %s", __version__, serving, len(zones), where, path)
+    for one in status["interfaces"]:
+        for doubt in filter(None, (one["reason"], one["problem"], *one["remarks"])):
+            _log.warning("interface %s (%s): %s", one["name"], one["mode"], doubt)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the verbs status and stats tell."""
 
+import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -23,12 +24,19 @@ class Told:
     endpoints: Sequence[tuple[str, int]]
     publication: Publication
 
-    def status(self) -> dict[str, Any]:
-        """Return the state of the server; `problems` says in words why it is not healthy."""
+    async def status(self) -> dict[str, Any]:
+        """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful."""
         pool, path = self.pool, self.publication.nic_path
+        interfaces = await asyncio.to_thread(path.interfaces) if path else []
         problems = [f"zone {zone.name}: {zone.error}" for zone in self.zones.values() if zone.error]
+        warnings: list[str] = []
+        for zone in self.zones.values():
+            for level, doubt in zone.doubts(time.time()):
+                (problems if level == "error" else warnings).append(f"zone {zone.name}: {doubt}")
         if self.publication.failed:
             problems.append(f"no NIC path: {self.publication.no_nic_path}")
+        problems += [f"interface {one['name']}: {one['problem']}" for one in interfaces if one["problem"]]
+        warnings += [f"interface {one['name']}: {remark}" for one in interfaces for remark in one["remarks"]]
         if pool.alive < pool.wanted:
             problems.append(f"{pool.wanted - pool.alive} of {pool.wanted} workers are down")
         return {
@@ -37,12 +45,13 @@ class Told:
             "uptime_s": round(time.monotonic() - self.started, 3),
             "healthy": not problems,
             "problems": problems,
+            "warnings": warnings,
             "nic_path": {
                 "on": path is not None,
                 "generation": path.name if path else None,
                 "reason": self.publication.no_nic_path,
             },
-            "interfaces": path.interfaces() if path else [],
+            "interfaces": interfaces,
             "listening": [{"address": address, "port": port} for address, port in self.endpoints],
             "workers": {"alive": pool.alive, "wanted": pool.wanted, "restarts": pool.restarts},
             "zones": [zone.described() for zone in self.zones.values()],

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from appliance.config.schema import Config
+from appliance.control.signatures import doubts
 from appliance.errors import ApplianceError, ZoneError
 from appliance.zone import names, types
-from appliance.zone.checks import DEFAULTS, Levels
+from appliance.zone.checks import DEFAULTS, Level, Levels
 from appliance.zone.load import load_zone
 from appliance.zone.model import DnssecSummary, RRset, Zone
 
@@ -59,6 +60,10 @@ class ServedZone:
         soa = names.ROOT * 2 + bytes(20)
         apex = {types.SOA: RRset(types.SOA, 0, [soa]), types.NS: RRset(types.NS, 0, [names.ROOT])}
         return Zone.build(self.origin, {self.origin: apex})
+
+    def doubts(self, now: float) -> list[tuple[Level, str]]:
+        """Return what is doubtful about the signatures that are served, with its level."""
+        return doubts(self.dnssec, self.checks, now) if self.dnssec else []
 
     def described(self) -> dict[str, Any]:
         """Return the zone as the verb status shows it."""

@@ -15,44 +15,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from appliance.answers.store import Store
-from appliance.datapath import bpffs, links, services, verdicts
+from appliance.datapath import attachment, bpffs, links, offloads, services, verdicts
 from appliance.datapath.arrays import Arrays
+from appliance.datapath.attachment import Interface, InterfaceSpec
 from appliance.datapath.loader import PLAN_LINK, Plan
 from appliance.datapath.syscall import TestRun, open_pin, program_id, test_run
 from appliance.errors import DatapathError
 
+__all__ = ["Generation", "Interface", "InterfaceSpec"]
+
 LOADER_TIMEOUT_S: Final = 300
 _FINISH_S: Final = 0.05  # longer than any packet stays in a program that was replaced
 _PORT_VERIFY: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class InterfaceSpec:
-    """What is asked of one interface; no addresses means those that it has."""
-
-    name: str
-    mode: Literal["auto", "native", "generic"] = "auto"
-    addresses: tuple[str, ...] = ()
-    port: int = 53
-    verify_checksum: Literal["auto", "on", "off"] = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """What one interface got."""
-
-    name: str
-    mode: links.Mode | None
-    addresses: tuple[str, ...]
-    verify_checksum: bool
-    reason: str = ""
 
 
 class Generation:
@@ -140,7 +121,7 @@ class Generation:
         self._arrays["services"][:] = services.table(addresses, self.plan.service_seed)
         for spec in self._specs:
             link = links.read(spec.name)
-            self.set_port(link.index, link.mac, verify=_verifies(spec, link))
+            self.set_port(link.index, link.mac, verify=attachment.verifies(spec, link))
 
     def set_port(self, ifindex: int, mac: bytes, *, verify: bool) -> None:
         """Tell the program an interface's index and address. Raises DatapathError when its slot is taken by another."""
@@ -159,23 +140,32 @@ class Generation:
         """
         fd = open_pin(self.folder / "prog_dns")
         try:
-            self.interfaces = [_attach_one(spec, fd) for spec in self._specs]
+            ours = _our_programs()
+            self.interfaces = [attachment.attach(spec, fd, ours) for spec in self._specs]
         finally:
             os.close(fd)
         time.sleep(_FINISH_S)
         remove_unattached(keep=self.folder)
 
     def detach(self) -> None:
-        """Take the program off its interfaces and unpin everything."""
+        """Take the program off its interfaces, those that are still there, and unpin everything."""
         mine = self.program_id()
-        for spec in self._specs:
-            link = links.read(spec.name)
+        for link in links.with_programs():
             if link.program == mine and link.mode is not None:
                 links.detach(link, link.mode)
         self.interfaces = []
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another generation's pins are beside ours
             self.folder.parent.rmdir()
+
+    def conditions(self) -> dict[str, offloads.Judgement]:
+        """Look at each interface as it is now: what keeps its queries from the program, what could be better."""
+        ours = _our_programs()  # a newer generation may be taking the interfaces over just now
+        return {one.name: attachment.condition(one, ours, self._port_mac) for one in self.interfaces}
+
+    def _port_mac(self, ifindex: int) -> bytes:
+        slot = (ifindex % 1024) * 16
+        return bytes(self._arrays["ports"][slot + 4 : slot + 10])
 
     def serving(self, on: bool) -> None:
         """Let the program answer, or pass everything up."""
@@ -223,10 +213,6 @@ def _resolve(spec: InterfaceSpec) -> InterfaceSpec:
     return replace(spec, addresses=addresses)
 
 
-def _verifies(spec: InterfaceSpec, link: links.Link) -> bool:
-    return spec.verify_checksum == "on" or (spec.verify_checksum == "auto" and link.delivers_whole_checksums)
-
-
 def _run_loader(plan: Plan) -> None:
     try:
         done = subprocess.run(
@@ -244,52 +230,36 @@ def _run_loader(plan: Plan) -> None:
         raise DatapathError(said.splitlines()[-1] if said else f"the loader ended with status {done.returncode}")
 
 
-def _attach_one(spec: InterfaceSpec, fd: int) -> Interface:
-    link = links.read(spec.name)
-    if link.program and link.program not in _our_programs():
-        raise DatapathError(
-            f"{spec.name} runs another XDP program (id {link.program}); "
-            f"take it off with `ip link set dev {spec.name} xdp off`"
-        )
-    wanted: tuple[links.Mode, ...] = ("native", "generic") if spec.mode == "auto" else (spec.mode,)
-    reason = ""
-    for mode in wanted:
-        try:
-            if link.program and link.mode is not None and link.mode != mode:
-                links.detach(link, link.mode)
-                link = links.read(spec.name)
-            links.attach(link, fd, mode)
-        except DatapathError as error:
-            if mode == wanted[-1]:
-                raise
-            reason = str(error)
-            continue
-        return Interface(spec.name, mode, spec.addresses, _verifies(spec, link), reason)
-    raise DatapathError(f"no mode to attach to {spec.name} in")
-
-
-def _pinned() -> Iterable[tuple[Path, int]]:
+def _folders() -> Iterable[tuple[Path, int]]:
+    """Yield the folders of pins, oldest first, and the id of the program in each; 0 where there is none."""
     for folder in sorted(bpffs.root().glob("g*")):
         try:
             fd = open_pin(folder / "prog_dns")
         except DatapathError:
-            continue  # being made or removed by another process
+            yield folder, 0
+            continue
         try:
             yield folder, program_id(fd)
         finally:
             os.close(fd)
 
 
-def _our_programs() -> set[int]:
-    return {number for _, number in _pinned()}
+def _pinned() -> Iterable[tuple[Path, int]]:
+    return ((folder, number) for folder, number in _folders() if number)
+
+
+def _our_programs() -> dict[int, Path]:
+    return {number: folder / "prog_dns" for folder, number in _pinned()}
 
 
 def remove_unattached(keep: Path | None = None) -> None:
     """Unpin generations of ended processes that no interface of this namespace runs any more."""
     attached = {k.program for k in links.with_programs()}
-    for folder, number in list(_pinned()):
+    for folder, number in list(_folders()):
         owner = int(folder.name.rpartition("-")[2])
-        mine = owner == os.getpid()
-        if folder == keep or number in attached or (not mine and Path(f"/proc/{owner}").exists()):
+        alive = Path(f"/proc/{owner}").exists()
+        # Without a program it is half made, by us or by another, or was left so by a loader that was killed.
+        others = alive and not (number and owner == os.getpid())
+        if folder == keep or number in attached or others:
             continue
         shutil.rmtree(folder, ignore_errors=True)

@@ -29,7 +29,13 @@ def kernel_source() -> Path | None:
     for common in reversed(pairs):
         specific = common.with_name(common.name.removesuffix("-common") + "-amd64")
         if specific.is_dir():
-            return _merged(common, specific)
+            try:
+                return _merged(common, specific)
+            except OSError as error:
+                raise DatapathError(
+                    f"cannot lay out kernel headers in {_cache_folder()}: {error.strerror}; make room there, or name a "
+                    "whole header tree in BCC_KERNEL_SOURCE"
+                ) from error
     raise DatapathError(
         f"no kernel headers for bcc: neither /lib/modules/{os.uname().release}/build nor a pair under {SOURCES}; "
         "install linux-headers-amd64"

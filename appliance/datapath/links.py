@@ -35,6 +35,8 @@ class Link:
     addresses: tuple[str, ...]
     program: int
     mode: Mode | None
+    vlans: tuple[str, ...] = ()
+    """VLAN devices that lie on it."""
 
     @property
     def delivers_whole_checksums(self) -> bool:
@@ -59,19 +61,31 @@ def read(name: str) -> Link:
         index = found[0]
         message = route.get_links(index)[0]
         addresses = [a.get_attr("IFA_ADDRESS") for a in route.get_addr(index=index)]
-    return _link(name, index, message, tuple(addresses))
+        vlans = [m.get_attr("IFLA_IFNAME") for m in route.get_links() if _is_vlan_on(index, m)]
+    return _link(name, index, message, tuple(addresses), tuple(vlans))
 
 
-def _link(name: str, index: int, message: Any, addresses: tuple[str, ...]) -> Link:
+def _is_vlan_on(index: int, message: Any) -> bool:
+    elsewhere = message.get_attr("IFLA_LINK_NETNSID") is not None  # the index counts in another namespace
+    return _kind(message) == "vlan" and message.get_attr("IFLA_LINK") == index and not elsewhere
+
+
+def _kind(message: Any) -> str | None:
     info = message.get_attr("IFLA_LINKINFO")
-    kind = info.get_attr("IFLA_INFO_KIND") if info is not None else None
+    return info.get_attr("IFLA_INFO_KIND") if info is not None else None
+
+
+def _link(name: str, index: int, message: Any, addresses: tuple[str, ...], vlans: tuple[str, ...]) -> Link:
+    kind = _kind(message)
     if kind is None:
         kind = "lo" if name == "lo" else _driver(name)
     xdp = message.get_attr("IFLA_XDP")
     program = _program_of(message)
     attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp is not None else None
     mac = bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00").replace(":", ""))
-    return Link(name, index, mac[:6].ljust(6, b"\0"), kind, addresses, program, _mode_of(attached) if program else None)
+    return Link(
+        name, index, mac[:6].ljust(6, b"\0"), kind, addresses, program, _mode_of(attached) if program else None, vlans
+    )
 
 
 def _mode_of(attached: object) -> Mode | None:

@@ -14,6 +14,7 @@ from appliance.server.respond import Exchange, Settings, Transport, respond
 _PATIENCE_S: Final = 0.1
 """A flip takes microseconds, but the process that does it may have to wait for a CPU in the middle."""
 _PAUSE_S: Final = 0.001
+_NEVER: Final = -1
 _LOGGED: Final = 20
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ class Responder:
         self._settings = settings
         self._count = counters.count
         self._logged = 0
+        self._stuck = _NEVER
+        """The sequence of a flip that was waited for in vain: its writer stands still or is dead."""
 
     def answer_udp(self, wire: bytes, port: int) -> bytes | None:
         """Return the reply to a datagram from a source port, or None for silence."""
@@ -49,17 +52,33 @@ class Responder:
                 if zones.unchanged(self._store, flips):
                     self._count(reply.verdict)
                     return reply.octets
+            if flips == self._stuck:
+                return self._servfail(wire)
             now = time.monotonic()
             give_up = give_up or now + _PATIENCE_S
             if now > give_up:
-                return self._failed(wire, None)
+                return self._give_up(wire, flips)
             time.sleep(_PAUSE_S)
 
-    def _failed(self, wire: bytes, error: Exception | None) -> bytes | None:
-        self._count("drop_internal_error")
+    def _give_up(self, wire: bytes, flips: int) -> bytes | None:
+        """Answer SERVFAIL from now on without waiting, for as long as this flip lasts: what is read may be anything."""
+        if flips & 1:
+            self._stuck = flips
+            _log.error(
+                "the control process is in the middle of a change for %s s now, stopped or dead: SERVFAIL until it "
+                "goes on or is started again",
+                _PATIENCE_S,
+            )
+        return self._servfail(wire)
+
+    def _failed(self, wire: bytes, error: Exception) -> bytes | None:
         if self._logged < _LOGGED:
             self._logged += 1
             _log.error("no answer to %s: a defect of this program, please report it", wire.hex(), exc_info=error)
+        return self._servfail(wire)
+
+    def _servfail(self, wire: bytes) -> bytes | None:
+        self._count("drop_internal_error")
         if len(wire) < HEADER_LEN or wire[2] & 0x80:
             return None
         return message.bare_header(wire, message.SERVFAIL)

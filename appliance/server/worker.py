@@ -77,12 +77,9 @@ def become_worker(make: Callable[[], Worker]) -> NoReturn:
     status = 1
     try:
         signal.set_wakeup_fd(-1)
-        for number in (
-            signal.SIGINT,
-            signal.SIGHUP,
-        ):  # a terminal sends them to the whole group; the control process acts
+        # Terminals and service managers send them to the whole group; the control process acts, this one ends with it.
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         gc.freeze()
         make().run()
         status = 0

@@ -88,6 +88,15 @@ except DatapathError as error:
     print("refused:", error)
 """
 
+# Ends with pins as a loader leaves them that dies after the arrays and before the programs.
+_HALF = f"""
+from appliance.datapath.generation import Generation, InterfaceSpec
+loaded = Generation.load([InterfaceSpec("{DEVICE}")], bucket_bits=10, chunks=2, zones=16)
+for pin in loaded.folder.glob("prog_*"):
+    pin.unlink()
+print(loaded.folder)
+"""
+
 
 def _kill_at_random(server: Server, asking: Client, rng: random.Random, serial: int) -> None:
     """Kill the server at some moment of a start or of a reload, then start it again."""
@@ -150,6 +159,18 @@ def test_broken_zone_keeps_the_old_one(steady: Server, steady_pair: Pair) -> Non
         asking.wait_for(100)
     assert {stamp for one in so_far for stamp in versions.stamps(one.reply or b"")} == {serial}
     all_of_one_version(asking, {serial, serial + 1})
+
+
+def test_half_made_pins_are_removed(server: Server, own_bpffs: Path) -> None:
+    """A loader that was killed while it pinned leaves arrays and no program: they would fill the memory for good."""
+    half = server.end.run(sys.executable, "-c", _HALF)
+    folder = Path(half.stdout.strip())
+    assert folder in server.generations(own_bpffs)
+    assert (folder / "heap").exists()
+    server.signal(signal.SIGKILL)
+    server.start()
+    assert folder not in server.generations(own_bpffs)
+    assert len(server.generations(own_bpffs)) == 1
 
 
 @pytest.mark.parametrize("failure", ["compile", "memory"])

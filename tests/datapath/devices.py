@@ -20,12 +20,14 @@ from tests.datapath import packets, tiny
 from tests.datapath.runner import XDP_PASS, XDP_TX
 
 SERVER_DEVICE: Final = "dns0"
-_CLIENT_DEVICE: Final = "ask0"
+CLIENT_DEVICE: Final = "ask0"
 _TUNSETIFF: Final = 0x400454CA
 _IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
 _ETH_P_ALL: Final = 0x0003
 _SOL_PACKET, _PACKET_AUXDATA, _VLAN_VALID = 263, 8, 1 << 4
 _AUXDATA: Final = struct.Struct("=3I4H")
+_SO_RCVBUFFORCE: Final = 33
+_BUFFER: Final = 8 << 20  # a small frame may count as a page, and a slow processor reads late
 _WAIT_S: Final = 2.0
 
 
@@ -71,6 +73,8 @@ class Device:
     ) -> None:
         """`passed` sees what goes up the stack of the server's device."""
         self.namespace = name
+        self.client_namespace = f"{name}c"
+        """The other end's, where the device is a veth."""
         self.send = send
         self.receive = receive
         self._passed = passed
@@ -95,6 +99,7 @@ class Device:
 def _packet_socket(device: str) -> socket.socket:
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+    made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     made.bind((device, 0))
     return made
 
@@ -152,20 +157,20 @@ def veth(name: str, how: Literal["socket", "live"]) -> Iterator[Device]:
 
     The way of sending decides how much room for growth a frame brings along.
     """
-    client = f"{name}c"
+    client = f"{name}c"  # Device.client_namespace
     with namespace(name), namespace(client):
-        ends = ("netns", name, "type", "veth", "peer", "name", _CLIENT_DEVICE, "netns", client)
+        ends = ("netns", name, "type", "veth", "peer", "name", CLIENT_DEVICE, "netns", client)
         _ip("link", "add", SERVER_DEVICE, *ends)
         _quiet(name, SERVER_DEVICE)
-        _quiet(client, _CLIENT_DEVICE)
+        _quiet(client, CLIENT_DEVICE)
         _ip("-n", name, "link", "set", SERVER_DEVICE, "address", packets.SERVER_MAC.hex(":"), "up")
-        _ip("-n", client, "link", "set", _CLIENT_DEVICE, "address", packets.CLIENT_MAC.hex(":"), "up")
+        _ip("-n", client, "link", "set", CLIENT_DEVICE, "address", packets.CLIENT_MAC.hex(":"), "up")
         with inside(name):
             passed = _packet_socket(SERVER_DEVICE)
         with inside(client), tiny.returning(XDP_PASS) as accept:
-            links.attach(links.read(_CLIENT_DEVICE), accept, "native")
-            outside = _packet_socket(_CLIENT_DEVICE)
-            index = links.read(_CLIENT_DEVICE).index
+            links.attach(links.read(CLIENT_DEVICE), accept, "native")
+            outside = _packet_socket(CLIENT_DEVICE)
+            index = links.read(CLIENT_DEVICE).index
         with passed, outside, tiny.returning(XDP_TX) as sender:
 
             def send_live(frame: bytes) -> None:

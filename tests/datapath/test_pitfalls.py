@@ -321,7 +321,8 @@ def test_21_families_say_the_same() -> None:
     of_one_family = {
         "test_02_ip_options", "test_03_fragments", "test_04_extension_headers", "test_12_source_address",
         "test_16_nothing_is_written_before_it_is_sure", "test_18_packet_octets_are_read_within_bounds",
-        "test_21_families_say_the_same", "test_23_taken_addresses_only", "test_25_header_counts",
+        "test_21_families_say_the_same", "test_22_no_clock_that_can_be_set", "test_23_taken_addresses_only",
+        "test_25_header_counts",
     }  # fmt: skip
     tests = set(re.findall(r"^def (test_\w+)", text, re.MULTILINE))
     both = set(re.findall(r"^@FAMILIES\n(?:@.*\n)*def (test_\w+)", text, re.MULTILINE))
@@ -344,6 +345,14 @@ def test_22_expired_zone_is_not_served(lab: Lab, ipv6: bool) -> None:
         assert ask(lab, frame) == "answer_servfail"
     finally:
         lab.store.set_expiry(number, 0)
+
+
+def test_22_no_clock_that_can_be_set() -> None:
+    """A zone ends on the clock since boot, sleep included: setting the time of day neither ends nor revives one."""
+    assert set(re.findall(r"ktime_get\w*", source.flatten())) <= {"ktime_get_ns", "ktime_get_boot_ns"}
+    package = Path(layout.__file__).parents[1]
+    readers = [path for folder in ("answers", "server") for path in (package / folder).rglob("*.py")]
+    assert not [path.name for path in readers if re.search(r"time\.time\(|CLOCK_REALTIME|datetime", path.read_text())]
 
 
 @FAMILIES

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# On each kernel: load the XDP program, run the packet tables, ask a live server through emulated network cards.
+# On each kernel: ask a live server through emulated network cards, then run the packet tables; a boot for each.
 #   matrix.sh [6.1] [backports]      (default: both; backports is left out where its mirror cannot be reached)
+# KERNEL_PARTS="live tables" picks parts, KERNEL_TESTS what pytest runs, KERNEL_TIMEOUT the seconds of a boot.
+# Output comes as it is made; one part that fails hides no other. How long it takes: docs/kernels.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/kernels
@@ -17,26 +19,30 @@ for hub in 0:virtio-net-pci 1:e1000e; do
   done
 done
 
-# What of the packet tables runs; whole sweeps of lengths are for faster processors.
-tests=${KERNEL_TESTS:-tests/datapath -k 'not every and not smaller'}
-export KERNEL_TIMEOUT=${KERNEL_TIMEOUT:-1200}
+live=".venv/bin/python -m tests.kernels.live eth0:eth1:native+tags eth2:eth3:generic+hidden-tags | cat"
+# All of the packet tables but for tests marked slow; a compiler for each of two workers.
+tables=".venv/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider --timeout=900 -m 'not slow' \
+  --durations=5 ${KERNEL_TESTS:-tests/datapath} | cat"
+export KERNEL_TIMEOUT=${KERNEL_TIMEOUT:-3600}
 
+outcomes=()
+failed=
+note() { outcomes+=("$*"); }
 run() {
-  local release=$1
-  printf '== Linux %s ==\n' "$release"
-  $here/run_on_kernel.sh "$release" "set -e -o pipefail
-    .venv/bin/python -m tests.kernels.live eth0:eth1:native eth2:eth3:generic | cat
-    .venv/bin/python -m pytest -q -p no:cacheprovider --timeout=600 -m 'not slow' $tests | cat" "${cards[@]}"
+  local release=$1 part=$2 began=$SECONDS outcome=passed
+  printf '== Linux %s: %s ==\n' "$release" "$part"
+  $here/run_on_kernel.sh "$release" "set -e -o pipefail; ${!part}" "${cards[@]}" || { outcome="failed ($?)"; failed=1; }
+  note "Linux $release $part: $outcome after $((SECONDS - began)) s"
 }
 
 series=("$@")
 [[ $# -gt 0 ]] || series=(6.1 backports)
-failed=()
 for one in "${series[@]}"; do
   if ! release=$($here/fetch.sh "$one"); then
-    [[ $# -eq 0 && $one == backports ]] && { echo "== $one: not reachable, left out =="; continue; }
-    failed+=("$one"); continue
+    if [[ $# -eq 0 && $one == backports ]]; then note "$one: not reachable, left out"; else note "$one: not fetched"; failed=1; fi
+    continue
   fi
-  run "$release" || failed+=("$release")
+  for part in ${KERNEL_PARTS:-live tables}; do run "$release" "$part"; done
 done
-((${#failed[@]} == 0)) || { echo "failed on: ${failed[*]}" >&2; exit 1; }
+printf '%s\n' "${outcomes[@]}"
+[[ -z $failed ]]

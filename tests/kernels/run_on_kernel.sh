@@ -18,7 +18,7 @@ cp "$(command -v busybox)" "$work/ram/bin/busybox"
 # Modules in the order of their dependencies, unpacked: the guest's insmod knows neither.
 mkdir "$work/tree"; ln -s "$root/usr/lib" "$work/tree/lib"
 count=100
-for wanted in virtio_pci 9pnet_virtio 9p overlay virtio_net e1000e veth 8021q; do
+for wanted in virtio_pci 9pnet_virtio 9p overlay virtio_net e1000e veth tun 8021q sch_ingress cls_bpf; do
   while read -r verb file _; do
     [[ $verb == insmod ]] || continue
     name=$(basename "${file%.xz}")
@@ -48,7 +48,7 @@ echo KERNEL-BEGIN
 INIT
 chmod +x "$work/ram/init"
 {
-  echo "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 APPLIANCE_CI=${APPLIANCE_CI:-}"
+  echo "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PYTHONUNBUFFERED=1 APPLIANCE_CI=${APPLIANCE_CI:-}"
   printf 'ulimit -l unlimited\ncd %q\n%s\n' "$here" "$command"
 } >"$work/ram/command"
 (cd "$work/ram" && find . | cpio -o -H newc --quiet) | gzip -1 >"$work/initrd"
@@ -60,7 +60,7 @@ timeout --kill-after=10 "${KERNEL_TIMEOUT:-600}" qemu-system-x86_64 -accel tcg,t
   -kernel "$root/boot/vmlinuz-$release" -initrd "$work/initrd" -append "console=ttyS0 panic=-1 quiet loglevel=4" \
   -virtfs "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap" \
   -virtfs "local,path=$root,mount_tag=kernel,security_model=none,readonly=on" \
-  "${networks[@]}" </dev/null 2>"$work/qemu-errors" | tr -d '\r' | tee "$work/console" | sed -un '/KERNEL-BEGIN/,/KERNEL-END/{s/.*KERNEL-BEGIN/KERNEL-BEGIN/;p}'
+  "${networks[@]}" </dev/null 2>"$work/qemu-errors" | sed -u 's,\r,,g' | tee "$work/console" | sed -un '/KERNEL-BEGIN/,/KERNEL-END/{s/.*KERNEL-BEGIN/KERNEL-BEGIN/;p}'
 set -e
 status=$(sed -n 's/.*KERNEL-END rc=\([0-9]*\).*/\1/p' "$work/console")
 if [[ -z $status ]]; then

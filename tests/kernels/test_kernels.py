@@ -9,7 +9,7 @@ import pytest
 
 from tests.repo.sources import ROOT
 
-pytestmark = [pytest.mark.kernels, pytest.mark.timeout(1200), pytest.mark.xdist_group("kernels")]
+pytestmark = [pytest.mark.kernels, pytest.mark.timeout(2400), pytest.mark.xdist_group("kernels")]
 
 _SHORT_TABLE = "tests/datapath/test_answers.py::test_answer"
 """`make test-kernels` runs the rest: an emulated processor is slow."""
@@ -20,7 +20,7 @@ def console() -> str:
     """Return what the 6.1 guest printed, after checking that it ended well."""
     command = [str(ROOT / "tests/kernels/matrix.sh"), "6.1"]
     environment = {**os.environ, "KERNEL_TIMEOUT": "1000", "KERNEL_TESTS": _SHORT_TABLE}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=1150)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=2300)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     return done.stdout
 
@@ -31,6 +31,19 @@ def test_live_answers_native_on_virtio(console: str) -> None:
 
 def test_live_answers_generic_on_e1000e(console: str) -> None:
     assert re.search(r"^live eth2 generic: [1-9]\d* answers, 0 wrong$", console, re.MULTILINE)
+
+
+@pytest.mark.parametrize("how", ["eth0 native tags", "eth2 generic hidden-tags", "eth2 generic tags"])
+def test_live_answers_through_vlan_devices(console: str, how: str) -> None:
+    """A tag comes back, also where the card takes it out of the frame: in generic mode the kernel keeps it."""
+    assert re.search(rf"^live {how}: [1-9]\d* answers, 0 wrong$", console, re.MULTILINE)
+
+
+def test_a_card_that_hides_tags_is_refused_in_native_mode(console: str) -> None:
+    found = re.search(r"^refused native: (.*)$", console, re.MULTILINE)
+    assert found
+    assert "has eth2.42 on it" in found[1]
+    assert "run `ethtool -K eth2 rxvlan off`" in found[1]
 
 
 def test_packet_tables(console: str) -> None:

@@ -75,7 +75,7 @@ class ReferenceZone:
 
     def exists(self, name: Name) -> bool:
         """Tell whether a name owns something or has descendants that do (RFC 4592 §2.2.2): the slow, literal way."""
-        return any(owner.is_subdomain(name) for owner in self.rrsets)
+        return name in self.rrsets or any(owner.is_subdomain(name) for owner in self.rrsets)
 
     @property
     def nsec3_parameters(self) -> tuple[bytes, int] | None:

@@ -9,7 +9,7 @@ import pytest
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from demo import dig
-from demo.__main__ import EXAMPLES, load, questions_for, zone_files
+from demo.demonstration import EXAMPLES, load, questions_for, zone_files
 from demo.errors import DemoError
 from demo.questions import UDP_LIMIT, Question, choose
 from tests.repo.sources import ROOT

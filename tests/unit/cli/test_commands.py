@@ -102,3 +102,20 @@ def test_a_bad_configuration_is_told_before_anything_else(verb: str, tmp_path: P
     done = run(verb, "--config", str(tmp_path / "none.toml"))
     assert done.returncode == 1
     assert done.stderr == f"appliance: {tmp_path}/none.toml: error: cannot be read: No such file or directory\n"
+
+
+def test_check_zone_with_a_configuration(tmp_path: Path) -> None:
+    zone, config = tmp_path / "example.zone", tmp_path / "a.toml"
+    zone.write_text(ZONE)
+    config.write_text('[checks]\nzonemd-missing = "error"\n')
+    assert run("check-zone", "example.", str(zone)).returncode == 0
+    done = run("check-zone", "example.", str(zone), "--config", str(config), "--json")
+    assert done.returncode == 1
+    assert "[zonemd-missing]" in json.loads(done.stdout)["findings"][0]["reason"]
+    config.write_text('[checks]\nzonemd-mising = "error"\n')
+    done = run("check-zone", "example.", str(zone), "--config", str(config))
+    assert done.returncode == 1
+    assert "did you mean 'zonemd-missing'?" in done.stderr
+    done = run("check-zone", "example.", str(zone), "--config", str(tmp_path / "none.toml"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"appliance: {tmp_path}/none.toml: error: cannot be read: No such file or directory\n"

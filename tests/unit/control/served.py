@@ -121,9 +121,13 @@ def start(folder: Path, **environment: str) -> Served:
 
 
 @contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[Served]:
-    """Yield a ready server on the configuration in a folder, ended afterwards whatever happens."""
+def serving(folder: Path, control: Path | None = None, **environment: str) -> Iterator[Served]:
+    """Yield a ready server on the configuration in a folder, ended afterwards whatever happens.
+
+    `control` is its control socket, if that is not where `configuration` has it.
+    """
     served = start(folder, **environment)
+    served.socket = control or served.socket
     try:
         served.wait_ready()
         yield served

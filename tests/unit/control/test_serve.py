@@ -205,6 +205,20 @@ def test_a_worker_that_dies_is_started_again(server: Served) -> None:
         assert server.address(tcp=True) == "192.0.2.2"
 
 
+def test_a_signal_to_the_whole_group_is_the_control_process_to_act_on(folder: Path) -> None:
+    """As from a terminal or a service manager: no worker dies of it, and none is started again while all end."""
+    with serving(folder) as server:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        for pid in children:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                os.kill(int(pid), number)
+        assert server.address(tcp=True) == "192.0.2.2"
+        assert server.ask("status")["workers"] == {"alive": 2, "wanted": 2, "restarts": 0}
+        assert server.end() == 0
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+        assert "error" not in server.log()
+
+
 def test_workers_end_with_a_killed_server_and_the_next_one_starts(folder: Path) -> None:
     with serving(folder) as server:
         children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()

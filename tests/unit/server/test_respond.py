@@ -2,6 +2,7 @@
 """From a query's octets to the reply's, compared with what dnspython makes of the RFCs' words."""
 
 import struct
+import time
 from pathlib import Path
 
 import dns.edns
@@ -316,6 +317,23 @@ def test_a_lookup_during_a_flip_is_taken_again(store: Store) -> None:
     assert reply is not None
     assert reply[3] & 15 == 0
     assert row.value("answer_positive") == 1
+
+
+def test_a_flip_that_never_ends_is_waited_for_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Its writer is stopped or dead: a worker that waited for each query would answer ten a second, and end late."""
+    responder = Responder(store, SETTINGS, Counters(1).row(0))
+    wire = query("www.example.").to_wire()
+    for _ in range(2):
+        with store.flipping():
+            started = time.monotonic()
+            for _ in range(50):
+                assert responder.answer_udp(wire, 5353) == b"\x43\x21\x81\x02" + bytes(8)
+            assert time.monotonic() - started < 1.0
+        reply = responder.answer_udp(wire, 5353)
+        assert reply is not None
+        assert reply[3] & 15 == 0
+    assert len(caplog.records) == 2
+    assert "SERVFAIL until it goes on" in caplog.text
 
 
 def test_a_defect_costs_one_servfail_and_not_the_worker(store: Store, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No room on the disk: what can be done without it is done, the rest is said with what mends it."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from appliance.datapath import headers
+from appliance.errors import DatapathError
+from tests.unit.control.served import configuration, serving, zone_text
+
+pytestmark = [pytest.mark.chaos, pytest.mark.netns]
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder on a file system of its own, which takes files but not one octet."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=100", "none", str(folder)], check=True)
+    try:
+        (folder / "fill").write_bytes(bytes(4096))
+        with pytest.raises(OSError, match="No space left"):
+            (folder / "more").write_bytes(b"x" * 4096)
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_serving_needs_no_room(full: Path, tmp_path: Path) -> None:
+    """Start, answer, reload, die, start again: all with run_dir and state_dir on a full disk."""
+    text = configuration("example.").replace('"run"', '"full/run"').replace('"state"', '"full/state"')
+    (tmp_path / "appliance.toml").write_text(text)
+    (tmp_path / "example.zone").write_text(zone_text(1))
+    for serial in (1, 2):
+        with serving(tmp_path, full / "run" / "control.sock") as server:
+            assert server.address(tcp=True) == "192.0.2.2"
+            (tmp_path / "example.zone").write_text(zone_text(serial + 1))
+            assert server.command("reload").returncode == 0
+            assert server.command("status").returncode == 0
+            server.process.kill()
+
+
+def test_no_room_for_kernel_headers(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loader's preparation ends with one line, and leaves no half a tree."""
+    sources = tmp_path / "src"
+    common, specific = sources / "linux-headers-6.1.0-1-common", sources / "linux-headers-6.1.0-1-amd64"
+    for folder in (common, specific / "include", specific / "arch"):
+        folder.mkdir(parents=True)
+    for number in range(200):
+        (common / f"{number}.h").touch()
+    monkeypatch.setattr(headers, "SOURCES", sources)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release="none"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(full))
+    monkeypatch.delenv("BCC_KERNEL_SOURCE", raising=False)
+    with pytest.raises(DatapathError, match=r"cannot lay out kernel headers in .*: No space left on device; make room"):
+        headers.kernel_source()
+    assert not list((full / "appliance").rglob("*.h"))
