@@ -49,7 +49,7 @@ DEVIATIONS = (
     Deviation("mail-types", "8906 §3.1.4", ("bind",), deviations.mail_types, Example("", "mail", 253)),
     Deviation("type-zero", "8906 §3.1.4", ("knot",), deviations.type_zero, Example("", "mail", 0)),
     Deviation("nsec3-at-cname", "5155 §3", ("nsd",), proofs.nsec3_at_cname, Example("", "www", 50)),
-    Deviation("rrsig-at-cname", "4035 §2.5", ("nsd",), proofs.rrsig_at_cname, Example("", "www", 46)),
+    Deviation("rrsig-at-cname", "6840 §4.3", ("knot", "bind"), proofs.rrsig_at_cname, Example("", "www", 46)),
     Deviation("chain-loop", "1034 §3.6.2", ("bind",), deviations.chain_loop, Example("", "loop1", 1)),
     Deviation("chain-length", "1034 §5.2.2", ("knot", "bind"), deviations.chain_length, Example("", "long5", 1)),
     Deviation(

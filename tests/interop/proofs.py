@@ -122,16 +122,16 @@ def rrsig_query(case: Case) -> bool:
 
 
 def rrsig_at_cname(case: Case, server: str) -> bool:
-    """A CNAME is followed for types that are the owner's own."""
-    name = chain_of(case.question.folded, case.without(server).reference.answer).end
-    followed = chain_of(name, case.essences[server].answer)
-    return case.question.rtype in (wire.RRSIG, wire.NSEC) and followed.length > 0
+    """A CNAME that has no RRSIG or NSEC beside it is not followed for these."""
+    return case.question.rtype in (wire.RRSIG, wire.NSEC) and _not_followed(case, server)
 
 
 def nsec3_at_cname(case: Case, server: str) -> bool:
     """A CNAME is not followed for NSEC3, which can never stand beside one."""
-    if case.question.rtype != wire.NSEC3:
-        return False
+    return case.question.rtype == wire.NSEC3 and _not_followed(case, server)
+
+
+def _not_followed(case: Case, server: str) -> bool:
     given = chain_of(case.question.folded, case.essences[server].answer)
     ends_early = wire.CNAME in case.loaded.types(given.end)
     return ends_early and any(record.rtype == wire.SOA for record in case.essences[server].authority)

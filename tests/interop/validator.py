@@ -284,10 +284,7 @@ def _is_misjudged(loaded: Loaded, chain: Sequence[bytes], rtype: int) -> bool:
     # A name that begins with an asterisk and comes from a wildcard further up is taken for the wildcard itself.
     if any(names.is_wildcard(name) and loaded.covers_by_wildcard(name) for name in chain):
         return True
-    # NODATA for NSEC where there is a CNAME: an NSEC3 says that there is, so the answer should have been the CNAME.
-    if rtype == wire.NSEC and zone.scheme == "nsec3" and wire.CNAME in loaded.types(last):
-        return True
-    return zone.scheme == "nsec" and rtype not in loaded.types(last) and _covered_by_wildcard(loaded, last)
+    return False
 
 
 def _below_dname(loaded: Loaded, name: bytes) -> bool:
