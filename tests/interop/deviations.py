@@ -85,11 +85,31 @@ def dname_grows(case: Case) -> bool:
 
 
 def dname_too_long(case: Case, server: str) -> bool:
-    """A name too long for substitution is said not to exist."""
+    """A name too long for substitution is said not to exist, or the zone's SOA stands beside YXDOMAIN."""
     other = case.without(server).reference
     found = case.essences[server]
     same = found.answer == other.answer and any(record.rtype == wire.DNAME for record in other.answer)
-    return other.rcode == wire.YXDOMAIN and found.rcode == wire.NXDOMAIN and same
+    negative = frozenset(record for record in found.authority if record.rtype == wire.SOA)
+    said = found.rcode == wire.NXDOMAIN or (found.rcode == wire.YXDOMAIN and proofs_only(found.authority - negative))
+    return other.rcode == wire.YXDOMAIN and same and bool(negative) and said
+
+
+def zero_octet(case: Case, server: str) -> bool:
+    """A label with zero octets is taken for the same label without them, or put in the wrong place beside it."""
+    last = end(case)
+    zone = case.loaded.zone_of(last)
+    if zone is None:
+        return False
+    above = {_without_zeros(name) for name in names.suffixes(last) if len(name) > len(zone.origin)}
+    alike = any(b"\0" in b"".join(names.labels(owner)) and _without_zeros(owner) in above for owner in zone.nodes)
+    found, other = case.essences[server], case.without(server).reference
+    negative = frozenset(record for record in found.authority | other.authority if record.rtype == wire.SOA)
+    rest_is_proof = proofs_only((found.authority ^ other.authority) - negative)
+    return alike and rest_is_proof and found.answer <= other.answer and found.rcode in (wire.NOERROR, wire.NXDOMAIN)
+
+
+def _without_zeros(name: bytes) -> tuple[bytes, ...]:
+    return tuple(label.replace(b"\0", b"") for label in names.labels(name))
 
 
 def whole_rrsets(case: Case, server: str) -> tuple[int, bool]:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What deviations in DNSSEC records look like: proofs, signatures and the types that stand beside a CNAME."""
 
+import base64
+
+from appliance.answers import nsec3_hash
 from appliance.zone import names
+from appliance.zone.model import Zone
 from tests.interop import wire
 from tests.interop.chains import chain_of
 from tests.interop.compare import Case
@@ -82,18 +86,72 @@ def below_nsec3_owner(case: Case, server: str) -> bool:
     return above and found.rcode == wire.NXDOMAIN and not any(record.owner == name for record in found.answer)
 
 
+def wildcard_encloser_proof(case: Case, server: str) -> bool:
+    """In NODATA from a wildcard that has another one below, the NSEC3 of the closest encloser is left out."""
+    last = end(case)
+    zone = case.loaded.zone_of(last)
+    if zone is None or zone.scheme != "nsec3" or not case.loaded.covers_by_wildcard(last):
+        return False
+    encloser = next(above for above in names.suffixes(last) if zone.exists(above))
+    left_out = _matching(zone, encloser, case.without(server).reference.authority)
+    found, other = case.essences[server], case.without(server).reference
+    below = zone.exists(names.wildcard_of(names.wildcard_of(encloser)))
+    return (
+        below and only_proofs_differ(case, server) and found.authority == other.authority - left_out != other.authority
+    )
+
+
+def _matching(zone: Zone, name: bytes, records: frozenset[RR]) -> frozenset[RR]:
+    """Return the NSEC3 whose owner is the hash of a name, and its signature."""
+    label = base64.b32hexencode(nsec3_hash.digest(name, nsec3_hash.parameters(zone))).lower()
+    return frozenset(record for record in records if record.owner == bytes((len(label),)) + label + zone.origin)
+
+
+def _unprovable_ent(zone: Zone, name: bytes) -> bool:
+    """Tell whether the closest encloser of a name is an ENT that opt-out leaves without an NSEC3."""
+    encloser = next(above for above in names.suffixes(name) if zone.exists(above) or above == zone.origin)
+    below_cuts_only = not any(
+        names.is_subdomain(owner, encloser) and owner not in zone.delegations and not zone.is_occluded(owner)
+        for owner in zone.nodes
+    )
+    return encloser in zone.ents and below_cuts_only
+
+
 def opt_out_ent(case: Case, server: str) -> bool:
     """An ENT without an NSEC3 of its own (opt-out) is taken for a closest encloser that can be proved."""
     last = end(case)
     zone = case.loaded.zone_of(last)
     if zone is None or zone.scheme != "nsec3":
         return False
-    encloser = next(above for above in names.suffixes(last) if zone.exists(above) or above == zone.origin)
-    below_cuts_only = not any(
-        names.is_subdomain(owner, encloser) and owner not in zone.delegations and not zone.is_occluded(owner)
-        for owner in zone.nodes
-    )
-    return encloser in zone.ents and below_cuts_only and only_proofs_differ(case, server)
+    return _unprovable_ent(zone, last) and only_proofs_differ(case, server)
+
+
+def opt_out_wildcard(case: Case) -> bool:
+    """Below an ENT without NSEC3, and a wildcard at the closest encloser that has one, nothing can be proved.
+
+    Knot says nothing but NXDOMAIN, BIND shows the wildcard's NSEC3 besides what we show, NSD those of the ENT.
+    """
+    last = end(case)
+    zone = case.loaded.zone_of(last)
+    if zone is None or zone.scheme != "nsec3" or not case.question.dnssec_ok or not _unprovable_ent(zone, last):
+        return False
+    above = (upper for upper in names.suffixes(last) if _matching(zone, upper, _nsec3_of(case, zone)))
+    wildcard = names.wildcard_of(next(above, zone.origin))
+    if not zone.exists(wildcard) or {found.rcode for found in case.essences.values()} != {wire.NXDOMAIN}:
+        return False
+    reference = case.reference
+    for server, found in case.essences.items():
+        if server == "knot" and not found.authority and not found.authoritative and found.answer <= reference.answer:
+            continue
+        shown = found.authority - _matching(zone, wildcard, found.authority)
+        right = shown == reference.authority or (server == "nsd" and proofs_only(shown ^ reference.authority))
+        if not (right and found.authoritative and found.answer == reference.answer):
+            return False
+    return True
+
+
+def _nsec3_of(case: Case, zone: Zone) -> frozenset[RR]:
+    return frozenset(RR(owner, wire.NSEC3, rrset.ttl, b"") for owner, rrset in zone.nsec3.items())
 
 
 def asterisk_asked(case: Case, server: str) -> bool:
