@@ -16,7 +16,7 @@ from appliance.zone.model import Zone
 from tests.datapath.lab import Lab
 from tests.datapath.packets import DO, Frame, Opt, message
 from tests.datapath.reply import check_frame, open_frame
-from tests.interop import validator, wire
+from tests.interop import validated_zones, wire
 from tests.interop.loaded import Loaded
 from tests.interop.ours import InProcess
 from tests.interop.questions import Generator
@@ -34,7 +34,7 @@ LEFT: Final = frozenset({"pass_dname_synthesis", "pass_query_type", "pass_denial
 
 def _zones(which: str, folder: Path) -> list[Zone]:
     """Return the corner cases signed in one way, or zones signed in several ways that point into each other."""
-    files = validator.write_zones(folder, "192.0.2.53")[0]
+    files = validated_zones.write_zones(folder, "192.0.2.53")[0]
     if which != "across":
         files = ZoneSet("corners", corners, which).write(folder)
     return list(Loaded.read(files).zones.values())

@@ -193,9 +193,9 @@ class Generator:
             else:
                 yield Question(name, rtype, flags, rng.choice(SIZES))
 
-    def every(self, per_zone: int = 400) -> Iterator[Question]:
-        """Yield each existing name (at most so many) with each type, alternating how EDNS is used."""
-        for position, (owner, _) in enumerate(self.owners[:per_zone]):
+    def every(self, most: int = 400) -> Iterator[Question]:
+        """Yield each existing name (at most about so many, from all zones) with each type, in turn with all EDNS."""
+        for position, (owner, _) in enumerate(self.owners[:: 1 + len(self.owners) // most]):
             for rtype in (*COMMON_TYPES, *RARE_TYPES, *self.meta_types):
                 in_turn = self.dnssec_share == 1 or (self.dnssec_share and (position + rtype) % 2)
                 edns_flags = DO if in_turn else 0
