@@ -136,7 +136,7 @@ def _explain_whole(case: Case) -> list[str] | None:
 
 
 def _chain_tail(case: Case) -> bool:
-    """Tell whether we say what the peers do for the first link, asked for as CNAME, and then what they do for its end.
+    """Tell whether we say what the peers do for each link, asked for as CNAME, and then what they do for the end.
 
     For chains about which no peer is right as a whole, or which only one of them follows.
     """
@@ -146,22 +146,32 @@ def _chain_tail(case: Case) -> bool:
         return False
     if question.rtype in (wire.CNAME, wire.ANY):
         return False
-    link, target = question._replace(rtype=wire.CNAME), chain.owners[1] if chain.length > 1 else chain.end
-    about_link, about_target = case.peers_say(link), case.peers_say(question._replace(name=target))
-    if len(about_link) < len(case.peers) or len(about_target) < len(case.peers):
-        return False
-    witness = case.peers[-1]
-    proof = about_link[witness].authority
-    nothing: frozenset[wire.RR] = frozenset()
-    first = ours._replace(rcode=0, answer=chain.steps[0], authority=proof & ours.authority, additional=nothing)
-    rest = ours._replace(
-        flags=ours.flags & ~wire.AA | about_target[witness].flags & wire.AA,
-        answer=ours.answer - chain.steps[0],
-        authority=ours.authority - (proof - about_target[witness].authority),
-    )
-    parts = ((link, first, about_link), (question._replace(name=target), rest, about_target))
-    cases = [replace(case, question=asked, replies={OURS: part, **said}) for asked, part, said in parts]
-    return all(one.all_agree() or explain(one) is not None for one in cases)
+    proofs_of_links: frozenset[wire.RR] = frozenset()
+    for owner, step in zip(chain.owners, chain.steps, strict=True):
+        link = question._replace(name=owner, rtype=wire.CNAME)
+        said = case.peers_say(link)
+        for proof in {reply.authority for reply in said.values()}:
+            part = ours._replace(rcode=0, answer=step, authority=proof & ours.authority, additional=frozenset())
+            if _is_explained(replace(case, question=link, replies={OURS: part, **said})):
+                proofs_of_links |= part.authority
+                break
+        else:
+            return False
+    end = question._replace(name=chain.end)
+    said = case.peers_say(end)
+    for tail in said.values():
+        rest = ours._replace(
+            flags=ours.flags & ~wire.AA | tail.flags & wire.AA,
+            answer=ours.answer - chain.records(chain.length),
+            authority=ours.authority - (proofs_of_links - tail.authority),
+        )
+        if _is_explained(replace(case, question=end, replies={OURS: rest, **said})):
+            return True
+    return False
+
+
+def _is_explained(case: Case) -> bool:
+    return len(case.peers) > 1 and (case.all_agree() or _explain_whole(case) is not None)
 
 
 TAIL = Choice("chain-tail", "1034 §4.3.2", _chain_tail, Example("nsec", "x.dname-other", 1, True))
