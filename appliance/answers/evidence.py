@@ -59,7 +59,15 @@ class NsecEvidence:
         return self._zone.nodes[owner][types.NSEC]
 
     def nodata(self, name: bytes) -> Owners:
-        return _all(self.before(name))
+        """Return the name's own NSEC, or for an ENT the one that leads over it to a name below.
+
+        Nothing where the chain has neither: any other NSEC would deny the name.
+        """
+        owner = self.before(name)
+        if not owner or owner == name:
+            return _all(owner)
+        following = (names.read(rdata)[0].lower() for rdata in self.rrset(owner).rdatas)
+        return [owner] if all(names.is_subdomain(target, name) for target in following) else []
 
     def wildcard_nodata(self, wildcard: bytes) -> Owners:
         return self.nodata(wildcard)
@@ -123,23 +131,29 @@ class Nsec3Evidence:
     def _place(self, name: bytes) -> tuple[int, bool]:
         return nsec3_hash.place(self.hashes, nsec3.digest(name, *self.parameters))
 
-    def provable(self, closer: bytes) -> tuple[bytes, bytes, bytes]:
-        """Return the closest name above one that has an NSEC3, the owner of that, and the name one label longer.
+    def unlisted(self, name: bytes) -> tuple[bytes, bytes, bytes]:
+        """Return, for an existing name without NSEC3, the closest name above with one, its owner, and the next closer.
 
-        Opt-out leaves insecure delegations, and the ENTs above them, without NSEC3 (RFC 5155 §7.2.1).
+        Only insecure delegations in an opt-out span, and the ENTs above such, may lack one (RFC 5155 §7.2.1): nothing
+        where no opt-out span covers the next closer name.
         """
+        closer = name
         while len(closer) > len(self._zone.origin):
             encloser = names.parent(closer)
             if match := self.match(encloser):
-                return encloser, match, closer
+                return (encloser, match, closer) if self._opts_out(closer) else (b"", b"", b"")
             closer = encloser
         return b"", b"", b""
+
+    def _opts_out(self, name: bytes) -> bool:
+        cover = self.cover(name)
+        return bool(cover) and bool(self.rrset(cover).rdatas[0][1] & nsec3.OPT_OUT)
 
     def nodata(self, name: bytes) -> Owners:
         """Return the match, or (opt-out) the closest provable encloser and the cover of the next closer name."""
         if match := self.match(name):
             return [match]
-        _, match, closer = self.provable(name)
+        _, match, closer = self.unlisted(name)
         return _all(match, self.cover(closer)) if match else []
 
     def wildcard_nodata(self, wildcard: bytes) -> Owners:
@@ -154,7 +168,11 @@ class Nsec3Evidence:
 
     def nxdomain(self, name: bytes) -> Owners:
         """Return the closest provable encloser, the cover of the next closer name and that of the wildcard (§7.2.2)."""
-        encloser, match, closer = self.provable(next_closer(self._zone, name))
+        closer = next_closer(self._zone, name)
+        encloser = names.parent(closer)
+        match = self.match(encloser)
+        if not match:
+            encloser, match, closer = self.unlisted(encloser)
         return _all(match, self.cover(closer), *self.wildcard_cover(encloser)) if match else []
 
     def wildcard_cover(self, encloser: bytes) -> list[bytes]:

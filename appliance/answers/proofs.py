@@ -73,9 +73,10 @@ class _Fragments:
 class NsecProofs:
     """RFC 4035 §3.1.3 on the tree of names: a name knows the NSEC before it, a child the last one in its subtree."""
 
-    def __init__(self, writer: Writer, zone: Zone) -> None:
+    def __init__(self, writer: Writer, zone: Zone, evidence: NsecEvidence) -> None:
         self._writer = writer
         self._zone = zone
+        self._evidence = evidence
         self._fragments = _Fragments(writer, zone)
         self._cover: dict[bytes, int] = {}
         self._material: dict[bytes, int] = {}
@@ -134,8 +135,9 @@ class NsecProofs:
         return arena.put(head + struct.pack(f"<{len(blocks)}I", *blocks))
 
     def nodata(self, name: bytes) -> list[int]:
-        """Return the name's own NSEC, or for an ENT the one that covers it."""
-        return [ref] if (ref := self._cover.get(name, 0)) else []
+        if types.NSEC in self._zone.nodes.get(name, ()):
+            return [self.piece(name)]
+        return [self.piece(owner) for owner in self._evidence.nodata(name)]
 
     def wildcard_nodata(self, wildcard: bytes) -> list[int]:
         return self.nodata(wildcard)
@@ -182,7 +184,7 @@ class Nsec3Proofs:
         evidence = self._evidence
         encloser, match, closer = name, evidence.match(name), b""
         if not match:
-            encloser, match, closer = evidence.provable(name)
+            encloser, match, closer = evidence.unlisted(name)
         if not match:
             return 0
         wildcard = evidence.wildcard_cover(encloser)
@@ -219,7 +221,7 @@ def put_blocks(writer: Writer, entries: list[bytes]) -> list[int]:
 def proofs_for(writer: Writer, zone: Zone, evidence: Evidence | None) -> Proofs:
     """Return the proofs of a zone's scheme."""
     if isinstance(evidence, NsecEvidence):
-        return NsecProofs(writer, zone)
+        return NsecProofs(writer, zone, evidence)
     if isinstance(evidence, Nsec3Evidence):
         return Nsec3Proofs(writer, zone, evidence)
     return NoProofs()
