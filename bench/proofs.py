@@ -10,6 +10,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdata
+import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
@@ -21,12 +22,14 @@ DS, NSEC, NSEC3 = 43, 47, 50
 def require(what: str, message: dns.message.Message, proof: int) -> None:
     """Raise DatapathError unless the authority section has RRsets of type `proof`, all signed, that fit the question.
 
-    DS: it owns a suffix of the name. NSEC, NSEC3: for NXDOMAIN one of them covers the name, or the hash of the name or
-    of one above it (RFC 4035 §5.4, RFC 5155 §8.4).
+    DS: it owns a suffix of the name. NSEC, NSEC3: for NXDOMAIN one of them covers the name at the end of the CNAME
+    chain, or the hash of that name or of one above it (RFC 4035 §5.4, RFC 5155 §8.4).
     """
     found = [rrset for rrset in message.authority if rrset.rdtype == proof]
     signed = {(rrset.name, rrset.covers) for rrset in message.authority if rrset.rdtype == dns.rdatatype.RRSIG}
     qname = message.question[0].name
+    while link := message.get_rrset(message.answer, qname, dns.rdataclass.IN, dns.rdatatype.CNAME):
+        qname = link[0].target
     if not found or any((rrset.name, rrset.rdtype) not in signed for rrset in found):
         raise DatapathError(f"{what}: {len(found)} RRsets of type {proof}, not all signed, in the reply to {qname}")
     if proof == DS:

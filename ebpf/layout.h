@@ -91,7 +91,7 @@ struct children { u32 n, wildcard_cover, nblocks, reserved; };
 struct child { u64 prefix; u32 label, nsec; };
 struct nsec3 { u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks; u32 scale; u8 salt[256]; };
 struct nsec3_hash { u64 hash_hi; u32 hash_mid, fragment; };
-struct nsec3_node { u32 closest_encloser, wildcard_cover; };
+struct nsec3_node { u32 closest_encloser, wildcard_cover, next_closer, reserved; };
 
 struct service { u8 address[16]; u32 used; u32 reserved[3]; }; /* IPv4 as ::ffff:a.b.c.d */
 struct port { u32 ifindex; u8 mac[6]; u8 flags, reserved; u32 reserved2; };
@@ -99,7 +99,7 @@ struct counter_row { u64 slot[COUNTER_SLOTS]; };
 
 #define LAYOUT_SIZES(X)                                                                                                  \
   X(ctl, 256) X(bucket, 64) X(zone_slot, 32) X(zone, 128) X(node, 40) X(type_entry, 12) X(answer, 20) X(fragment, 12)    \
-  X(relocation, 4) X(children, 16) X(child, 16) X(nsec3, 272) X(nsec3_hash, 16) X(nsec3_node, 8) X(service, 32)          \
+  X(relocation, 4) X(children, 16) X(child, 16) X(nsec3, 272) X(nsec3_hash, 16) X(nsec3_node, 16) X(service, 32)          \
   X(port, 16) X(counter_row, 1024)
 
 #define LAYOUT_ASSERT(name, size) _Static_assert(sizeof(struct name) == size, "size of struct " #name);

@@ -128,12 +128,26 @@ static inline u32 find_cover(struct query *q, u8 *p)
   return 0;
 }
 
-/* Begin: is the zone one whose hashes are computed here? */
+/* RFC 5155 §7.2.2: what is known of the closest encloser, and the cover of the next closer name. */
+static inline int add_nxdomain_proof(struct query *q, struct answer *a, struct nsec3_node *known, u32 cover)
+{
+  add_proof(q, a, known->closest_encloser);
+  add_proof(q, a, cover);
+  add_proof(q, a, known->wildcard_cover);
+  return GO_ON;
+}
+
+/*
+ * Begin: is the zone one whose hashes are computed here? Below a name that opt-out leaves without NSEC3 the next closer name
+ * lies above the question's, and its cover is known.
+ */
 static inline int begin_hash(struct query *q, struct answer *a, u32 material, u32 table)
 {
-  u8 *p = table ? heap_at(table) : 0;
-  if (!p || (a->denial == DENIAL_NXDOMAIN && !material))
+  u8 *p = table ? heap_at(table) : 0, *m = material ? heap_at(material) : 0;
+  if (!p || (a->denial == DENIAL_NXDOMAIN && !m))
     return PASS_denial;
+  if (a->denial == DENIAL_NXDOMAIN && m && ((struct nsec3_node *)m)->next_closer)
+    return add_nxdomain_proof(q, a, (void *)m, ((struct nsec3_node *)m)->next_closer);
   struct nsec3 *n = (void *)p;
   if (n->iterations > ITERATIONS_MAX || n->salt_len > SALT_MAX)
     return PASS_denial;
@@ -143,7 +157,7 @@ static inline int begin_hash(struct query *q, struct answer *a, u32 material, u3
   q->hash_steps = q->hash_blocks + n->iterations;
   q->hash_step = 0;
   sha1_start(q->digest);
-  return GO_ON;
+  return HASH_FIRST;
 }
 
 /* RFC 5155 §7.2.2 (closest encloser, next closer, wildcard) or §7.2.6 (next closer alone), once the hash is known. */
@@ -159,12 +173,7 @@ static inline int prove_by_nsec3(struct query *q, struct answer *a)
     add_proof(q, a, cover);
     return GO_ON;
   }
-  if (!m)
-    return PASS_denial;
-  add_proof(q, a, ((struct nsec3_node *)m)->closest_encloser);
-  add_proof(q, a, cover);
-  add_proof(q, a, ((struct nsec3_node *)m)->wildcard_cover);
-  return GO_ON;
+  return m ? add_nxdomain_proof(q, a, (void *)m, cover) : PASS_denial;
 }
 
 /* NSEC: find q->proof at once. NSEC3: prepare the hash; returns HASH_FIRST. */
@@ -189,8 +198,7 @@ static inline int begin_proof(struct query *q)
     return prove_by_nsec(q, a, n->denial);
   if (z->scheme != SCHEME_NSEC3)
     return PASS_denial;
-  int verdict = begin_hash(q, a, n->denial, z->version & 1 ? z->slot[1].denial : z->slot[0].denial);
-  return verdict == GO_ON ? HASH_FIRST : verdict;
+  return begin_hash(q, a, n->denial, z->version & 1 ? z->slot[1].denial : z->slot[0].denial);
 }
 
 #endif

@@ -45,7 +45,7 @@
   X(additional, "an additional record that is not OPT (TSIG, SIG(0))")                                                   \
   X(edns_option, "an EDNS option that must be acted on, or too many")                                                    \
   X(depth, "more labels in the store than the program walks")                                                            \
-  X(denial, "a DNSSEC proof beyond the program: many NSEC3 iterations, a long salt, opt-out above the name")                                                                      \
+  X(denial, "a DNSSEC proof beyond the program: many NSEC3 iterations, a long salt, a chain of very many proofs")                                                                   \
   X(dname_synthesis, "a name below a DNAME")                                                                             \
   X(type_table, "more types at this name than the program looks through")                                                \
   X(flip, "a zone version changed during the lookup")                                                                    \

@@ -13,6 +13,9 @@ TC: Final = 0x0200
 MAX_ANSWER: Final = 65535 - 12 - 259 - 11
 """Octets of records that fit the largest message (TCP) behind the longest question; more is only answered with TC."""
 
+MAX_FRAGMENTS: Final = 8
+"""Fragments that an answer lists at most, those of a searched proof aside: FRAGMENTS_MAX in ebpf/body.h."""
+
 _AROUND: Final = 12 + 4 + 11
 """Octets of header, QTYPE and QCLASS, OPT."""
 
@@ -56,7 +59,7 @@ def build(writer: Writer, body: Body, sections: Sections) -> Answer:
     body.extend(sections.answer)
     body.extend(sections.authority)
     tail = body
-    if sections.proofs:
+    if sections.proofs or (sections.denial and sections.additional):
         tail = Body(body.base_len, body.places, fixed=body.fixed, first=False)
     groups = sorted(sections.additional, key=lambda group: not group.required)
     cuts: list[Cut] = [(len(tail.octets), len(tail.moves), tail.records)]
@@ -105,6 +108,8 @@ def _encode(
     pieces += sections.proofs
     if cut[0]:
         pieces.append(writer.share(tail.encode(*cut)))
+    if not sections.proofs and not cut[0]:
+        return _head(sections, counts, len(body.octets), 1, smaller) + body.encode()
     length = len(body.octets) + cut[0]
     records = 0
     for ref in sections.proofs:
@@ -117,7 +122,7 @@ def _encode(
 
 
 def _head(sections: Sections, counts: tuple[int, int, int], length: int, pieces: int, smaller: int) -> bytes:
-    insert = 0
-    if sections.denial:
-        insert = pieces
+    insert = (
+        1 if sections.denial and pieces else 0
+    )  # behind the own records, before other proofs and the additional ones
     return ANSWER.pack(sections.flags, *counts, length, pieces, sections.kind, sections.denial, insert, 0, 0, smaller)

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from appliance.answers.context import World, name_of, rrset_rrs, signed_rrs
+from appliance.answers.context import World, name_of, preference, rrset_rrs, signed_rrs
+from appliance.answers.evidence import closest_encloser
 from appliance.answers.fragments import RR
 from appliance.zone import names, types
 from appliance.zone.model import RRset, Zone
@@ -19,8 +20,9 @@ End = Literal["alone", "name", "cut", "nxdomain", "yxdomain"]
 class Chain:
     """The links of a chain, and where it ends.
 
-    source is the name whose RRsets end it: shown itself, a wildcard, or the cut. whole tells whether everything that
-    DNSSEC wants beside the links is known without a search; again whether the chain comes back to its first owner.
+    source is the name whose RRsets end it: shown itself, a wildcard, or the cut. made holds the names, the first one
+    aside, that a wildcard of a signed zone stands for. again tells whether a chain that starts at a wildcard comes back
+    to it: then it differs for a question name that is one of its links.
     """
 
     plain: list[RR] = field(default_factory=list)
@@ -29,7 +31,7 @@ class Chain:
     zone: Zone | None = None
     shown: bytes = b""
     source: bytes = b""
-    whole: bool = True
+    made: list[tuple[Zone, bytes]] = field(default_factory=list)
     again: bool = False
     zones: set[bytes] = field(default_factory=set)
     """Origins of all zones looked into, and of names no zone was found for."""
@@ -42,13 +44,6 @@ def zone_for(world: World, name: bytes) -> Zone | None:
         if zone is not None:
             return zone
     return None
-
-
-def closest_encloser(zone: Zone, name: bytes) -> bytes:
-    """Return the longest existing name at or above a folded name of the zone."""
-    while not zone.exists(name):
-        name = names.parent(name)
-    return name
 
 
 def locate(zone: Zone, name: bytes) -> tuple[Literal["cut", "dname", "name", "wildcard", "nxdomain"], bytes]:
@@ -67,12 +62,29 @@ def locate(zone: Zone, name: bytes) -> tuple[Literal["cut", "dname", "name", "wi
     return "nxdomain", name
 
 
+def beside(zone: Zone, owner: bytes, rtype: int) -> RRset | None:
+    """Return the RRset of a type that may stand beside a CNAME (RFC 4035 §2.5): NSEC, or RRSIGs of one RRset."""
+    if rtype != types.RRSIG:
+        return zone.nodes.get(owner, {}).get(rtype)
+    signatures = zone.signatures.get(owner)
+    return signatures[min(signatures, key=preference)] if signatures else None
+
+
 def follow(
-    world: World, loading: Collection[bytes], zone: Zone, owner: bytes, shown: bytes | None, rrset: RRset
+    world: World,
+    loading: Collection[bytes],
+    zone: Zone,
+    owner: bytes,
+    shown: bytes | None,
+    rrset: RRset,
+    until: int = 0,
 ) -> Chain:
-    """Follow a CNAME of an owner; shown is the owner as the message shows it (None: any name a wildcard stands for)."""
+    """Follow a CNAME of an owner; shown is the owner as the message shows it (None: any name a wildcard stands for).
+
+    The chain ends early at a CNAME that has the type `until`, RRSIG or NSEC, beside it.
+    """
     chain = Chain(zones={zone.origin})
-    first = owner
+    first = owner if shown is None else None
     seen = set() if shown is None else {owner}
     links = 1
     while True:
@@ -82,18 +94,19 @@ def follow(
         if place is None:
             return chain
         found, what, source, target, links = place
-        chain.again = chain.again or (shown is None and source == first)
-        if found.scheme != "unsigned" and what in ("wildcard", "nxdomain"):
-            chain.whole = False
+        chain.again = chain.again or source == first
         cname = found.nodes.get(source, {}).get(types.CNAME) if what in ("name", "wildcard") else None
+        if cname is not None and until and beside(found, source, until):
+            cname = None
+        if cname is not None and links == MAX_LINKS:
+            return chain
+        if what == "wildcard" and found.scheme != "unsigned":
+            chain.made.append((found, target))
         if cname is None:
             chain.zone, chain.shown, chain.source = found, target, source
             chain.end = "cut" if what == "cut" else "nxdomain" if what == "nxdomain" else "name"
             return chain
-        if links == MAX_LINKS:
-            return chain
         links += 1
-        chain.again = chain.again or source == first
         zone, owner, shown, rrset = found, source, target, cname
 
 

@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Nodes with a CNAME: the whole chain for every type that can be found at its end."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
-from appliance.answers import negatives, positive
+from appliance.answers import chain_proofs, negatives, positive
 from appliance.answers.assemble import AA, Sections, build
-from appliance.answers.chains import Chain, follow
-from appliance.answers.context import Context, signed_rrs, soa_rrs
-from appliance.answers.fragments import Body
-from appliance.answers.layout import ANSWER, DENIAL_NXDOMAIN, KIND
-from appliance.answers.referrals import glue, referral_parts
+from appliance.answers.chains import Chain, beside, follow, locate, zone_for
+from appliance.answers.context import Context, rrset_rrs, signed_rrs, soa_rrs
+from appliance.answers.fragments import RR, Body
+from appliance.answers.layout import ANSWER, DENIAL_NEXT_CLOSER, DENIAL_NXDOMAIN, KIND
+from appliance.answers.referrals import ds_rrs, glue
 from appliance.answers.writer import Answer, Entry
-from appliance.zone import types
+from appliance.zone import names, types
 from appliance.zone.model import RRset
 
 YXDOMAIN: Final = 6
 
 NewBody = Callable[[], Body]
-
-_OWN: Final = (types.CNAME, types.RRSIG, types.NSEC)
-"""Types that a CNAME's owner answers itself (RFC 4035 §2.5)."""
 
 
 def miss(context: Context) -> int:
@@ -37,83 +35,105 @@ def chain_table(
     nowhere = miss(context)
     if chain.again:
         return [], (nowhere, nowhere)
-    proving = shown is None and context.zone.scheme != "unsigned"
-    dnssec_too = any(zone.signatures for zone in (context.zone, chain.zone) if zone) or chain.signed != chain.plain
-
-    def both(rtype: int) -> tuple[Answer, Answer]:
-        plain = _found(context, chain, rtype, False, body()) if rtype else _ended(context, chain, False, body())
-        if not dnssec_too:
-            return plain, 0
-        if proving or not chain.whole:
-            return plain, nowhere
-        return plain, _found(context, chain, rtype, True, body()) if rtype else _ended(context, chain, True, body())
-
-    entries: list[Entry] = []
+    writer = _Writer(context, shown is None and context.zone.scheme != "unsigned", body)
+    entries = []
     if chain.end == "name" and chain.zone:
-        entries = [(rtype, *both(rtype)) for rtype in _types_at_end(chain)]
-    if _asks_parent(chain):
-        entries = [(types.DS, nowhere, nowhere), *(entry for entry in entries if entry[0] != types.DS)]
-    plain, signed = both(0)
+        at_end = chain.zone.nodes.get(chain.source, {})
+        entries = [(rtype, *writer.both(chain, found)) for rtype, found in at_end.items() if rtype != types.NSEC]
+    if chain_proofs.matter(context, chain):
+        entries += _of_links(context, owner, shown, rrset, writer)
+    if chain.zone and _asks_parent(chain):
+        at_parent = _at_parent(context, chain)
+        ds = writer.both(at_parent, _ds_at(at_parent)) if at_parent else (nowhere, nowhere)
+        entries = [(types.DS, *ds), *(entry for entry in entries if entry[0] != types.DS)]
+    plain, signed = writer.both(chain, None)
     return entries, (plain, signed or plain)
 
 
-def own_entries(context: Context, owner: bytes, present: Iterable[Entry]) -> list[Entry]:
-    """Return NODATA entries for RRSIG and NSEC where the owner of a CNAME lacks them."""
-    _, proved = negatives.at_name(context, owner)
-    held = {entry[0] for entry in present}
-    nodata = (context.nodata[0], proved or context.nodata[1])
-    return [(rtype, *nodata) for rtype in (types.RRSIG, types.NSEC) if rtype not in held]
-
-
-def _types_at_end(chain: Chain) -> list[int]:
-    assert chain.zone is not None
-    return [rtype for rtype in chain.zone.nodes.get(chain.source, {}) if rtype not in _OWN]
+def _of_links(context: Context, owner: bytes, shown: bytes | None, rrset: RRset, writer: "_Writer") -> Iterator[Entry]:
+    """Yield the entries for types that links may have themselves, the first of which then ends the chain."""
+    for rtype in (types.RRSIG, types.NSEC):
+        if beside(context.zone, owner, rtype):
+            continue
+        chain = follow(context.world, context.loading, context.zone, owner, shown, rrset, until=rtype)
+        found = beside(chain.zone, chain.source, rtype) if chain.zone and chain.end == "name" else None
+        if found:
+            yield rtype, *writer.both(chain, found)
 
 
 def _asks_parent(chain: Chain) -> bool:
     """Tell whether DS at the chain's end is not the business of the zone that it ends in (RFC 4035 §3.1.4.1)."""
-    if chain.zone is None:
+    if chain.zone is None or chain.shown != chain.source:
         return False
-    apex = chain.end == "name" and chain.source == chain.zone.origin
-    return chain.shown == chain.source and (chain.end == "cut" or apex)
+    return chain.end == "cut" or (chain.end == "name" and chain.source == chain.zone.origin != names.ROOT)
 
 
-def _found(context: Context, chain: Chain, rtype: int, dnssec: bool, body: Body) -> Answer:
-    """Return the chain with the RRset at its end."""
+def _at_parent(context: Context, chain: Chain) -> Chain | None:
+    """Return the chain as it ends for type DS: at a cut, in the zone above it; None where userspace has to look."""
     assert chain.zone is not None
-    rrset = chain.zone.nodes[chain.source][rtype]
-    links = chain.signed if dnssec else chain.plain
-    final = signed_rrs(chain.zone, chain.source, chain.shown, rrset, dnssec)
-    return build(context.writer, body, Sections(KIND["cname"], answer=links + final))
-
-
-def _ended(context: Context, chain: Chain, dnssec: bool, body: Body) -> Answer:
-    """Return the chain with the negative answer or referral at its end."""
-    sections = Sections(KIND["cname"], answer=chain.signed if dnssec else chain.plain)
-    zone = chain.zone
-    if chain.end == "yxdomain":
-        sections.flags = AA | YXDOMAIN
-    if zone is None or chain.end == "alone":
-        return build(context.writer, body, sections)
-    own = zone.origin == context.zone.origin
     if chain.end == "cut":
-        if own:
-            parts = referral_parts(context, chain.source, dnssec)
-            sections.authority, sections.proofs, sections.additional = parts
-        elif dnssec and zone.scheme != "unsigned":
-            return miss(context)
+        return replace(chain, end="name")
+    above = names.parent(chain.source)
+    parent = zone_for(context.world, above)
+    context.chains.add(parent.origin if parent else above)
+    if parent is None:
+        return chain
+    what, source = locate(parent, chain.source)
+    if parent.origin in context.loading or what != "cut":
+        return None
+    return replace(chain, zone=parent, source=source, end="name" if source == chain.source else "cut")
+
+
+def _ds_at(chain: Chain) -> RRset | None:
+    """Return the DS RRset at a chain's end."""
+    return chain.zone.nodes[chain.source].get(types.DS) if chain.zone and chain.end == "name" else None
+
+
+class _Writer:
+    """Writes the answers of one owner's chain."""
+
+    def __init__(self, context: Context, proving: bool, body: NewBody) -> None:
+        """Take whether the first link comes from a wildcard of a signed zone, and a maker of empty bodies."""
+        self._context = context
+        self._proving = proving
+        self._body = body
+
+    def both(self, chain: Chain, rrset: RRset | None) -> tuple[Answer, Answer]:
+        """Return the answers, without and with DNSSEC, that end in an RRset, or in what says that there is none."""
+        plain = build(self._context.writer, self._body(), self._sections(chain, rrset, False))
+        if not self._proving and not chain_proofs.matter(self._context, chain):
+            return plain, 0
+        sections = self._sections(chain, rrset, True)
+        if not chain_proofs.add(self._context, chain, rrset is None, sections, listed=self._proving):
+            return plain, miss(self._context)
+        return plain, build(self._context.writer, self._body(), sections)
+
+    def _sections(self, chain: Chain, rrset: RRset | None, dnssec: bool) -> Sections:
+        sections = Sections(KIND["cname"], answer=list(chain.signed if dnssec else chain.plain))
+        if dnssec and self._proving:
+            sections.denial = DENIAL_NEXT_CLOSER
+        if chain.end == "yxdomain":
+            sections.flags = AA | YXDOMAIN
+        if chain.zone is None or chain.end == "alone":
+            return sections
+        if rrset is not None:
+            sections.answer += _final(chain, rrset, dnssec)
+        elif chain.end == "cut":
+            sections.authority = rrset_rrs(chain.source, chain.zone.nodes[chain.source][types.NS])
+            sections.authority += ds_rrs(chain.zone, chain.source) if dnssec else []
+            sections.additional = glue(chain.zone, chain.source, dnssec)
         else:
-            sections.authority = signed_rrs(zone, chain.source, chain.source, zone.nodes[chain.source][types.NS], False)
-            sections.additional = glue(zone, chain.source, dnssec)
-        return build(context.writer, body, sections)
-    sections.authority = soa_rrs(zone, dnssec)
-    if chain.end == "nxdomain":
-        sections.flags = AA | negatives.NXDOMAIN
-    elif dnssec and zone.scheme != "unsigned":
-        if not own:
-            return miss(context)
-        sections.proofs = context.proofs.nodata(chain.source)
-    return build(context.writer, body, sections)
+            sections.authority = soa_rrs(chain.zone, dnssec)
+            if chain.end == "nxdomain":
+                sections.flags = AA | negatives.NXDOMAIN
+        return sections
+
+
+def _final(chain: Chain, rrset: RRset, dnssec: bool) -> list[RR]:
+    assert chain.zone is not None
+    if rrset.rtype == types.RRSIG:
+        return rrset_rrs(chain.shown, rrset)
+    return signed_rrs(chain.zone, chain.source, chain.shown, rrset, dnssec)
 
 
 def cname_entry(context: Context, owner: bytes, rrset: RRset) -> Entry:

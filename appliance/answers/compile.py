@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from appliance.answers import family, nodes
-from appliance.answers.chains import closest_encloser
 from appliance.answers.cnames import miss
-from appliance.answers.context import Context, World, shadowed
+from appliance.answers.context import Context, World, find_evidence, shadowed
+from appliance.answers.evidence import Evidence, closest_encloser
 from appliance.answers.layout import NODE_BELOW, NODE_CUT, NODE_DNAME, NODE_FILLER, ZONE_LOADING, ZONE_SERVING
 from appliance.answers.negatives import prepare
 from appliance.answers.proofs import proofs_for
@@ -46,9 +46,10 @@ def _compile(store: Store, changed: dict[bytes, Zone], touched: dict[bytes, Zone
     world = dict(store.sources)
     zones = {**touched, **changed}
     below = family.descendants(world, zones)
+    evidence: dict[bytes, Evidence | None] = {}
     retired = Retired()
     for origin, zone in zones.items():
-        version = write_zone(store, zone, world, below.pop(origin))
+        version = write_zone(store, zone, world, below.pop(origin), evidence)
         state = ZONE_LOADING if origin in store.loading else ZONE_SERVING
         retired.extents += commit(store, version, state if origin in changed else None).extents
     return retired
@@ -102,13 +103,17 @@ def _cut_record(store: Store, name: bytes, number: int) -> int:
     return 0
 
 
-def write_zone(store: Store, zone: Zone, world: World, below: set[bytes]) -> Version:
-    """Write a version of a zone beside the current one; nothing of it is visible before commit."""
+def write_zone(
+    store: Store, zone: Zone, world: World, below: set[bytes], evidence: dict[bytes, Evidence | None]
+) -> Version:
+    """Write a version of a zone beside the current one; nothing of it is visible before commit.
+
+    evidence keeps what the zones of this world can prove, as far as somebody has asked.
+    """
     version = begin(store, zone, expected_octets(zone))
     try:
-        context = Context(
-            zone, world, version.writer, proofs_for(version.writer, zone), below=frozenset(below), loading=store.loading
-        )
+        proofs = proofs_for(version.writer, zone, find_evidence(evidence, zone))
+        context = Context(zone, world, version.writer, proofs, evidence, below=frozenset(below), loading=store.loading)
         prepare(context)
         _write_wildcards(context)
         version.apex = _write_names(context)

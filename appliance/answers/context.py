@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from appliance.answers.evidence import Evidence, evidence_of
 from appliance.answers.fragments import RR, Body, question_places
 from appliance.answers.proofs import Proofs
 from appliance.answers.writer import Answer, Writer
@@ -22,6 +23,8 @@ class Context:
     world: World
     writer: Writer
     proofs: Proofs
+    known_evidence: dict[bytes, Evidence | None]
+    """What the zones looked into can prove, by origin; shared by all zones that are compiled together."""
     nodata: tuple[Answer, Answer] = (0, 0)
     nxdomain: tuple[Answer, Answer] = (0, 0)
     soa_fragment: int = 0
@@ -39,6 +42,17 @@ class Context:
     def signed(self) -> bool:
         """Tell whether answers differ with DO set."""
         return bool(self.zone.signatures)
+
+    def evidence(self, zone: Zone) -> Evidence | None:
+        """Return what a loaded zone can prove, None for an unsigned one."""
+        return find_evidence(self.known_evidence, zone)
+
+
+def find_evidence(known: dict[bytes, Evidence | None], zone: Zone) -> Evidence | None:
+    """Return what a zone can prove, worked out once."""
+    if zone.origin not in known:
+        known[zone.origin] = evidence_of(zone)
+    return known[zone.origin]
 
 
 def rrset_rrs(owner: bytes | None, rrset: RRset) -> list[RR]:

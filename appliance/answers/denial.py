@@ -80,7 +80,6 @@ class Nsec3Search:
 
     def __init__(self, store: Store, zone: int) -> None:
         self._store = store
-        self._apex_len = store.zone_byte(zone, "apex_len")
         self._table = store.slot(zone)[6]
         fields = NSEC3.unpack_from(store.octets, self._table * 16)
         self._count = fields[0]
@@ -111,24 +110,15 @@ class Nsec3Search:
         found: tuple[int, int, int] = NSEC3_HASH.unpack_from(self._store.octets, place)
         return found
 
-    @staticmethod
-    def _whole(encloser: int, next_closer: int, wildcard: int) -> list[int]:
-        return [encloser, next_closer, wildcard] if next_closer else []
-
     def proof(self, material: int, qname: bytes, at: int, denial: int) -> list[int]:
         """Return the fragments of RFC 5155 §7.2.2 (NXDOMAIN) or of the next closer name alone (§7.2.6)."""
         if not self._count:
             return []
-        next_closer = _before(qname, at)
+        next_closer = qname[_before(qname, at) :]
         if denial != DENIAL_NXDOMAIN:
-            return [self.cover(qname[next_closer:])]
-        if material:
-            encloser, wildcard = NSEC3_NODE.unpack_from(self._store.octets, material * 16)
-            return self._whole(encloser, self.cover(qname[next_closer:]), wildcard)
-        while len(qname) - at >= self._apex_len:
-            encloser, matches = self.place(qname[at:])
-            if matches:
-                wildcard = self.cover(b"\x01*" + qname[at:])
-                return self._whole(encloser, self.cover(qname[next_closer:]), wildcard)
-            next_closer, at = at, at + qname[at] + 1
-        return []
+            return [self.cover(next_closer)]
+        if not material:
+            return []
+        encloser, wildcard, known = NSEC3_NODE.unpack_from(self._store.octets, material * 16)
+        cover = known or self.cover(next_closer)
+        return [encloser, cover, wildcard] if cover else []

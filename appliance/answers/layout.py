@@ -73,7 +73,7 @@ STRUCTS: Final[Mapping[str, str]] = {
     "child": "u64 prefix; u32 label, nsec",
     "nsec3": "u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks, scale; u8 salt[256]",
     "nsec3_hash": "u64 hash_hi; u32 hash_mid, fragment",
-    "nsec3_node": "u32 closest_encloser, wildcard_cover",
+    "nsec3_node": "u32 closest_encloser, wildcard_cover, next_closer, reserved",
     "service": "u8 address[16]; u32 used, reserved[3]",
     "port": "u32 ifindex; u8 mac[6], flags, reserved; u32 reserved2",
     "counter_row": "u64 slot[128]",
@@ -115,7 +115,7 @@ CHILDREN: Final = struct.Struct("<4I")
 CHILD: Final = struct.Struct("<Q2I")
 NSEC3: Final = struct.Struct("<IHBBII256s")
 NSEC3_HASH: Final = struct.Struct("<QII")
-NSEC3_NODE: Final = struct.Struct("<II")
+NSEC3_NODE: Final = struct.Struct("<3I4x")
 
 CHUNK_GRANULES: Final = HEAP_CHUNK // GRANULE
 START_GRANULES: Final = (HEAP_CHUNK - HEAP_WINDOW) // GRANULE

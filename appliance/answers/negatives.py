@@ -41,7 +41,7 @@ def nodata_with(context: Context, proofs: list[int], denial: int = 0) -> Answer:
     length = sum(size for size, _ in sizes)
     count = sum(records for _, records in sizes)
     kind = KIND["nodata"]
-    insert = len(pieces) if denial else 0
+    insert = 1 if denial else 0  # a validator takes the first NSEC for the one of the name (see docs/differences.md)
     head = ANSWER.pack(AA, 0, count, 0, length, len(pieces), kind, denial, insert, 0, 0, 0)
     return head + b"".join([ref.to_bytes(4, "little") for ref in pieces])
 

@@ -3,6 +3,7 @@
 
 from appliance.answers import cnames, negatives, positive, referrals
 from appliance.answers.assemble import Sections, build
+from appliance.answers.chains import beside
 from appliance.answers.context import Context, exact_body, moving_body, preference, rrset_rrs
 from appliance.answers.fragments import Body
 from appliance.answers.layout import (
@@ -53,7 +54,6 @@ def write_name(context: Context, name: bytes) -> int:
         own = [cnames.cname_entry(context, name, rrset)]
         own += [exact_entry(context, name, rrsets[rtype]) for rtype in (types.NSEC,) if rtype in rrsets]
         own += positive.rrsig_entry(context, name)
-        own += cnames.own_entries(context, name, own)
         found, other = cnames.chain_table(context, name, name, rrset, lambda: exact_body(name))
         entries = own + found
     else:
@@ -90,9 +90,6 @@ def write_wildcard(context: Context, wildcard: bytes) -> int:
     entries.sort(key=lambda entry: preference(entry[0]))
     other = negatives.at_wildcard(context, wildcard)
     if types.CNAME in rrsets:
-        held = {entry[0] for entry in entries}
-        nodata = (context.nodata[0], other[1] or context.nodata[1])
-        entries += [(rtype, *nodata) for rtype in (types.RRSIG, types.NSEC) if rtype not in held]
         found, other = cnames.chain_table(context, wildcard, None, rrsets[types.CNAME], body)
         entries += found
     own = context.wildcards.get(wildcard, 0)
@@ -100,7 +97,7 @@ def write_wildcard(context: Context, wildcard: bytes) -> int:
 
 
 def _expanded_rrsig(context: Context, wildcard: bytes, body: Body) -> list[Entry]:
-    rrset = positive.rrsig_rrset(context.zone, wildcard)
+    rrset = beside(context.zone, wildcard, types.RRSIG)
     if rrset is None:
         return []
     rrs = rrset_rrs(None, rrset)

@@ -6,7 +6,8 @@ from typing import Final
 
 from appliance.answers import rdata as rdata_names
 from appliance.answers.assemble import AA, MAX_ANSWER, Group, Sections, build, too_long
-from appliance.answers.context import Context, exact_body, preference, signed_rrs
+from appliance.answers.chains import beside
+from appliance.answers.context import Context, exact_body, signed_rrs
 from appliance.answers.fragments import Body, encode
 from appliance.answers.layout import ANSWER, KIND
 from appliance.answers.writer import Answer, Entry
@@ -88,15 +89,9 @@ def expanded(context: Context, body: Body, wildcard: bytes, rrset: RRset, dnssec
     return build(context.writer, body, sections)
 
 
-def rrsig_rrset(zone: Zone, owner: bytes) -> RRset | None:
-    """Return the signatures of one RRset of an owner, the one that ANY gives: for QTYPE RRSIG (RFC 8482 §7)."""
-    signatures = zone.signatures.get(owner)
-    return signatures[min(signatures, key=preference)] if signatures else None
-
-
 def rrsig_entry(context: Context, owner: bytes) -> list[Entry]:
-    """Return the entry for QTYPE RRSIG, if the owner has signatures."""
-    rrset = rrsig_rrset(context.zone, owner)
+    """Return the entry for QTYPE RRSIG: the signatures of the RRset that ANY gives (RFC 8482 §7), if there are any."""
+    rrset = beside(context.zone, owner, types.RRSIG)
     return [(types.RRSIG, plain([rrset], len(owner), _POSITIVE), 0)] if rrset else []
 
 

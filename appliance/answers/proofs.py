@@ -4,11 +4,11 @@
 import struct
 from typing import Protocol
 
-from appliance.answers import nsec3_hash
+from appliance.answers.evidence import Evidence, Nsec3Evidence, NsecEvidence
 from appliance.answers.fragments import Body, question_places
 from appliance.answers.layout import CHILD, CHILDREN, DENIAL_BLOCK, NSEC3, NSEC3_HASH, NSEC3_NODE, padded
 from appliance.answers.writer import Writer
-from appliance.zone import types
+from appliance.zone import names, types
 from appliance.zone.model import RRset, Zone
 
 
@@ -26,6 +26,9 @@ class Proofs(Protocol):
     def material(self, name: bytes) -> int:
         """Return `node.denial` of an existing name."""
 
+    def piece(self, owner: bytes) -> int:
+        """Return the fragment of an owner's NSEC or NSEC3 RRset."""
+
 
 class NoProofs:
     """An unsigned zone proves nothing."""
@@ -40,6 +43,9 @@ class NoProofs:
 
     def material(self, name: bytes) -> int:
         return 0
+
+    def piece(self, owner: bytes) -> int:
+        raise LookupError(f"no NSEC or NSEC3 at {names.to_text(owner)}: the zone is unsigned")
 
 
 class _Fragments:
@@ -67,18 +73,21 @@ class _Fragments:
 class NsecProofs:
     """RFC 4035 §3.1.3 on the tree of names: a name knows the NSEC before it, a child the last one in its subtree."""
 
-    def __init__(self, writer: Writer, zone: Zone) -> None:
+    def __init__(self, writer: Writer, zone: Zone, evidence: NsecEvidence) -> None:
         self._writer = writer
         self._zone = zone
+        self._evidence = evidence
         self._fragments = _Fragments(writer, zone)
         self._cover: dict[bytes, int] = {}
         self._material: dict[bytes, int] = {}
         self._walk()
         self.zone_material = self._material.get(zone.origin, 0)
 
+    def piece(self, owner: bytes) -> int:
+        return self._fragments.get(owner, self._zone.nodes[owner][types.NSEC])
+
     def _own(self, name: bytes) -> int:
-        rrset = self._zone.nodes.get(name, {}).get(types.NSEC)
-        return self._fragments.get(name, rrset) if rrset else 0
+        return self.piece(name) if types.NSEC in self._zone.nodes.get(name, {}) else 0
 
     def _walk(self) -> None:
         """Visit the names in canonical order; last is the latest NSEC met."""
@@ -126,8 +135,9 @@ class NsecProofs:
         return arena.put(head + struct.pack(f"<{len(blocks)}I", *blocks))
 
     def nodata(self, name: bytes) -> list[int]:
-        """Return the name's own NSEC, or for an ENT the one that covers it."""
-        return [ref] if (ref := self._cover.get(name, 0)) else []
+        if types.NSEC in self._zone.nodes.get(name, ()):
+            return [self.piece(name)]
+        return [self.piece(owner) for owner in self._evidence.nodata(name)]
 
     def wildcard_nodata(self, wildcard: bytes) -> list[int]:
         return self.nodata(wildcard)
@@ -139,60 +149,51 @@ class NsecProofs:
 class Nsec3Proofs:
     """RFC 5155 §7.2 with a table of hashes."""
 
-    def __init__(self, writer: Writer, zone: Zone) -> None:
+    def __init__(self, writer: Writer, zone: Zone, evidence: Nsec3Evidence) -> None:
         self._writer = writer
         self._zone = zone
-        self.parameters = nsec3_hash.parameters(zone)
+        self._evidence = evidence
         self._fragments = _Fragments(writer, zone)
-        self._hashes, self._owners = nsec3_hash.table(zone, self.parameters)
         self.zone_material = self._put_table()
 
     def _put_table(self) -> int:
-        entries, scale = hash_slots(self._hashes, [self._at(at) for at in range(len(self._hashes))])
+        found = self._evidence
+        entries, scale = hash_slots(found.hashes, [self.piece(owner) for owner in found.owners])
         blocks = put_blocks(self._writer, entries)
-        iterations, salt = self.parameters
+        iterations, salt = found.parameters
         head = NSEC3.pack(len(entries), iterations, len(salt), 0, len(blocks), scale, salt.ljust(256, b"\0"))
         return self._writer.arena.put(head + struct.pack(f"<{len(blocks)}I", *blocks))
 
-    def _at(self, at: int) -> int:
-        owner = self._owners[at]
+    def piece(self, owner: bytes) -> int:
         return self._fragments.get(owner, self._zone.nsec3[owner])
 
-    def match(self, name: bytes) -> int:
-        """Return the NSEC3 whose owner is the hash of a name."""
-        at, exact = nsec3_hash.place(self._hashes, nsec3_hash.digest(name, self.parameters))
-        return self._at(at) if exact else 0
-
-    def cover(self, name: bytes) -> int:
-        """Return the NSEC3 that covers the hash of a name, or matches it."""
-        at, _ = nsec3_hash.place(self._hashes, nsec3_hash.digest(name, self.parameters))
-        return self._at(at) if self._hashes else 0
-
     def nodata(self, name: bytes) -> list[int]:
-        """Return the match, or (opt-out) the closest provable encloser and the cover of the next closer name."""
-        if match := self.match(name):
-            return [match]
-        next_closer = name
-        while len(next_closer) > len(self._zone.origin):
-            encloser = next_closer[next_closer[0] + 1 :]
-            if match := self.match(encloser):
-                return list(dict.fromkeys((match, self.cover(next_closer))))
-            next_closer = encloser
-        return []
+        return [self.piece(owner) for owner in self._evidence.nodata(name)]
 
     def wildcard_nodata(self, wildcard: bytes) -> list[int]:
-        """Return the proof for the wildcard and the match of the closest encloser (RFC 5155 §7.2.5)."""
-        closest = self.match(wildcard[2:])
-        return list(dict.fromkeys([*([closest] if closest else []), *self.nodata(wildcard)]))
+        return [self.piece(owner) for owner in self._evidence.wildcard_nodata(wildcard)]
 
     def material(self, name: bytes) -> int:
-        """Return match and wildcard cover; 0 where opt-out leaves no match: that needs a wider search."""
-        match = self.match(name)
-        if not match or name in self._zone.delegations:
+        """Return what is known of a closest encloser; 0 where something of it cannot be proved.
+
+        Where opt-out leaves the name without NSEC3, the closest encloser that can be proved lies above it, and the next
+        closer name is the same for all names below.
+        """
+        if name in self._zone.delegations:
             return 0
-        wildcard = b"\x01*" + name
-        cover = 0 if self._zone.exists(wildcard) or len(wildcard) > 255 else self.cover(wildcard)
-        return self._writer.arena.put(NSEC3_NODE.pack(match, cover))
+        evidence = self._evidence
+        encloser, match, closer = name, evidence.match(name), b""
+        if not match:
+            encloser, match, closer = evidence.unlisted(name)
+        if not match:
+            return 0
+        wildcard = evidence.wildcard_cover(encloser)
+        known = [*wildcard, *([evidence.cover(closer)] if closer else [])]
+        if not all(known):
+            return 0
+        covers = [self.piece(owner) for owner in known]
+        wildcard_ref = covers.pop(0) if wildcard else 0
+        return self._writer.arena.put(NSEC3_NODE.pack(self.piece(match), wildcard_ref, covers[0] if closer else 0))
 
 
 def hash_slots(hashes: list[bytes], fragments: list[int]) -> tuple[list[bytes], int]:
@@ -217,10 +218,10 @@ def put_blocks(writer: Writer, entries: list[bytes]) -> list[int]:
     return [writer.arena.put(b"".join(entries[at : at + DENIAL_BLOCK])) for at in range(0, len(entries), DENIAL_BLOCK)]
 
 
-def proofs_for(writer: Writer, zone: Zone) -> Proofs:
+def proofs_for(writer: Writer, zone: Zone, evidence: Evidence | None) -> Proofs:
     """Return the proofs of a zone's scheme."""
-    if zone.scheme == "nsec":
-        return NsecProofs(writer, zone)
-    if zone.scheme == "nsec3":
-        return Nsec3Proofs(writer, zone)
+    if isinstance(evidence, NsecEvidence):
+        return NsecProofs(writer, zone, evidence)
+    if isinstance(evidence, Nsec3Evidence):
+        return Nsec3Proofs(writer, zone, evidence)
     return NoProofs()

@@ -4,15 +4,15 @@
 from typing import Final
 
 from appliance.answers.chains import MAX_LINKS
-from appliance.answers.layout import KIND, NODE_CNAME, NODE_FILLER
+from appliance.answers.layout import ANSWER, KIND, NODE_CNAME, NODE_FILLER
 from appliance.answers.lookup import Outcome, deepest, find, owner_at
 from appliance.answers.message import Records, put_together, take_apart
 from appliance.answers.render import Edns, render
 from appliance.answers.store import Store
 from appliance.zone import names, types
 
-_OWN: Final = (types.CNAME, types.ANY, types.RRSIG, types.NSEC)
-"""Types that the owner of a CNAME answers itself."""
+_OF_ITS_OWN: Final = (KIND["positive"], KIND["wildcard"])
+"""Kinds of answer that the owner of a CNAME gives for its own types, RRSIG and NSEC (RFC 4035 §2.5)."""
 
 _YXDOMAIN: Final = 6
 _LONGEST: Final = 65535
@@ -71,14 +71,15 @@ def follow(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Records:
 
 def _is_link(store: Store, outcome: Outcome, qtype: int) -> bool:
     """Tell whether the data that the outcome stands on are a CNAME to be followed."""
-    if qtype in _OWN or not outcome.record or outcome.lacks == "dname":
+    if qtype in (types.CNAME, types.ANY) or not outcome.record or outcome.lacks == "dname":
         return False
     node = store.node(outcome.record)
     if outcome.at and node[11]:
         node = store.node(node[11])
     elif outcome.at:
         return False
-    return bool(node[2] & NODE_CNAME)
+    kind = ANSWER.unpack_from(store.octets, outcome.answer * 16)[6]
+    return bool(node[2] & NODE_CNAME) and kind not in _OF_ITS_OWN
 
 
 def _cname(store: Store, name: bytes, dnssec_ok: bool, found: Records) -> bytes:

@@ -87,8 +87,8 @@ def over_tcp(asker: socket.socket, queries: Sequence[bytes], timeout_s: float = 
     asker.settimeout(timeout_s)
     replies: list[bytes | None] = [None] * len(queries)
     with asker.makefile("rb") as stream:
-        for start in range(0, len(queries), _WINDOW // 4):
-            numbers = range(start, min(start + _WINDOW // 4, len(queries)))
+        for start in range(0, len(queries), _WINDOW):
+            numbers = range(start, min(start + _WINDOW, len(queries)))
             messages = [with_id(queries[number], number & 0xFFFF) for number in numbers]
             asker.sendall(b"".join(len(message).to_bytes(2) + message for message in messages))
             for _ in numbers:

@@ -114,7 +114,8 @@ def own_faults(question: Question, over_udp: Reply, full: Reply, loaded: Loaded)
         faults.append("OPT without being asked, or none where one was (RFC 6891 section 6.1.1)")
     if over_udp.repeated or full.repeated:
         faults.append("a record twice in a section")
-    return faults + _size_faults(question, over_udp, full) + _additional_faults(full, loaded)
+    faults += _size_faults(question, over_udp, full)
+    return faults + _additional_faults(full, loaded) + _signature_faults(question, full, loaded)
 
 
 def _size_faults(question: Question, over_udp: Reply, full: Reply) -> list[str]:
@@ -148,6 +149,20 @@ def _additional_faults(full: Reply, loaded: Loaded) -> list[str]:
         for record in full.additional
         if record.owner not in targets or not loaded.has_address(record)
     ]
+
+
+def _signature_faults(question: Question, full: Reply, loaded: Loaded) -> list[str]:
+    """Return what is wrong with the signatures of additional addresses, which peers may leave out with these."""
+    signatures = frozenset(record for record in full.additional if record.rtype == wire.RRSIG)
+    fitting: frozenset[RR] = frozenset()
+    for owner, rtype in {(record.owner, record.rtype) for record in full.additional - signatures}:
+        found = frozenset(
+            record for record in signatures if record.owner == owner and int.from_bytes(record.rdata[:2]) == rtype
+        )
+        if found not in (loaded.address_signatures(owner, rtype) if question.dnssec_ok else {frozenset()}):
+            return [f"additional {names.to_text(owner)} TYPE{rtype} without the signatures of its zone"]
+        fitting |= found
+    return [] if signatures == fitting else ["a signature in the additional section without what it signs"]
 
 
 def missing_additional(case: Case) -> frozenset[RR]:

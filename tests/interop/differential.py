@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask all servers the same questions and sort the answers: equal, explained, or a difference that nobody explains."""
 
+import functools
 import itertools
 import socket
 from collections import Counter
@@ -133,6 +134,7 @@ def _compare(servers: Sequence[Server], questions: list[Question], loaded: Loade
         over_tcp[server.name] = dict(zip(again, full, strict=True))
     peers = [server for server in servers if server.name != OURS]
 
+    @functools.cache
     def peers_say(question: Question) -> dict[str, Reply]:
         return {peer.name: _parsed(peer.over_tcp([question.wire()])[0], {}) for peer in peers}
 

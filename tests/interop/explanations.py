@@ -49,7 +49,7 @@ DEVIATIONS = (
     Deviation("mail-types", "8906 §3.1.4", ("bind",), deviations.mail_types, Example("", "mail", 253)),
     Deviation("type-zero", "8906 §3.1.4", ("knot",), deviations.type_zero, Example("", "mail", 0)),
     Deviation("nsec3-at-cname", "5155 §3", ("nsd",), proofs.nsec3_at_cname, Example("", "www", 50)),
-    Deviation("rrsig-at-cname", "4035 §2.5", ("nsd",), proofs.rrsig_at_cname, Example("", "www", 46)),
+    Deviation("rrsig-at-cname", "6840 §4.3", ("knot", "bind"), proofs.rrsig_at_cname, Example("", "www", 46)),
     Deviation("chain-loop", "1034 §3.6.2", ("bind",), deviations.chain_loop, Example("", "loop1", 1)),
     Deviation("chain-length", "1034 §5.2.2", ("knot", "bind"), deviations.chain_length, Example("", "long5", 1)),
     Deviation(
@@ -96,11 +96,20 @@ DEVIATIONS = (
         deviations.ds_of_own_apex,
         Example("", "to-own-apex.child", 43),
     ),
+    Deviation("zero-octet", "2181 §11", ("knot",), deviations.zero_octet, Example("nsec", "x.nul", 1, True)),
+    Deviation(
+        "wildcard-encloser-proof",
+        "5155 §7.2.5",
+        ("nsd",),
+        proofs.wildcard_encloser_proof,
+        Example("nsec3", "x.twowild", 1, True),
+    ),
     Deviation("opt-out-ent", "5155 §7.2.4", ("nsd",), proofs.opt_out_ent, Example("optout", "ent-cut", 43, True)),
 )
 CHOICES = (
     Choice("any", "8482 §4.1", deviations.any_query, Example("", "@", 255)),
     Choice("rrsig-query", "8482 §7", proofs.rrsig_query, Example("nsec", "mail", 46, True)),
+    Choice("opt-out-wildcard", "5155 §7.2.2", proofs.opt_out_wildcard, Example("optout", "x.cuts.wildent", 1, True)),
     Choice("dname-grows", "6672 §2.4", deviations.dname_grows, Example("", "x.dname-grow", 1)),
     Choice("our-chain-length", "1034 §5.2.2", deviations.our_chain_length, Example("", "long1", 1)),
 )
@@ -127,34 +136,42 @@ def _explain_whole(case: Case) -> list[str] | None:
 
 
 def _chain_tail(case: Case) -> bool:
-    """Tell whether we say the chain up to where a peer stops, and then what the peers say of its target.
+    """Tell whether we say what the peers do for each link, asked for as CNAME, and then what they do for the end.
 
-    For the chains that NSD, the only peer that crosses borders, gets wrong.
+    For chains about which no peer is right as a whole, or which only one of them follows.
     """
-    ours = case.replies.get(OURS)
-    stopping = [peer for peer in case.peers if peer != "nsd" and deviations.chain_leaves_zone(case, peer)]
-    if (
-        case.question.rtype == wire.NSEC3
-        and not stopping
-        and "knot" in case.peers
-        and deviations.chain_length(case, "knot")
-    ):
-        stopping = ["knot"]
-    if ours is None or case.peers_say is None or not stopping or case.essences.get("nsd") == case.essences[OURS]:
+    ours, question = case.replies.get(OURS), case.question
+    chain = chain_of(question.folded, ours.answer) if ours is not None else None
+    if ours is None or case.peers_say is None or not chain or not chain.length or not ours.flags & wire.AA:
         return False
-    before = case.essences[stopping[-1]]
-    target = chain_of(case.question.folded, before.answer).end
-    question = case.question._replace(name=target)
-    replies = case.peers_say(question)
-    tail = replies[stopping[-1]]
-    rest = ours._replace(
-        flags=ours.flags & ~wire.AA | tail.flags & wire.AA,
-        answer=ours.answer - before.answer,
-        authority=ours.authority - (before.authority - tail.authority),
-    )
-    follow_up = replace(case, question=question, replies={OURS: rest, **replies})
-    starts_right = before.answer <= ours.answer and bool(ours.flags & wire.AA)
-    return starts_right and (follow_up.all_agree() or explain(follow_up) is not None)
+    if question.rtype in (wire.CNAME, wire.ANY):
+        return False
+    proofs_of_links: frozenset[wire.RR] = frozenset()
+    for owner, step in zip(chain.owners, chain.steps, strict=True):
+        link = question._replace(name=owner, rtype=wire.CNAME)
+        said = case.peers_say(link)
+        for proof in {reply.authority for reply in said.values()}:
+            part = ours._replace(rcode=0, answer=step, authority=proof & ours.authority, additional=frozenset())
+            if _is_explained(replace(case, question=link, replies={OURS: part, **said})):
+                proofs_of_links |= part.authority
+                break
+        else:
+            return False
+    end = question._replace(name=chain.end)
+    said = case.peers_say(end)
+    for tail in said.values():
+        rest = ours._replace(
+            flags=ours.flags & ~wire.AA | tail.flags & wire.AA,
+            answer=ours.answer - chain.records(chain.length),
+            authority=ours.authority - (proofs_of_links - tail.authority),
+        )
+        if _is_explained(replace(case, question=end, replies={OURS: rest, **said})):
+            return True
+    return False
+
+
+def _is_explained(case: Case) -> bool:
+    return len(case.peers) > 1 and (case.all_agree() or _explain_whole(case) is not None)
 
 
 TAIL = Choice("chain-tail", "1034 §4.3.2", _chain_tail, Example("nsec", "x.dname-other", 1, True))

@@ -59,16 +59,23 @@ class Loaded:
         found = source[0].rrset(source[1], rtype) if source else None
         return frozenset(_records(name, found))
 
-    def signatures(self, name: bytes) -> frozenset[wire.RR]:
-        """Return the signatures over every RRset that a folded name shows, through a wildcard too."""
+    def signatures(self, name: bytes, covered: int | None = None) -> frozenset[wire.RR]:
+        """Return the signatures over every RRset, or that of one type, that a folded name shows, by wildcards too."""
         source = self._source(name)
         found = source[0].signatures.get(source[1], {}) if source else {}
-        return frozenset(record for rrset in found.values() for record in _records(name, rrset, wire.RRSIG))
+        chosen = (rrset for rtype, rrset in found.items() if covered in (None, rtype))
+        return frozenset(record for rrset in chosen for record in _records(name, rrset, wire.RRSIG))
 
     def covers_by_wildcard(self, name: bytes) -> bool:
         """Tell whether a folded name exists through a wildcard only."""
         source = self._source(name)
         return source is not None and source[1] != name
+
+    def address_signatures(self, owner: bytes, rtype: int) -> set[frozenset[wire.RR]]:
+        """Return the signatures that each zone with an address RRset has over it; none over glue."""
+        zones = [self.zones[above] for above in names.suffixes(owner) if above in self.zones]
+        found = (zone.signatures.get(owner, {}).get(rtype) for zone in zones if zone.rrset(owner, rtype))
+        return {frozenset(_records(owner, rrset, wire.RRSIG)) for rrset in found}
 
     def has_address(self, record: wire.RR) -> bool:
         """Tell whether some zone holds this A or AAAA record or a signature over such a set, glue included."""

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What deviations in DNSSEC records look like: proofs, signatures and the types that stand beside a CNAME."""
 
+import base64
+
+from appliance.answers import nsec3_hash
 from appliance.zone import names
+from appliance.zone.model import Zone
 from tests.interop import wire
 from tests.interop.chains import chain_of
 from tests.interop.compare import Case
@@ -82,18 +86,80 @@ def below_nsec3_owner(case: Case, server: str) -> bool:
     return above and found.rcode == wire.NXDOMAIN and not any(record.owner == name for record in found.answer)
 
 
+def wildcard_encloser_proof(case: Case, server: str) -> bool:
+    """In NODATA from a wildcard that has another one below, the NSEC3 of the closest encloser is left out."""
+    last = end(case)
+    zone = case.loaded.zone_of(last)
+    if zone is None or zone.scheme != "nsec3" or not case.loaded.covers_by_wildcard(last):
+        return False
+    encloser = next(above for above in names.suffixes(last) if zone.exists(above))
+    left_out = _matching(zone, encloser, case.without(server).reference.authority)
+    found, other = case.essences[server], case.without(server).reference
+    below = zone.exists(names.wildcard_of(names.wildcard_of(encloser)))
+    return (
+        below and only_proofs_differ(case, server) and found.authority == other.authority - left_out != other.authority
+    )
+
+
+def _matching(zone: Zone, name: bytes, records: frozenset[RR]) -> frozenset[RR]:
+    """Return the NSEC3 whose owner is the hash of a name, and its signature."""
+    label = base64.b32hexencode(nsec3_hash.digest(name, nsec3_hash.parameters(zone))).lower()
+    return frozenset(record for record in records if record.owner == bytes((len(label),)) + label + zone.origin)
+
+
+def _unprovable_ent(zone: Zone, name: bytes) -> bool:
+    """Tell whether the closest encloser of a name is an ENT that opt-out leaves without an NSEC3."""
+    encloser = next(above for above in names.suffixes(name) if zone.exists(above) or above == zone.origin)
+    below_cuts_only = not any(
+        names.is_subdomain(owner, encloser) and owner not in zone.delegations and not zone.is_occluded(owner)
+        for owner in zone.nodes
+    )
+    return encloser in zone.ents and below_cuts_only
+
+
 def opt_out_ent(case: Case, server: str) -> bool:
     """An ENT without an NSEC3 of its own (opt-out) is taken for a closest encloser that can be proved."""
     last = end(case)
     zone = case.loaded.zone_of(last)
     if zone is None or zone.scheme != "nsec3":
         return False
-    encloser = next(above for above in names.suffixes(last) if zone.exists(above) or above == zone.origin)
-    below_cuts_only = not any(
-        names.is_subdomain(owner, encloser) and owner not in zone.delegations and not zone.is_occluded(owner)
-        for owner in zone.nodes
+    return _unprovable_ent(zone, last) and only_proofs_differ(case, server)
+
+
+def undeniable_wildcard(zone: Zone, name: bytes) -> bytes:
+    """Return the wildcard that stands in the way of a proof that a name does not exist, nothing if there is none.
+
+    The closest encloser is an ENT without NSEC3 (opt-out), and the next one above that has one has a wildcard too.
+    """
+    if zone.scheme != "nsec3" or not _unprovable_ent(zone, name):
+        return b""
+    parameters = nsec3_hash.parameters(zone)
+    hashes = set(nsec3_hash.table(zone, parameters)[0])
+    upper = next(
+        (above for above in names.suffixes(name) if nsec3_hash.digest(above, parameters) in hashes), zone.origin
     )
-    return encloser in zone.ents and below_cuts_only and only_proofs_differ(case, server)
+    wildcard = names.wildcard_of(upper)
+    return wildcard if zone.exists(wildcard) else b""
+
+
+def opt_out_wildcard(case: Case) -> bool:
+    """Below an ENT without NSEC3, and a wildcard at the closest encloser that has one, nothing can be proved.
+
+    Knot says nothing but NXDOMAIN, BIND shows the wildcard's NSEC3 besides what we show, NSD those of the ENT.
+    """
+    zone = case.loaded.zone_of(end(case))
+    wildcard = undeniable_wildcard(zone, end(case)) if zone is not None and case.question.dnssec_ok else b""
+    if zone is None or not wildcard or {found.rcode for found in case.essences.values()} != {wire.NXDOMAIN}:
+        return False
+    reference = case.reference
+    for server, found in case.essences.items():
+        if server == "knot" and not found.authority and not found.authoritative and found.answer <= reference.answer:
+            continue
+        shown = found.authority - _matching(zone, wildcard, found.authority)
+        right = shown == reference.authority or (server == "nsd" and proofs_only(shown ^ reference.authority))
+        if not (right and found.authoritative and found.answer == reference.answer):
+            return False
+    return True
 
 
 def asterisk_asked(case: Case, server: str) -> bool:
@@ -122,16 +188,16 @@ def rrsig_query(case: Case) -> bool:
 
 
 def rrsig_at_cname(case: Case, server: str) -> bool:
-    """A CNAME is followed for types that are the owner's own."""
-    name = chain_of(case.question.folded, case.without(server).reference.answer).end
-    followed = chain_of(name, case.essences[server].answer)
-    return case.question.rtype in (wire.RRSIG, wire.NSEC) and followed.length > 0
+    """A CNAME that has no RRSIG or NSEC beside it is not followed for these."""
+    return case.question.rtype in (wire.RRSIG, wire.NSEC) and _not_followed(case, server)
 
 
 def nsec3_at_cname(case: Case, server: str) -> bool:
     """A CNAME is not followed for NSEC3, which can never stand beside one."""
-    if case.question.rtype != wire.NSEC3:
-        return False
+    return case.question.rtype == wire.NSEC3 and _not_followed(case, server)
+
+
+def _not_followed(case: Case, server: str) -> bool:
     given = chain_of(case.question.folded, case.essences[server].answer)
     ends_early = wire.CNAME in case.loaded.types(given.end)
     return ends_early and any(record.rtype == wire.SOA for record in case.essences[server].authority)

@@ -97,9 +97,13 @@ def _mixed_case(rng: random.Random, name: bytes) -> bytes:
 class Generator:
     """Draw questions about some zones; the same zones and seed give the same questions."""
 
-    def __init__(self, zones: Sequence[Zone], seed: int, dnssec_share: float) -> None:
-        """Collect the names; `dnssec_share` is the part of the questions that set DO."""
+    def __init__(self, zones: Sequence[Zone], seed: int, dnssec_share: float, meta_types: bool = True) -> None:
+        """Collect the names; `dnssec_share` is the part of the questions that set DO.
+
+        meta_types: ask for types too that no zone can hold; BIND refuses them.
+        """
         self.rng = random.Random(seed)
+        self.meta_types = META_TYPES if meta_types else ()
         self.dnssec_share = dnssec_share
         self.owners = [(owner, zone) for zone in zones for owner in sorted(zone.nodes)]
         self.owners += [(owner, zone) for zone in zones for owner in self._nsec3_owners(zone)]
@@ -172,9 +176,8 @@ class Generator:
         return (above if self.rng.random() < 0.3 else prefixed(self._labels(), above)), self._type()
 
     def _type(self) -> int:
-        return self.rng.choices(
-            (self.rng.choice(COMMON_TYPES), self.rng.choice(RARE_TYPES), self.rng.choice(META_TYPES)), (75, 23, 2)
-        )[0]
+        drawn = (self.rng.choice(COMMON_TYPES), self.rng.choice(RARE_TYPES), self.rng.choice(META_TYPES))
+        return self.rng.choices(drawn, (75, 23, 2 if self.meta_types else 0))[0]
 
     def draw(self, count: int) -> Iterator[Question]:
         """Yield so many questions."""
@@ -190,9 +193,10 @@ class Generator:
             else:
                 yield Question(name, rtype, flags, rng.choice(SIZES))
 
-    def every(self, per_zone: int = 400) -> Iterator[Question]:
-        """Yield each existing name (at most so many) with each type, alternating how EDNS is used."""
-        for position, (owner, _) in enumerate(self.owners[:per_zone]):
-            for rtype in (*COMMON_TYPES, *RARE_TYPES, *META_TYPES):
-                edns_flags = DO if self.dnssec_share and (position + rtype) % 2 else 0
+    def every(self, most: int = 400) -> Iterator[Question]:
+        """Yield each existing name (at most about so many, from all zones) with each type, in turn with all EDNS."""
+        for position, (owner, _) in enumerate(self.owners[:: 1 + len(self.owners) // most]):
+            for rtype in (*COMMON_TYPES, *RARE_TYPES, *self.meta_types):
+                in_turn = self.dnssec_share == 1 or (self.dnssec_share and (position + rtype) % 2)
+                edns_flags = DO if in_turn else 0
                 yield Question(owner, rtype, 0, 1232 if edns_flags else SIZES[(position + rtype) % 4], edns_flags)

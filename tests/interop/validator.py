@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A validating resolver (unbound) in front of the server, and signed zones whose every answer it can judge."""
+"""A validating resolver (unbound) in front of the server, and what it can judge of the zones made for it."""
 
 import json
 import subprocess
@@ -16,126 +16,17 @@ from demo.network import Namespace
 from tests.interop import wire
 from tests.interop.differential import Remote
 from tests.interop.loaded import Loaded
-from tests.interop.peers import LOOPBACK, ZoneFile, connected
+from tests.interop.peers import LOOPBACK, connected
+from tests.interop.proofs import undeniable_wildcard
 from tests.interop.questions import Question
-from tests.interop.signing import Denial, sign
+from tests.interop.validated_zones import ANCHORED
 
 NOW = "20260601000000"
 """The validator's clock: between inception and expiration of the test signatures, whatever the machine's says."""
 
-PARENTS = {
-    "nsec.example.": Denial(),
-    "nsec3.example.": Denial(nsec3=True, iterations=3, salt="c0ffee"),
-    "optout.example.": Denial(nsec3=True, opt_out=True),
-}
 _PORT = 5399
 _START_S = 30.0
 _CHAIN_MAX = 20
-
-# One zone, three times: what must be proved differs with the chain only. `@OTHER@` is the next one of the three.
-_ZONE = r"""
-@               SOA     ns1 hostmaster 1 7200 900 1209600 300
-@               NS      ns1
-@               MX      10 mail
-ns1             A       @ADDRESS@
-mail            A       192.0.2.2
-mail            AAAA    2001:db8::2
-MiXeD.CaSe      A       192.0.2.3
-\000nul         TXT     "a zero octet"
-\000            TXT     "nothing sorts before this one"
-\255high        TXT     "an octet above 127"
-\255\255        TXT     "nor after this one"
-a\.dot          TXT     "a dot in a label"
-prefix          TXT     "prefix"
-prefixed        TXT     "prefix and more"
-prefixeda       TXT     "nine octets, the first eight as above"
-prefixedz       TXT     "and again"
-www             CNAME   mail
-chain           CNAME   www
-to-nothing      CNAME   no-such-name
-to-ent          CNAME   ent
-to-wild         CNAME   anything.wild
-to-dname        CNAME   mail.renamed
-to-secure       CNAME   host.secure
-to-insecure     CNAME   host.insecure
-to-other        CNAME   mail.@OTHER@
-to-other-none   CNAME   no-such-name.@OTHER@
-a.b.ent         A       192.0.2.4
-c.ent           TXT     "beside an ENT"
-one.two.three.four.five.deep A 192.0.2.5
-*.wild          A       192.0.2.6
-*.wild          MX      10 mail
-exists.wild     TXT     "hides the wildcard"
-under.sub.wild  A       192.0.2.7
-*.sub.wild      TXT     "a wildcard below a wildcard"
-*.deep.er.wild  A       192.0.2.8
-*.*.stars       TXT     "two stars"
-below.*.middle  TXT     "the wildcard is an ENT"
-*.alias         CNAME   mail
-*.dead          CNAME   no-such-name
-*.across        CNAME   mail.@OTHER@
-*.twice         CNAME   anything.wild
-renamed         DNAME   @
-renamed-ent     DNAME   ent
-renamed-wild    DNAME   wild
-renamed-other   DNAME   @OTHER@
-renamed-out     DNAME   insecure
-secure          NS      ns1.secure
-ns1.secure      A       @ADDRESS@
-insecure        NS      ns1.insecure
-ns1.insecure    A       @ADDRESS@
-in.an.ent       NS      ns1
-lonely.cut      NS      ns1
-with-ds         NS      ns1
-with-ds         DS      12345 8 2 0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF
-"""
-_CHILD = """
-@               SOA     ns1 hostmaster 1 7200 900 1209600 300
-@               NS      ns1
-ns1             A       @ADDRESS@
-host            A       192.0.2.20
-a.b             A       192.0.2.21
-*.wild          A       192.0.2.22
-up              CNAME   mail.@PARENT@
-"""
-
-
-def zone_text(origin: str, other: str, address: str) -> str:
-    """Return one of the parents: what is written above, and enough hosts and unserved cuts for long chains."""
-    text = f"$ORIGIN {origin}\n$TTL 3600\n" + _ZONE
-    text += "".join(f"host{i:03} A 192.0.2.{i}\nsome{i % 7}.leaf{i:03}.tree{i % 11} TXT {i}\n" for i in range(150))
-    text += "".join(f"cut{i:03} NS ns1\n" for i in range(60))
-    return text.replace("@ADDRESS@", address).replace("@OTHER@", other)
-
-
-def write_zones(folder: Path, address: str) -> tuple[list[ZoneFile], list[str]]:
-    """Write and sign the parents with two children each, one without a DS; return files and the parents' DNSKEYs."""
-    files, anchors = [], []
-    origins = list(PARENTS)
-    for number, (origin, denial) in enumerate(PARENTS.items()):
-        children = []
-        for label in ("secure", "insecure"):
-            child = ZoneFile(f"{label}.{origin}", folder / f"{label}.{origin}zone")
-            text = _CHILD.replace("@ADDRESS@", address).replace("@PARENT@", origin)
-            child.path.write_text(f"$ORIGIN {child.origin}\n$TTL 3600\n{text}")
-            children.append(child)
-        children[0] = sign(children[0], folder, denial)
-        parent = ZoneFile(origin, folder / f"{origin}zone")
-        text = zone_text(origin, origins[(number + 1) % len(origins)], address)
-        parent.path.write_text(text + _ds(folder, children[0].origin))
-        files += [sign(parent, folder, denial), *children]
-        anchors.append(_key_file(folder, origin).read_text().strip())
-    return files, anchors
-
-
-def _key_file(folder: Path, origin: str) -> Path:
-    (found,) = folder.glob(f"K{origin}+*.key")
-    return found
-
-
-def _ds(folder: Path, origin: str) -> str:
-    command = ["dnssec-dsfromkey", "-2", str(_key_file(folder, origin))]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
 
 
 @contextmanager
@@ -266,7 +157,7 @@ def is_judged(loaded: Loaded, chain: Sequence[bytes], rtype: int) -> bool:
 
 def _is_served(loaded: Loaded, name: bytes, rtype: int) -> bool:
     zone = loaded.zone_for(name, rtype)
-    if zone is None or (rtype == wire.DS and names.to_text(name) in PARENTS):
+    if zone is None or (rtype == wire.DS and names.to_text(name) in ANCHORED):
         return False
     cut = zone.cut_for(name)
     return cut is None or (rtype == wire.DS and cut == name)
@@ -274,35 +165,32 @@ def _is_served(loaded: Loaded, name: bytes, rtype: int) -> bool:
 
 def _is_misjudged(loaded: Loaded, chain: Sequence[bytes], rtype: int) -> bool:
     """Tell whether unbound 1.17 refuses the answer from BIND or Knot just as it does from us."""
-    last = chain[-1]
-    zone = loaded.zone_for(last, rtype)
-    if zone is None:
-        return True
     # A synthesised CNAME needs no signature, but has to have one here where CNAME or DNAME is what was asked for.
     if rtype in (wire.CNAME, wire.DNAME) and any(_below_dname(loaded, name) for name in chain):
         return True
     # A name that begins with an asterisk and comes from a wildcard further up is taken for the wildcard itself.
     if any(names.is_wildcard(name) and loaded.covers_by_wildcard(name) for name in chain):
         return True
-    # NODATA for NSEC where there is a CNAME: an NSEC3 says that there is, so the answer should have been the CNAME.
-    if rtype == wire.NSEC and zone.scheme == "nsec3" and wire.CNAME in loaded.types(last):
+    # A loop is a failure to it.
+    if len(set(chain)) < len(chain):
         return True
-    return zone.scheme == "nsec" and rtype not in loaded.types(last) and _covered_by_wildcard(loaded, last)
+    last = chain[-1]
+    zone = loaded.zone_for(last, rtype)
+    present = loaded.types(last)
+    # The NSEC beside a CNAME: it follows the CNAME if that is in its cache.
+    if zone is None or (rtype == wire.NSEC and {wire.CNAME, wire.NSEC} <= present):
+        return True
+    # NODATA from a wildcard that is an ENT, behind an alias: "the name exists and does not exist"; DS: NXDOMAIN.
+    if (
+        zone.scheme == "nsec"
+        and loaded.covers_by_wildcard(last)
+        and not present
+        and (last != chain[0] or rtype == wire.DS)
+    ):
+        return True
+    return bool(undeniable_wildcard(zone, last))
 
 
 def _below_dname(loaded: Loaded, name: bytes) -> bool:
     zone = loaded.zone_of(name)
     return zone is not None and zone.dname_for(name) is not None
-
-
-def _covered_by_wildcard(loaded: Loaded, name: bytes) -> bool:
-    """Tell whether the NSEC before a wildcard-made name is that of another wildcard, which is then taken for its own.
-
-    It depends on the order of the two NSECs in the message: from BIND it is accepted, from Knot it is not.
-    """
-    zone = loaded.zone_of(name)
-    if zone is None or not loaded.covers_by_wildcard(name):
-        return False
-    key = names.canonical_key(name)
-    before = (owner for owner, rrsets in zone.nodes.items() if wire.NSEC in rrsets and names.canonical_key(owner) < key)
-    return names.is_wildcard(max(before, key=names.canonical_key))

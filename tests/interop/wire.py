@@ -54,10 +54,14 @@ _PLAIN = {
     36: (2, 1), 64: (2, 1), 65: (2, 1), 107: (2, 1),
 }  # fmt: skip
 _NAPTR = 35
+_LAYOUTS = {**_COMPRESSIBLE, **_PLAIN}
 
 
 def read_name(wire: bytes, at: int, known: dict[int, bytes]) -> tuple[bytes, int]:
     """Return the folded name at an offset, without compression, and the offset behind it; `known` remembers names."""
+    length = wire[at]
+    if length >= _POINTER and (name := known.get((length & 0x3F) << 8 | wire[at + 1])):
+        return name, at + 2  # it is known, so it stands further up
     start, parts = at, []
     while True:
         length = wire[at]
@@ -91,16 +95,12 @@ def _skip_strings(wire: bytes, at: int, count: int) -> int:
 
 def rdata(wire: bytes, rtype: int, at: int, end: int, known: dict[int, bytes]) -> bytes:
     """Return the RDATA between two offsets without compression and with folded names."""
-    layout = _COMPRESSIBLE.get(rtype)
+    layout = _LAYOUTS.get(rtype)
     if layout is None:
-        layout = _PLAIN.get(rtype)
-        if rtype == _NAPTR:
-            layout = (_skip_strings(wire, at + 4, 3) - at, 1)
-        if layout is None:
+        if rtype != _NAPTR:
             return wire[at:end]
-        plain = True
-    else:
-        plain = False
+        layout = (_skip_strings(wire, at + 4, 3) - at, 1)
+    plain = rtype not in _COMPRESSIBLE
     before, names = layout
     parts = [wire[at : at + before]]
     at += before

@@ -3,27 +3,36 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from tests.interop import generate
 from tests.interop.peers import NAMES, ZoneFile
-from tests.interop.signing import Denial, sign
+from tests.interop.signing import Denial, escaped, lines, sign
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CORNERS = Path(__file__).with_name("zones")
+SHAPES = CORNERS / "shapes"
+LONGEST = CORNERS / "longest"
 DATA = CHECKOUT / "tests" / "data" / "zones"
 ROOT_VARIABLE = "APPLIANCE_ROOT_ZONE"
 _REAL_ROOTS = CHECKOUT.parent / "shared" / "data"
 _UNSIGNED_CHILDREN = frozenset({"child.corner.test.", "below.cut-out.corner.test."})
 _DNSSEC = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "ZONEMD"})
 
+_VERSIONS = {
+    f"{scheme}-{iterations}{'-salt' if salt != '-' else ''}": Denial(True, scheme == "optout", iterations, salt)
+    for scheme in ("nsec3", "optout")
+    for iterations in (0, 1, 10)
+    for salt in ("-", "aabbccdd")
+}
 SIGNED = {
     "nsec": Denial(),
     "nsec3": Denial(nsec3=True),
     "optout": Denial(nsec3=True, opt_out=True, iterations=5, salt="aabb"),
+    **_VERSIONS,
 }
 
 
@@ -63,13 +72,14 @@ def corners(_folder: Path) -> list[ZoneFile]:
     return _in_folder(CORNERS)
 
 
-def _escaped(name: bytes) -> str:
-    """Return a name as text that every master file parser takes: no octet but letters, digits and hyphens is bare."""
-    bare = b"abcdefghijklmnopqrstuvwxyz0123456789-"
-    labels = (
-        "".join(chr(octet) if octet in bare else f"\\{octet:03}" for octet in label) for label in names.labels(name)
-    )
-    return "".join(f"{label}." for label in labels) or "."
+def shapes(_folder: Path) -> list[ZoneFile]:
+    """Return the zones whose names have every shape: deep, long, alike, alone."""
+    return _in_folder(SHAPES)
+
+
+def longest(_folder: Path) -> list[ZoneFile]:
+    """Return the zone with the longest names; NSD 4.6 does not survive it with NSEC3."""
+    return _in_folder(LONGEST)
 
 
 def _rewritten(files: list[ZoneFile], folder: Path) -> list[ZoneFile]:
@@ -78,15 +88,12 @@ def _rewritten(files: list[ZoneFile], folder: Path) -> list[ZoneFile]:
     copies = []
     for file in files:
         zone = load_zone(file.path, names.from_text(file.origin))
-        lines = [
-            f"{_escaped(owner)} {rrset.ttl} IN TYPE{rrset.rtype} \\# {len(rdata)} {rdata.hex()}\n"
-            for owner, rrset in zone.rrsets()
-            if zone.dname_for(owner) is None
-            for rdata in rrset.rdatas
-        ]
+        shown = replace(
+            zone, nodes={owner: rrsets for owner, rrsets in zone.nodes.items() if not zone.dname_for(owner)}
+        )
         path = folder / f"{file.path.stem}.zone"
-        path.write_text("".join(lines))
-        copies.append(ZoneFile(_escaped(zone.origin), path, file.path))
+        path.write_text("".join(lines(shown)))
+        copies.append(ZoneFile(escaped(zone.origin), path, file.path))
     return copies
 
 
@@ -121,7 +128,11 @@ def root(folder: Path) -> list[ZoneFile]:
 
 ALL = (
     ZoneSet("corners", corners),
-    *(ZoneSet(f"corners-{signed}", corners, signed) for signed in SIGNED),
+    *(ZoneSet(f"corners-{signed}", corners, signed) for signed in ("nsec", "nsec3", "optout")),
+    ZoneSet("shapes", shapes),
+    *(ZoneSet(f"shapes-{signed}", shapes, signed) for signed in ("nsec", "nsec3-1-salt", "optout-10")),
+    ZoneSet("longest-nsec", longest, "nsec"),
+    ZoneSet("longest-nsec3", longest, "nsec3-1-salt", ("knot", "bind")),
     ZoneSet("examples", examples),
     ZoneSet("registry", registry),
     ZoneSet("registry-nsec", registry, "nsec"),
@@ -129,3 +140,14 @@ ALL = (
     ZoneSet("root", root),
     ZoneSet("root-nsec", root, "nsec"),
 )
+"""What every run compares, with and without DO."""
+
+DNSSEC = (
+    *(ZoneSet(f"corners-{signed}", corners, signed) for signed in ("nsec", *_VERSIONS)),
+    *(ZoneSet(f"shapes-{signed}", shapes, signed) for signed in ("nsec", *_VERSIONS)),
+    ZoneSet("longest-nsec", longest, "nsec"),
+    *(ZoneSet(f"longest-{signed}", longest, signed, ("knot", "bind")) for signed in ("nsec3-0", "optout-10-salt")),
+    *(ZoneSet(f"registry-{signed}", registry, signed) for signed in ("nsec", "nsec3-0", "optout-0", "optout-10-salt")),
+    ZoneSet("root-nsec", root, "nsec"),
+)
+"""What the long run compares with DO set: NSEC, and NSEC3 with all parameters."""

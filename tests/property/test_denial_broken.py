@@ -16,6 +16,7 @@ from appliance.answers import nsec3_hash
 from appliance.answers.store import Store
 from appliance.errors import ZoneError
 from appliance.zone import names, types
+from appliance.zone.checks import CLASSES
 from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, RRsets, Zone
 from tests.interop import wire
@@ -147,6 +148,39 @@ def test_broken_nsec3_chains_are_refused(tmp_path: Path, breakage: Breakage, see
     breakage(zone, random.Random(seed))
     with pytest.raises(ZoneError, match=r"nsec3-chain|nsec3-parameters|NSEC3"):
         load_zone(_write(zone, tmp_path / "broken"), ORIGIN)
+
+
+@pytest.mark.parametrize("breakage", [*NSEC_BREAKAGES, *NSEC3_BREAKAGES], ids=lambda breakage: breakage.__name__)
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_that_exists_is_denied(tmp_path: Path, breakage: Breakage, seed: int) -> None:
+    """With every check switched off a broken chain is served, but never to deny the name that was asked for."""
+    zone = _fresh(breakage in NSEC3_BREAKAGES)
+    breakage(zone, random.Random(seed))
+    loaded = load_zone(_write(zone, tmp_path / "broken"), ORIGIN, dict.fromkeys(CLASSES, "off"))
+    store = store_of([loaded])
+    for name in (*loaded.nodes, *loaded.ents):
+        for rtype in (types.DS, types.HINFO):
+            reply = wire.parse(ask(store, name, rtype, True))
+            assert reply.rcode == 0
+            for rr in reply.authority:
+                if rr.rtype == types.NSEC and rr.owner != name:
+                    following = names.read(rr.rdata)[0]
+                    assert not _nsec_covers((rr.owner, following), name) or names.is_subdomain(following, name)
+                if rr.rtype == types.NSEC3:
+                    assert _nsec3_label(loaded, name) == rr.owner[1:33], (name, rtype)
+    for name in (b"\x04none" + above for above in (*loaded.nodes, *loaded.ents) if above not in loaded.delegations):
+        reply = wire.parse(ask(store, name, types.A, True))
+        absent = {_nsec3_label(loaded, name), _nsec3_label(loaded, b"\x01*" + names.parent(name))}
+        matching = {rr.owner[1:33] for rr in reply.authority if rr.rtype == types.NSEC3} & absent
+        assert not matching or loaded.exists(b"\x01*" + names.parent(name)), (
+            f"a match is passed off as a cover: {name!r}"
+        )
+
+
+def _nsec3_label(zone: Zone, name: bytes) -> bytes:
+    if zone.scheme != "nsec3":
+        return b""
+    return base64.b32hexencode(nsec3_hash.digest(name, nsec3_hash.parameters(zone))).lower()
 
 
 @deterministic

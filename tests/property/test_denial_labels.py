@@ -22,6 +22,8 @@ pytestmark = pytest.mark.property
 
 ORIGIN = b"\x01o\0"
 QUESTIONS = 25
+SPANS = ((0, 1 << 96), (1 << 94, 3 << 94), ((1 << 96) - (1 << 70), 1 << 96), (0, 1 << 70))
+"""Where on the circle of hashes a table has its entries: everywhere, in the middle half, at either end."""
 _octets = st.sampled_from(b"\0\x01!*+Aa`{b\xfe\xff")
 _stems = st.sampled_from((b"", b"a", b"abcdefg", b"abcdefgh", b"abcdefgh\0", b"*", b"\0" * 8, b"\xff" * 8))
 _labels = st.builds(lambda stem, rest: (stem + bytes(rest)) or b"*", _stems, st.lists(_octets, max_size=12))
@@ -55,14 +57,20 @@ def test_any_labels(labels: list[bytes], starred: bool, hashing: Hashing | None,
 
 
 @deterministic
-@given(st.integers(1, 40_000), st.integers(0, 2**32))
-def test_tables_of_hashes(size: int, seed: int) -> None:
-    """Tables of one and of many entries, over the borders of their blocks, with the wanted hash beside and between."""
+@given(st.integers(1, 40_000), st.integers(0, 2**32), st.sampled_from(SPANS))
+def test_tables_of_hashes(size: int, seed: int, span: tuple[int, int]) -> None:
+    """Tables of one and of many entries, over the borders of their blocks, with the wanted hash beside and between.
+
+    Where the entries do not fill the circle, most hashes lie before the first one or behind the last one.
+    """
     rng = random.Random(seed)
     hashing = Hashing()
     asked = [wire(b"q%d" % i, origin=ORIGIN) for i in range(10)]
     hashes = [int.from_bytes(hashing.digest(name)[:12]) for name in asked]
-    entries = sorted({*(rng.getrandbits(96) for _ in range(size)), hashes[0], hashes[1] - 1, hashes[2] + 1})
+    beside = {hashes[0], hashes[1] - 1, hashes[2] + 1} if span == SPANS[0] else set()
+    entries = sorted({*(rng.randrange(*span) for _ in range(size)), *beside})
+    if beside == set():
+        assert {(bisect_right(entries, hashed) - 1) % len(entries) for hashed in hashes} & {len(entries) - 1}
     search = _search(entries)
     for name, wanted in zip(asked, hashes, strict=True):
         at = (bisect_right(entries, wanted) - 1) % len(entries)

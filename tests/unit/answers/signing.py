@@ -3,13 +3,17 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from appliance.answers import nsec3_hash
 from appliance.zone import names, types
 from appliance.zone.model import RRset, RRsets, Zone
 
 TTL = 300
+
+
+Signer = Callable[[Zone, bytes, RRset, int], RRset]
+"""Makes the RRSIG RRset of an owner's RRset; the number is how many octets a made-up signature has."""
 
 
 def bitmap(found: Iterable[int]) -> bytes:
@@ -31,16 +35,25 @@ def signature(zone: Zone, owner: bytes, rrset: RRset, size: int) -> RRset:
     return RRset(types.RRSIG, rrset.ttl, [head + bytes(8) + b"\x12\x34" + zone.origin + octets])
 
 
-def signed(zone: Zone, nsec3: bool = False, opt_out: bool = False, salt: bytes = b"", size: int = 64) -> Zone:
-    """Return a signed copy of an unsigned zone; iterations are as many as the salt has octets."""
+def signed(
+    zone: Zone,
+    nsec3: bool = False,
+    opt_out: bool = False,
+    salt: bytes = b"",
+    size: int = 64,
+    iterations: int | None = None,
+    signer: Signer = signature,
+) -> Zone:
+    """Return a signed copy of an unsigned zone; iterations are as many as the salt has octets unless given."""
     nodes = {owner: dict(rrsets) for owner, rrsets in zone.nodes.items()}
-    nodes[zone.origin][types.DNSKEY] = RRset(types.DNSKEY, TTL, [b"\x01\x01\x03\x0d" + bytes(range(64))])
+    nodes[zone.origin].setdefault(types.DNSKEY, RRset(types.DNSKEY, TTL, [b"\x01\x01\x03\x0d" + bytes(range(64))]))
     shown = [owner for owner in nodes if not zone.is_occluded(owner)]
     hashed: dict[bytes, RRset] = {}
     if nsec3:
-        parameters = len(salt).to_bytes(2, "big") + bytes((len(salt),)) + salt
+        chosen = (len(salt) if iterations is None else iterations, salt)
+        parameters = chosen[0].to_bytes(2, "big") + bytes((len(salt),)) + salt
         nodes[zone.origin][types.NSEC3PARAM] = RRset(types.NSEC3PARAM, 0, [b"\x01\x00" + parameters])
-        hashed = _nsec3_chain(zone, nodes, opt_out, (len(salt), salt))
+        hashed = _nsec3_chain(zone, nodes, opt_out, chosen)
     else:
         shown.sort(key=names.canonical_key)
         for owner, following in zip(shown, [*shown[1:], shown[0]], strict=True):
@@ -50,9 +63,9 @@ def signed(zone: Zone, nsec3: bool = False, opt_out: bool = False, salt: bytes =
     for owner in shown:
         for rtype, rrset in nodes[owner].items():
             if owner not in zone.delegations or rtype in (types.DS, types.NSEC):
-                signatures.setdefault(owner, {})[rtype] = signature(zone, owner, rrset, size)
+                signatures.setdefault(owner, {})[rtype] = signer(zone, owner, rrset, size)
     for owner, rrset in hashed.items():
-        signatures.setdefault(owner, {})[types.NSEC3] = signature(zone, owner, rrset, size)
+        signatures.setdefault(owner, {})[types.NSEC3] = signer(zone, owner, rrset, size)
     return Zone.build(zone.origin, nodes, signatures, hashed)
 
 
