@@ -26,7 +26,9 @@ def link(kind: str = "ixgbe", *vlans: str) -> Link:
     return Link("eth0", 2, bytes(6), kind, ("192.0.2.53",), 0, None, vlans)
 
 
-@pytest.mark.parametrize("hidden", [{PARSE}, {STAG}, {PARSE, STAG}, {PARSE, INSERT, LRO}], ids=str)
+@pytest.mark.parametrize(
+    "hidden", [{PARSE}, {STAG}, {PARSE, STAG}, {PARSE, INSERT, LRO}], ids=lambda hidden: "+".join(sorted(hidden))
+)
 def test_a_native_program_is_refused_where_tags_are_hidden_and_used(hidden: set[str]) -> None:
     judged = offloads.judge(link("ixgbe", "eth0.42", "eth0.43"), "native", frozenset(hidden))
     assert "has eth0.42 and eth0.43 on it" in judged.refusal
