@@ -114,14 +114,18 @@ class Nsec3Evidence:
         self._zone = zone
         self.parameters = nsec3_hash.parameters(zone)
         self.hashes, self.owners = nsec3_hash.table(zone, self.parameters)
+        self._matched = (b"", b"")
+        """The last name matched, and its match: a node asks twice."""
 
     def rrset(self, owner: bytes) -> RRset:
         return self._zone.nsec3[owner]
 
     def match(self, name: bytes) -> bytes:
         """Return the owner whose label is the hash of a name, nothing if there is none."""
-        at, exact = self._place(name)
-        return self.owners[at] if exact else b""
+        if name != self._matched[0]:
+            at, exact = self._place(name)
+            self._matched = (name, self.owners[at] if exact else b"")
+        return self._matched[1]
 
     def cover(self, name: bytes) -> bytes:
         """Return the owner that covers the hash of a name, nothing where one matches it: that denies no name."""
