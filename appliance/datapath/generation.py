@@ -31,7 +31,8 @@ from appliance.errors import DatapathError
 
 __all__ = ["Generation", "Interface", "InterfaceSpec"]
 
-LOADER_TIMEOUT_S: Final = 300
+LOADER_TIMEOUT_S: Final = float(os.environ.get("APPLIANCE_LOADER_TIMEOUT_S", "300"))
+"""The environment may ask for more: an emulated processor takes minutes."""
 _FINISH_S: Final = 0.05  # longer than any packet stays in a program that was replaced
 _PORT_VERIFY: Final = 1
 
@@ -224,7 +225,7 @@ def _run_loader(plan: Plan) -> None:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
     except subprocess.TimeoutExpired as error:
-        raise DatapathError(f"the loader took longer than {LOADER_TIMEOUT_S} s") from error
+        raise DatapathError(f"the loader took longer than {LOADER_TIMEOUT_S:.0f} s") from error
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
         raise DatapathError(said.splitlines()[-1] if said else f"the loader ended with status {done.returncode}")

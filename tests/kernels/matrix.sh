@@ -21,7 +21,7 @@ done
 
 live=".venv/bin/python -m tests.kernels.live eth0:eth1:native+tags eth2:eth3:generic+hidden-tags | cat"
 # All of the packet tables but for tests marked slow; a compiler for each of two workers.
-tables=".venv/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider --timeout=900 -m 'not slow' \
+tables=".venv/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider --timeout=1800 -m 'not slow' \
   --durations=5 ${KERNEL_TESTS:-tests/datapath} | cat"
 export KERNEL_TIMEOUT=${KERNEL_TIMEOUT:-3600}
 

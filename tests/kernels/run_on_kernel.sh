@@ -48,7 +48,7 @@ echo KERNEL-BEGIN
 INIT
 chmod +x "$work/ram/init"
 {
-  echo "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PYTHONUNBUFFERED=1 APPLIANCE_CI=${APPLIANCE_CI:-}"
+  echo "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PYTHONUNBUFFERED=1 APPLIANCE_LOADER_TIMEOUT_S=900 APPLIANCE_CI=${APPLIANCE_CI:-}"
   printf 'ulimit -l unlimited\ncd %q\n%s\n' "$here" "$command"
 } >"$work/ram/command"
 (cd "$work/ram" && find . | cpio -o -H newc --quiet) | gzip -1 >"$work/initrd"

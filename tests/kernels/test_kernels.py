@@ -9,7 +9,7 @@ import pytest
 
 from tests.repo.sources import ROOT
 
-pytestmark = [pytest.mark.kernels, pytest.mark.timeout(2400), pytest.mark.xdist_group("kernels")]
+pytestmark = [pytest.mark.kernels, pytest.mark.timeout(3600), pytest.mark.xdist_group("kernels")]
 
 _SHORT_TABLE = "tests/datapath/test_answers.py::test_answer"
 """`make test-kernels` runs the rest: an emulated processor is slow."""
@@ -19,8 +19,8 @@ _SHORT_TABLE = "tests/datapath/test_answers.py::test_answer"
 def console() -> str:
     """Return what the 6.1 guest printed, after checking that it ended well."""
     command = [str(ROOT / "tests/kernels/matrix.sh"), "6.1"]
-    environment = {**os.environ, "KERNEL_TIMEOUT": "1000", "KERNEL_TESTS": _SHORT_TABLE}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=2300)
+    environment = {**os.environ, "KERNEL_TIMEOUT": "1700", "KERNEL_TESTS": _SHORT_TABLE}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=3500)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     return done.stdout
 
