@@ -92,6 +92,13 @@ class Client:
         """Return the queries that nobody answered."""
         return [exchange for exchange in self.exchanges if exchange.reply is None]
 
+    def take(self) -> list[Exchange]:
+        """Return the exchanges so far and forget them."""
+        count = len(self.exchanges)
+        taken = self.exchanges[:count]
+        del self.exchanges[:count]
+        return taken
+
     @staticmethod
     def now() -> float:
         """Return the time on the clock of the exchanges."""
