@@ -176,13 +176,19 @@ def _copied(path: Path, parts: _Parts, into: _Parts) -> _Parts:
 
 def _restore(store: Store, state: _State) -> None:
     store.heap.highest = store.get("heap_next")
-    store.heap.free = list(state.free)
-    for chunk in range(state.chunks, store.heap.chunks):
-        store.heap.free.append((chunk * layout.CHUNK_GRANULES, (chunk + 1) * layout.CHUNK_GRANULES))
+    more = [
+        (chunk * layout.CHUNK_GRANULES, (chunk + 1) * layout.CHUNK_GRANULES)
+        for chunk in range(state.chunks, store.heap.chunks)
+    ]
+    store.heap.free = state.free + more
     store.index.displaced = dict(state.displaced)
     store.depths = list(state.depths)
     store.outside = dict(state.outside)
     for number, part in state.zones.items():
         records = array("I")
         records.frombytes(part.records)
-        store.states[number] = ZoneState(records, list(part.extents), set(part.chains))
+        store.states[number] = ZoneState(records, list(part.extents), frozenset(part.chains))
+    store.sources.expect(store.numbers)
+    for origin, number in store.numbers.items():
+        if chains := store.states[number].chains:
+            store.dependents.note(origin, (), chains)

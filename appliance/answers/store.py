@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from appliance.answers import hashing, layout
 from appliance.answers.builtin import write_builtin
+from appliance.answers.family import Dependents
 from appliance.answers.heap import Arena, Extent, Heap, StoreFull
 from appliance.answers.index import Index
 from appliance.answers.layout import FOREVER, NODE, NODE_CUT, NODE_OUTSIDE, SUFFIX_MAX, name_offset
+from appliance.answers.sources import Sources
 from appliance.errors import StateError
 
 if TYPE_CHECKING:
     from appliance.answers.sizes import Capacity
-    from appliance.zone.model import Zone
 
 __all__ = ["Buffer", "Retired", "Store", "StoreFull", "ZoneState"]
 
@@ -34,13 +35,13 @@ _SUFFIX_LEN: Final = layout.OFFSETS["zone"]["suffix_len"]
 _SUFFIX: Final = layout.OFFSETS["zone"]["suffix"]
 
 
-@dataclass
+@dataclass(slots=True)
 class ZoneState:
     """What belongs to the current version of a zone: its records in the index and its extents in the heap."""
 
     records: array[int] = field(default_factory=lambda: array("I"))
     extents: list[Extent] = field(default_factory=list)
-    chains: set[bytes] = field(default_factory=set)
+    chains: frozenset[bytes] = frozenset()
     """Zones that CNAME chains lead through, and targets in no loaded zone: what this version depends on."""
 
 
@@ -75,12 +76,11 @@ class Store:
         self.states: dict[int, ZoneState] = {}
         self.outside: dict[bytes, int] = {}
         """The OUTSIDE records by name."""
-        self.loading: set[bytes] = set()
-        """Origins in sources that stand for zones whose data are not there yet."""
         self.abandoned: list[Extent] = []
         """Room that nobody uses any more and the next reclaim frees."""
-        self.sources: dict[bytes, Zone] = {}
-        """The loaded zones by origin: what chains and cuts are followed through when another zone changes."""
+        self.sources = Sources()
+        """The loaded zones: what chains and cuts are followed through when another zone changes."""
+        self.dependents = Dependents()
 
     @classmethod
     def create(cls, bucket_bits: int, chunks: int, zones: int, seed: int) -> Store:

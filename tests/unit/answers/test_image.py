@@ -89,7 +89,8 @@ def test_into_larger_arrays(store: Store, file: Path) -> None:
 
 def test_a_loaded_store_lives_on(file: Path) -> None:
     loaded = load(file, b"stamp")
-    loaded.sources.update({zone.origin: zone for zone in zones()})
+    for zone in zones():
+        loaded.sources.put(zone)
     changed = model_of(TEXT.replace("192.0.2.2", "192.0.2.99"), "sub.example.")
     loaded.reclaim(replace_zone(loaded, changed))
     fresh = store_of([zones()[0], changed, zones()[2]])
