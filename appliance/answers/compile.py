@@ -58,7 +58,7 @@ def _compile(store: Store, changed: dict[bytes, Zone]) -> Retired:
     try:
         touched: set[bytes] = set()
         for origin in changed if store.numbers else ():
-            touched |= _touched(store, origin, origin in fresh)
+            touched |= touched_by(store, origin, origin in fresh)
         for origin in (*(touched - changed.keys()), *changed):
             version = write_zone(store, sources[origin], sources.followed(), evidence)
             state = ZONE_LOADING if origin in sources.loading else ZONE_SERVING
@@ -83,7 +83,7 @@ def replace_zone(store: Store, zone: Zone) -> Retired:
 
 def remove_zone(store: Store, origin: bytes) -> Retired:
     """Take a zone out; names in it are those of the zone above then, or of none. Returns the room it took."""
-    touched = _touched(store, origin, True)
+    touched = touched_by(store, origin, True)
     for other in touched:
         store.sources[other]  # before anything changes: it may have to be fetched, and be gone
     retired = remove(store, origin)
@@ -101,8 +101,8 @@ def _compile_again(store: Store, touched: set[bytes]) -> list[Extent]:
         store.sources.release()
 
 
-def _touched(store: Store, origin: bytes, membership: bool) -> set[bytes]:
-    """Return the origins of the other zones that a change of this one touches; membership: it is added or removed."""
+def touched_by(store: Store, origin: bytes, membership: bool) -> set[bytes]:
+    """Return the other zones (origins) that a change of this one touches; membership: it is added or removed."""
     origins, dependents = store.sources.origins, store.dependents
     parent = origins.above(origin)
     found = dependents.under(origin)
@@ -167,7 +167,7 @@ def _write_names(context: Context) -> int:
     borders = family.borders(zone, context.below)
     shared = context.wildcards if zone.scheme == "unsigned" else {}
     apex = 0
-    for known in (zone.nodes, zone.ents):
+    for known in (zone.nodes, sorted(zone.ents)):
         for name in known:
             if hidden and zone.is_occluded(name):
                 continue

@@ -54,6 +54,13 @@ class Heap:
         for start, end in extents:
             self._add(start, end)
 
+    def adopt(self, other: "Heap") -> None:
+        """Take over what is free in a heap whose octets are here too; chunks that it does not have are free as well."""
+        common = min(self.chunks, other.chunks) * CHUNK_GRANULES
+        more = [(at * CHUNK_GRANULES, (at + 1) * CHUNK_GRANULES) for at in range(other.chunks, self.chunks)]
+        self.free = [extent for extent in other.free if extent[0] < common] + more
+        self.highest = other.highest
+
     def take(self, least: int, wanted: int) -> Extent:
         """Return an extent of least to wanted granules where an object of least granules may start."""
         border = START_GRANULES if least <= _SMALL else CHUNK_GRANULES

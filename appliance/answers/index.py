@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The index: tags and references in buckets of one cache line, two choices a name (docs/store-format.md)."""
 
+from array import array
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -26,10 +27,29 @@ class Index:
         self.words = words
         self.bits = bits
         self.mask = (1 << bits) - 1
-        self.displaced: dict[int, int] = {}
-        """How many records stand behind each filter bit, by bucket * 64 + bit."""
+        self._displaced: dict[int, int] = {}
+        self._packed: tuple[bytes, bytes] | None = None
         self._chain_hashes = chain_hashes
         self._moving = moving
+
+    @property
+    def displaced(self) -> dict[int, int]:
+        """How many records stand behind each filter bit, by bucket * 64 + bit."""
+        if self._packed is not None:
+            keys, counts = array("Q"), array("I")
+            keys.frombytes(self._packed[0])
+            counts.frombytes(self._packed[1])
+            self._displaced = dict(zip(keys, counts, strict=True))
+            self._packed = None
+        return self._displaced
+
+    def put_displaced(self, keys: bytes, counts: bytes) -> None:
+        """Take the counts over, as u64 and u32, to be looked at when the index first changes."""
+        self._packed = keys, counts
+
+    def take_over(self, other: "Index") -> None:
+        """Take over the counts of an index whose words are here too."""
+        self._displaced, self._packed = other._displaced, other._packed
 
     def first(self, f: int) -> int:
         """Return the bucket of the first choice."""
@@ -101,12 +121,13 @@ class Index:
     def _displace(self, first: int, tag: int, change: int) -> None:
         bit = tag >> 26
         key = first * 64 + bit
-        count = self.displaced.get(key, 0) + change
+        displaced = self.displaced
+        count = displaced.get(key, 0) + change
         if count:
-            self.displaced[key] = count
+            displaced[key] = count
             self.words[first * 8] |= 1 << bit
         else:
-            del self.displaced[key]
+            del displaced[key]
             self.words[first * 8] &= ~(1 << bit)
 
     def _make_room(self, first: int, second: int) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,7 @@ from appliance.errors import StateError
 if TYPE_CHECKING:
     from appliance.answers.sizes import Capacity
 
-__all__ = ["Buffer", "Retired", "Store", "StoreFull", "ZoneState"]
+__all__ = ["Buffer", "Retired", "Shared", "StampedState", "Store", "StoreFull", "ZoneState"]
 
 Buffer = memoryview | bytearray
 
@@ -43,6 +43,49 @@ class ZoneState:
     extents: list[Extent] = field(default_factory=list)
     chains: frozenset[bytes] = frozenset()
     """Zones that CNAME chains lead through, and targets in no loaded zone: what this version depends on."""
+
+    def release(self) -> list[Extent]:
+        """Return the room that nobody needs when this version is gone."""
+        return self.extents
+
+
+@dataclass(slots=True)
+class Shared:
+    """What zones with one text have in common (stamp.py): an extent, and how each one's own octets are laid out."""
+
+    records: array[int]
+    """Granule of each record in a zone's own octets."""
+    granules: int
+    extent: Extent = (0, 0)
+    users: int = 0
+
+
+@dataclass(slots=True)
+class StampedState:
+    """The same as ZoneState for a stamped zone, worked out when it is asked for: there may be very many of them."""
+
+    start: int
+    shared: Shared
+
+    @property
+    def records(self) -> array[int]:
+        """The zone's records in the index."""
+        return array("I", [self.start + granule for granule in self.shared.records])
+
+    @property
+    def chains(self) -> frozenset[bytes]:
+        """The zone depends on no other."""
+        return frozenset()
+
+    def release(self) -> list[Extent]:
+        """Return the zone's own room, and what it shared if it was the last."""
+        shared = self.shared
+        extents = [(self.start, self.start + shared.granules)]
+        shared.users -= 1
+        if not shared.users and shared.extent[1]:
+            extents.append(shared.extent)
+            shared.extent = (0, 0)
+        return extents
 
 
 @dataclass
@@ -73,7 +116,7 @@ class Store:
         self.numbers: dict[bytes, int] = {}
         """Zone number by origin, of the zones that this process has put here or found."""
         self._free_numbers: list[int] = []
-        self.states: dict[int, ZoneState] = {}
+        self.states: dict[int, ZoneState | StampedState] = {}
         self.outside: dict[bytes, int] = {}
         """The OUTSIDE records by name."""
         self.abandoned: list[Extent] = []
@@ -119,15 +162,36 @@ class Store:
         return store
 
     @classmethod
-    def over(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer) -> Store:
-        """Return the store that others write in these buffers, for reading."""
+    def over(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer, *, known: bool = False) -> Store:
+        """Return the store that others write in these buffers, for reading; known: its zones need not be looked for."""
         words = memoryview(ctl).cast("B").cast("I")
         magic = words[_CTL["magic"]] | words[_CTL["magic"] + 1] << 32
         if magic != layout.STORE_MAGIC or words[_CTL["format"]] != layout.STORE_FORMAT:
             raise StateError("the arrays hold no answer store of this version; compile the zones into new ones")
         store = cls(ctl, buckets, heap, zones)
-        store.find_zones()
+        if not known:
+            store.find_zones()
         return store
+
+    def adopt(self, other: Store, kept: Iterable[str]) -> None:
+        """Take over what is known of another store whose heap is here too; kept are words of ctl that stay."""
+        mine = {name: self.get(name) for name in kept}
+        mine["generation"] = self.ctl[_CTL["generation"]]
+        upper = self.ctl[_CTL["generation"] + 1]
+        self.ctl[:] = other.ctl
+        for name, value in mine.items():
+            self.set(name, value)
+        self.ctl[_CTL["generation"] + 1] = upper
+        self.seed = other.seed
+        self.heap.adopt(other.heap)
+        self.depths = other.depths
+        self.numbers = other.numbers
+        self._free_numbers = []
+        self.states = other.states
+        self.outside = other.outside
+        self.abandoned = other.abandoned
+        self.sources = other.sources
+        self.dependents = other.dependents
 
     def find_zones(self) -> None:
         """Learn the origins of the served zones from the zone table."""

@@ -68,7 +68,7 @@ def commit(store: Store, version: Version, state: int | None) -> Retired:
     if version.version == 1:
         drop_outside(store, zone.origin)
     store.note_depths()
-    return Retired(old.extents)
+    return Retired(old.release())
 
 
 def remove(store: Store, origin: bytes) -> Retired:
@@ -97,7 +97,7 @@ def remove(store: Store, origin: bytes) -> Retired:
     store.sources.remove(origin)
     drop_outside(store, origin)
     store.note_depths()
-    return Retired(old.extents)
+    return Retired(old.release())
 
 
 def add_outside(store: Store, origin: bytes) -> None:
