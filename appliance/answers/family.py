@@ -43,6 +43,10 @@ class Dependents:
         self._names = NameTree()
         self._origins: dict[bytes, set[bytes]] = {}
 
+    def __bool__(self) -> bool:
+        """Tell whether any zone depends on anything."""
+        return bool(self._origins)
+
     def note(self, origin: bytes, before: Iterable[bytes], now: Iterable[bytes]) -> None:
         """Note that a zone depends on other names than before: origins, or names in no loaded zone."""
         for name in before:

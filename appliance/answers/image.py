@@ -54,8 +54,8 @@ class _State(msgspec.Struct):
     numbers: dict[bytes, int]
     zones: dict[int, _ZonePart]
     shared: list[_SharedPart]
-    stamped: dict[int, tuple[int, int]]
-    """First granule, and place in shared."""
+    stamped: tuple[bytes, bytes, bytes]
+    """Numbers, first granules, and places in shared, all u32."""
     loading: list[bytes]
     notes: bytes
 
@@ -67,11 +67,12 @@ def _up(size: int) -> int:
 def _state_of(store: Store, notes: bytes) -> bytes:
     zones: dict[int, _ZonePart] = {}
     shared: dict[int, tuple[int, Shared]] = {}
-    stamped = {}
+    stamped = (array("I"), array("I"), array("I"))
     for number, state in store.states.items():
         if isinstance(state, StampedState):
             at, _ = shared.setdefault(id(state.shared), (len(shared), state.shared))
-            stamped[number] = state.start, at
+            for column, value in zip(stamped, (number, state.start, at), strict=True):
+                column.append(value)
         else:
             zones[number] = _ZonePart(state.records.tobytes(), state.extents, sorted(state.chains))
     displaced = store.index.displaced
@@ -85,7 +86,7 @@ def _state_of(store: Store, notes: bytes) -> bytes:
             store.numbers,
             zones,
             [_SharedPart(one.records.tobytes(), one.granules, one.extent) for _, one in shared.values()],
-            stamped,
+            (stamped[0].tobytes(), stamped[1].tobytes(), stamped[2].tobytes()),
             sorted(store.sources.loading),
             notes,
         )
@@ -211,7 +212,7 @@ def _restore(store: Store, state: _State) -> None:
     for number, part in state.zones.items():
         store.states[number] = ZoneState(_words(part.records), list(part.extents), frozenset(part.chains))
     shared = [Shared(_words(part.records), part.granules, part.extent) for part in state.shared]
-    for number, (start, at) in state.stamped.items():
+    for number, start, at in zip(*map(_words, state.stamped), strict=True):
         store.states[number] = StampedState(start, shared[at])
         shared[at].users += 1
     store.sources.expect(store.numbers)

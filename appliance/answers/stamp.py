@@ -19,9 +19,9 @@ from typing import Final
 from appliance.answers import hashing, versions
 from appliance.answers.compile import touched_by, write_zone
 from appliance.answers.heap import Arena
-from appliance.answers.layout import HEAP_CHUNK, SCHEMES, ZONE_SERVING
+from appliance.answers.layout import ZONE_SERVING
 from appliance.answers.sizes import expected_octets
-from appliance.answers.store import Shared, StampedState, Store
+from appliance.answers.store import Shared, StampedState, Store, StoreFull
 from appliance.zone import names
 from appliance.zone.model import Zone
 
@@ -29,6 +29,7 @@ Make = Callable[[bytes], Zone]
 """Reads the text as the zone of an origin; raises ApplianceError when it is none."""
 
 MAX_TEXT: Final = 16384
+_ROOM: Final = 1 << 16
 _MAX_OCTETS: Final = 4096
 _SHAPES: Final = 64
 _SEEN: Final = 4096
@@ -62,16 +63,16 @@ class Stamper:
     """Puts new zones into a store by their text, where that has been seen before."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self._shapes: dict[tuple[bytes, int, bytes], Shape | None] = {}
         self._seen: set[int] = set()
-        self._arena = Arena(store.heap, HEAP_CHUNK)
+        self._arena = Arena(store.heap, _ROOM)
         self._above: dict[bytes, int] = {}
 
     def close(self) -> None:
         """Give the room that was not needed back, and tell readers about the new depths."""
         self._arena.close()
-        self._store.note_depths()
+        self.store.note_depths()
 
     def put(self, origin: bytes, text: bytes, make: Make) -> Shape | None:
         """Serve a zone that is not there yet; None where it must be compiled by itself."""
@@ -85,16 +86,23 @@ class Stamper:
                 return None
             self._shapes[key] = shape_of(text, origin, make)
         shape = self._shapes[key]
-        store = self._store
+        store = self.store
         if shape is None or origin in store.numbers or origin[1:split] in text.lower():
             return None
         if store.sources.origins.leads_down(origin):
             return None
-        fresh = store.sources.origins.add(origin)
-        if touched_by(store, origin, fresh):
-            if fresh:
-                store.sources.origins.discard(origin)
-            return None
+        origins = store.sources.origins
+        if store.dependents or origins.at_or_above(above) is not None:
+            fresh = origin not in origins
+            origins.add(origin)
+            if touched_by(store, origin, fresh):
+                if fresh:
+                    origins.discard(origin)
+                return None
+        else:
+            origins.add(origin)
+            if above not in store.outside:
+                versions.add_outside(store, origin)
         self._stamp(shape, origin, above, split)
         return shape
 
@@ -109,26 +117,45 @@ class Stamper:
         return False
 
     def _stamp(self, shape: Shape, origin: bytes, above: bytes, split: int) -> None:
-        store, shared = self._store, shape.shared
+        store, shared = self.store, shape.shared
         if not shared.users:
             self._place_shared(shape)
-        versions.add_outside(store, origin)
         start = self._arena.take(shared.granules * 16)
         number = store.zone_number(origin, names.label_count(origin))
         octets = shape.ready + start * shape.own + number * shape.numbers
         store.octets[start * 16 : (start + shared.granules) * 16] = octets.to_bytes(shared.granules * 16, "little")
         shared.users += 1
-        hashes = {b"": hashing.extend(self._hash(above), origin[:split])}
-        for granule, name in zip(shared.records, shape.names, strict=True):
-            store.insert(start + granule, _hash_below(hashes, name))
+        self._hang(shape, origin, start, hashing.extend(self._hash(above), origin[:split]))
         base = (start, shared.extent[0])
         apex, *answers = [granule + base[common] for common, granule in shape.slot]
         store.set_slot(number, 1, (shape.serial, apex, *answers, 0, 0))
         with store.flipping():
-            store.set_scheme(number, SCHEMES["unsigned"])
             store.set_zone_word(number, "state", ZONE_SERVING)
             store.set_zone_word(number, "version", 1)
         store.states[number] = StampedState(start, shared)
+
+    def _hang(self, shape: Shape, origin: bytes, start: int, apex: int) -> None:
+        """Hang the records of a zone into the index; StoreFull leaves none of them there."""
+        store = self.store
+        hashes = {b"": apex}
+        records = shape.shared.records
+        hung = 0
+        try:
+            for granule, name in zip(records, shape.names, strict=True):
+                h = hashes.get(name)
+                if h is None:
+                    h = _hash_below(hashes, name)
+                if not store.index.insert_plainly(h, start + granule):
+                    store.insert(start + granule, h)
+                else:
+                    store.depths[store.octets[(start + granule) * 16 + 1]] += 1
+                hung += 1
+        except StoreFull:
+            for granule in records[:hung]:
+                store.unlink(start + granule)
+            store.abandoned += StampedState(start, shape.shared).release()
+            store.forget_zone(origin)
+            raise
 
     def _place_shared(self, shape: Shape) -> None:
         size = len(shape.common_octets)
@@ -141,7 +168,7 @@ class Stamper:
         if found is None:
             if len(self._above) > _SEEN:
                 self._above.clear()
-            found = self._above[name] = hashing.name_hash(self._store.seed, name)
+            found = self._above[name] = hashing.name_hash(self.store.seed, name)
         return found
 
 

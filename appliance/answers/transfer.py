@@ -4,9 +4,10 @@
 from typing import Final
 
 from appliance.answers import hashing, layout
-from appliance.answers.sizes import Capacity, index_bits
+from appliance.answers.sizes import Capacity, expected_octets, index_bits
 from appliance.answers.store import Store
 from appliance.errors import StateError
+from appliance.zone.model import Zone
 
 _KEPT: Final = ("bucket_bits", "chunks", "zones", "generation", "pass_rate", "pass_burst", "opcode_pass", "serving")
 """Words of ctl that belong to the arrays, not to what is in them."""
@@ -23,11 +24,16 @@ def room_for(store: Store) -> Capacity:
     return Capacity(bits, 2 + (used + used // 8) // layout.HEAP_CHUNK, zones)
 
 
-def larger_than(store: Store, needed: int = 0) -> Capacity:
-    """Return the sizes of arrays with room for more zones, names and so many octets than a full store has."""
+def larger_than(store: Store, zone: Zone | None = None) -> Capacity:
+    """Return the sizes of arrays with room for more than a full store has, and for one more version of a zone."""
     count = len(store.numbers)
-    chunks = store.heap.chunks + store.heap.chunks // 4 + 2 + (needed + needed // 4) // layout.HEAP_CHUNK
-    bits = max(store.bucket_bits, index_bits(store.get("records") + store.get("records") // 4))
+    chunks = store.heap.chunks + store.heap.chunks // 4 + 2
+    names = store.get("records")
+    if zone is not None:
+        octets = expected_octets(zone)
+        chunks += (octets + octets // 4) // layout.HEAP_CHUNK
+        names += len(zone.nodes) + len(zone.ents)
+    bits = max(store.bucket_bits, index_bits(names + names // 4))
     return Capacity(bits, chunks, max(store.zone_slots, count + count // 4 + 16))
 
 

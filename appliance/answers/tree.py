@@ -65,7 +65,12 @@ class NameTree:
 
     def at_or_above(self, name: bytes) -> bytes | None:
         """Return the longest member at or above a name."""
-        return next((suffix for suffix in names.suffixes(name) if suffix in self._members), None)
+        members = self._members
+        while name not in members:
+            if name == names.ROOT:
+                return None
+            name = name[name[0] + 1 :]
+        return name
 
     def leads_down(self, name: bytes) -> bool:
         """Tell whether any member is strictly below a name."""
