@@ -87,11 +87,12 @@ def remove_zone(store: Store, origin: bytes) -> Retired:
     for other in touched:
         store.sources[other]  # before anything changes: it may have to be fetched, and be gone
     retired = remove(store, origin)
-    retired.extents += _compile_again(store, touched)
+    retired.extents += compile_again(store, touched)
     return retired
 
 
-def _compile_again(store: Store, touched: set[bytes]) -> list[Extent]:
+def compile_again(store: Store, touched: set[bytes]) -> list[Extent]:
+    """Write and show new versions of zones whose neighbours changed; return the room of the old ones."""
     try:
         evidence: dict[bytes, Evidence | None] = {}
         world = store.sources.followed()

@@ -16,7 +16,7 @@ import msgspec
 
 from appliance.answers import layout
 from appliance.answers.heap import Extent
-from appliance.answers.store import Buffer, Shared, StampedState, Store, ZoneState
+from appliance.answers.store import Buffer, Shared, StampedState, Store, Tally, ZoneState
 from appliance.errors import StateError
 
 _MAGIC: Final = b"ALPSIMG2"
@@ -35,11 +35,15 @@ class _ZonePart(msgspec.Struct, array_like=True):
     records: bytes
     extents: list[Extent]
     chains: list[bytes]
+    tally: tuple[int, ...]
+    waste: int
 
 
 class _SharedPart(msgspec.Struct, array_like=True):
     records: bytes
     granules: int
+    references: int
+    objects: int
     extent: Extent
 
 
@@ -74,7 +78,9 @@ def _state_of(store: Store, notes: bytes) -> bytes:
             for column, value in zip(stamped, (number, state.start, at), strict=True):
                 column.append(value)
         else:
-            zones[number] = _ZonePart(state.records.tobytes(), state.extents, sorted(state.chains))
+            zones[number] = _ZonePart(
+                state.records.tobytes(), state.extents, sorted(state.chains), state.tally, state.waste
+            )
     displaced = store.index.displaced
     return msgspec.msgpack.encode(
         _State(
@@ -85,7 +91,10 @@ def _state_of(store: Store, notes: bytes) -> bytes:
             store.outside,
             store.numbers,
             zones,
-            [_SharedPart(one.records.tobytes(), one.granules, one.extent) for _, one in shared.values()],
+            [
+                _SharedPart(one.records.tobytes(), one.granules, one.references, one.objects, one.extent)
+                for _, one in shared.values()
+            ],
             (stamped[0].tobytes(), stamped[1].tobytes(), stamped[2].tobytes()),
             sorted(store.sources.loading),
             notes,
@@ -210,8 +219,12 @@ def _restore(store: Store, state: _State) -> None:
     store.outside = state.outside
     store.numbers = state.numbers
     for number, part in state.zones.items():
-        store.states[number] = ZoneState(_words(part.records), list(part.extents), frozenset(part.chains))
-    shared = [Shared(_words(part.records), part.granules, part.extent) for part in state.shared]
+        store.states[number] = ZoneState(
+            _words(part.records), list(part.extents), frozenset(part.chains), Tally(*part.tally), part.waste
+        )
+    shared = [
+        Shared(_words(part.records), part.granules, part.references, part.objects, part.extent) for part in state.shared
+    ]
     for number, start, at in zip(*map(_words, state.stamped), strict=True):
         store.states[number] = StampedState(start, shared[at])
         shared[at].users += 1

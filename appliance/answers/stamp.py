@@ -266,7 +266,12 @@ def _taken_apart(one: _Compiled, places: list[int], numbers: list[int], version:
         tuple(moved[granule] for granule in one.slot),
         zone.serial,
         len(zone.nodes) + len(zone.ents),
-        Shared(array("I", [moved[granule][1] for granule in one.records]), len(parts[0]) // 16),
+        Shared(
+            array("I", [moved[granule][1] for granule in one.records]),
+            len(parts[0]) // 16,
+            sum(moved[target][0] for target in targets.values()),
+            len([border for border, (common, _) in moved.items() if common]),
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from appliance.answers import hashing, layout
 from appliance.answers.builtin import write_builtin
@@ -21,7 +21,7 @@ from appliance.errors import StateError
 if TYPE_CHECKING:
     from appliance.answers.sizes import Capacity
 
-__all__ = ["Buffer", "Retired", "Shared", "StampedState", "Store", "StoreFull", "ZoneState"]
+__all__ = ["Buffer", "Retired", "Shared", "StampedState", "Store", "StoreFull", "Tally", "ZoneState"]
 
 Buffer = memoryview | bytearray
 
@@ -35,6 +35,22 @@ _SUFFIX_LEN: Final = layout.OFFSETS["zone"]["suffix_len"]
 _SUFFIX: Final = layout.OFFSETS["zone"]["suffix"]
 
 
+class Tally(NamedTuple):
+    """What a zone version was written as: counts, and octets with what fills them up to granules."""
+
+    nodes: int = 0
+    node_octets: int = 0
+    answer_octets: int = 0
+    """Of answers behind the only node that uses them."""
+    shared: int = 0
+    shared_octets: int = 0
+    references: int = 0
+    """To the shared objects."""
+
+
+NO_TALLY: Final = Tally()
+
+
 @dataclass(slots=True)
 class ZoneState:
     """What belongs to the current version of a zone: its records in the index and its extents in the heap."""
@@ -43,6 +59,11 @@ class ZoneState:
     extents: list[Extent] = field(default_factory=list)
     chains: frozenset[bytes] = frozenset()
     """Zones that CNAME chains lead through, and targets in no loaded zone: what this version depends on."""
+    tally: Tally = NO_TALLY
+    waste: int = 0
+    """Granules that single changes have added since the zone was last compiled whole."""
+    ended: int = 0
+    """How many of the records are not in the index any more."""
 
     def release(self) -> list[Extent]:
         """Return the room that nobody needs when this version is gone."""
@@ -56,6 +77,10 @@ class Shared:
     records: array[int]
     """Granule of each record in a zone's own octets."""
     granules: int
+    references: int = 0
+    """How many references lead from a zone's own octets to what is shared."""
+    objects: int = 0
+    """How many objects are shared."""
     extent: Extent = (0, 0)
     users: int = 0
 

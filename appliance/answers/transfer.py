@@ -67,6 +67,8 @@ def _hang_again(store: Store, target: Store) -> None:
     records += store.outside.values()
     target.depths = [0] * len(target.depths)
     after = layout.OFFSETS["node"]["next"] // 4
+    until = layout.OFFSETS["node"]["until"] // 4
+    records = [ref for ref in records if target.words[ref * 4 + until] == layout.FOREVER]
     for ref in records:
         target.words[ref * 4 + after] = 0
     for ref in records:

@@ -61,7 +61,8 @@ def commit(store: Store, version: Version, state: int | None) -> Retired:
         store.set_zone_word(number, "version", version.version)
         if zone.origin == names.ROOT:
             store.set("root", version.apex)
-    store.states[number] = ZoneState(version.writer.records, version.writer.arena.close(), version.chains)
+    writer = version.writer
+    store.states[number] = ZoneState(writer.records, writer.arena.close(), version.chains, writer.tally())
     store.dependents.note(zone.origin, old.chains, version.chains)
     for ref in old.records:
         store.unlink(ref)
