@@ -8,7 +8,7 @@ answers its addresses stand, and every alias, because the end of a chain quotes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from appliance.answers import compile as whole
@@ -16,7 +16,7 @@ from appliance.answers import nodes, versions
 from appliance.answers import rdata as rdata_names
 from appliance.answers.context import Context
 from appliance.answers.denial import Nsec3Search
-from appliance.answers.layout import ANSWER, CHUNK_GRANULES, FRAGMENT, NODE_CUT, SCHEMES
+from appliance.answers.layout import ANSWER, CHUNK_GRANULES, FRAGMENT, KIND, NODE_CUT, SCHEMES, TYPE_ENTRY, types_offset
 from appliance.answers.negatives import prepare
 from appliance.answers.proofs import NoProofs, Nsec3Proofs
 from appliance.answers.store import Retired, Store, ZoneState
@@ -96,6 +96,7 @@ class _Change:
         self.reach = reach
         self.number = store.numbers.get(zone.origin, 0)
         self.old: list[int] = []
+        self._known: dict[bytes, list[int]] = {}
         self.in_place: list[tuple[int, bytes]] = []
 
     def is_small(self) -> bool:
@@ -128,9 +129,15 @@ class _Change:
         return not self.reach.aliases
 
     def _records(self, name: bytes) -> list[int]:
-        if name == names.ROOT:
-            return [self.store.get("root")]
-        return [ref for ref in self.store.records_of(name) if self.store.words[ref * 4 + 1] == self.number]
+        """Return the zone's served records of a name."""
+        found = self._known.get(name)
+        if found is None:
+            if name == names.ROOT:
+                found = [self.store.get("root")]
+            else:
+                found = [ref for ref in self.store.records_of(name) if self.store.words[ref * 4 + 1] == self.number]
+            self._known[name] = found
+        return found
 
     def _is_cut(self, name: bytes) -> bool:
         """Tell whether a name is or was a cut."""
@@ -175,7 +182,11 @@ class _Change:
         version = versions.begin(store, zone, 512 * len(affected))
         world = store.sources.followed()
         try:
-            proofs = _StoredProofs(store, self.number, version, zone) if zone.scheme == "nsec3" else NoProofs()
+            proofs = (
+                _StoredProofs(store, self.number, version, zone, self._records)
+                if zone.scheme == "nsec3"
+                else NoProofs()
+            )
             context = Context(zone, world, version.writer, proofs, loading=world.unknown)
             prepare(context)
             if zone.scheme == "nsec3" and not self._put_in_place(context):
@@ -276,20 +287,56 @@ def _drop_ended(store: Store, state: ZoneState) -> None:
 
 
 class _StoredProofs(Nsec3Proofs):
-    """The proofs of a zone whose NSEC3 RRs stay: found in the table of the served version."""
+    """The proofs of a zone whose NSEC3 RRs stay: a served cut has its own, others stand in the served table."""
 
-    def __init__(self, store: Store, number: int, version: Version, zone: Zone) -> None:
+    def __init__(
+        self, store: Store, number: int, version: Version, zone: Zone, records: Callable[[bytes], list[int]]
+    ) -> None:
         self._writer = version.writer
         self._zone = zone
+        self._store = store
         self._search = Nsec3Search(store, number)
+        self._records = records
+        self._found: dict[bytes, tuple[int, bool]] = {}
+        self._proved: dict[bytes, list[int]] = {}
         self.zone_material = 0
 
     def match(self, name: bytes) -> int:
-        fragment, matches = self._search.place(name)
+        """Return the NSEC3 whose owner is the hash of a name."""
+        fragment, matches = self._place(name)
         return fragment if matches else 0
 
     def cover(self, name: bytes) -> int:
-        return self._search.place(name)[0]
+        """Return the NSEC3 that covers the hash of a name, or matches it."""
+        return self._place(name)[0]
+
+    def _place(self, name: bytes) -> tuple[int, bool]:
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self._search.place(name)
+        return found
+
+    def nodata(self, name: bytes) -> list[int]:
+        """Return what shows which types a name lacks."""
+        found = self._proved.get(name)
+        if found is None:
+            found = self._served(name) or super().nodata(name)
+            self._proved[name] = found
+        return found
+
+    def _served(self, cut: bytes) -> list[int]:
+        """Return the proofs in the DS entry of a served insecure cut; they come behind the SOA."""
+        for ref in self._records(cut):
+            head = ref * 16
+            octets = self._store.octets
+            if octets[head + 2] & NODE_CUT and octets[head + 3]:
+                row = head + types_offset(octets[head], octets[head + 2])
+                kind, _, _, answer = TYPE_ENTRY.unpack_from(octets, row)
+                fields = ANSWER.unpack_from(octets, answer * 16)
+                if kind == types.DS and answer and fields[6] == KIND["nodata"] and fields[5] > 1:
+                    first = answer * 4 + ANSWER.size // 4
+                    return list(self._store.words[first + 1 : first + fields[5]])
+        return []
 
 
 def _first_fragment(store: Store, answer: int) -> int:
