@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from appliance.answers.change import change_zone
 from appliance.answers.compile import Capacity, remove_zone, replace_zone
+from appliance.answers.digest import Digest
 from appliance.answers.layout import ZONE_SERVING
 from appliance.answers.store import Retired, Store, StoreFull
 from appliance.answers.transfer import larger_than, move, room_for
@@ -24,6 +26,8 @@ from appliance.zone.model import Zone
 GRACE_S: Final = 1.0
 """How long replaced records stay: longer than any lookup, also of a worker that had to wait for a CPU."""
 _ATTEMPTS: Final = 4
+_COMPARED: Final = 1000
+"""Owners from which on a new version is compared with the served one instead of being compiled whole."""
 OPCODES_PASSED_UP: Final = 1 << OPCODE_NOTIFY
 """Opcodes, as bits, that userspace answers better than with NOTIMP."""
 
@@ -40,6 +44,8 @@ class Publication:
         self._pool = pool
         self._store: Store | None = None
         self._retired: deque[tuple[float, Retired]] = deque()
+        self._digests: dict[bytes, Digest] = {}
+        """What served zones said, of those that are worth comparing and were replaced once."""
         self.nic_path: NicPath | None = None
         self.failed = False
         """Whether the configuration wants a NIC path and there is none."""
@@ -123,11 +129,20 @@ class Publication:
 
     async def replace(self, zone: Zone) -> None:
         """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError."""
-        await self._change(lambda store: replace_zone(store, zone), zone)
+        known = self._digests.pop(zone.origin, None)
+        digest = await asyncio.to_thread(Digest, zone) if len(zone.nodes) >= _COMPARED else None
+        if known is not None and digest is not None:
+            changed = await asyncio.to_thread(known.differences, digest)
+            await self._change(lambda store: change_zone(store, zone, changed), zone)
+        else:
+            await self._change(lambda store: replace_zone(store, zone), zone)
         set_state(self.store, zone.origin, ZONE_SERVING)
+        if digest is not None:
+            self._digests[zone.origin] = digest
 
     async def remove(self, origin: bytes) -> None:
         """Serve a zone no more. Raises ApplianceError."""
+        self._digests.pop(origin, None)
         await self._change(lambda store: remove_zone(store, origin), None)
 
     async def _change(self, change: Change, zone: Zone | None) -> None:
