@@ -16,13 +16,14 @@ from appliance.answers import nodes, versions
 from appliance.answers import rdata as rdata_names
 from appliance.answers.context import Context
 from appliance.answers.denial import Nsec3Search
+from appliance.answers.evidence import Nsec3Evidence
 from appliance.answers.layout import ANSWER, CHUNK_GRANULES, FRAGMENT, KIND, NODE_CUT, SCHEMES, TYPE_ENTRY, types_offset
 from appliance.answers.negatives import prepare
 from appliance.answers.proofs import NoProofs, Nsec3Proofs
 from appliance.answers.store import Retired, Store, ZoneState
 from appliance.answers.versions import Version
 from appliance.zone import names, types
-from appliance.zone.model import Zone
+from appliance.zone.model import RRset, Zone
 
 Changed = Mapping[bytes, set[int]]
 """Types (RRSIG as itself) of the RRsets that differ, by owner; NSEC3 RRsets too."""
@@ -187,7 +188,7 @@ class _Change:
                 if zone.scheme == "nsec3"
                 else NoProofs()
             )
-            context = Context(zone, world, version.writer, proofs, loading=world.unknown)
+            context = Context(zone, world, version.writer, proofs, {}, loading=world.unknown)
             prepare(context)
             if zone.scheme == "nsec3" and not self._put_in_place(context):
                 versions.roll_back(store, version)
@@ -286,6 +287,41 @@ def _drop_ended(store: Store, state: ZoneState) -> None:
     state.ended = 0
 
 
+class _StoredEvidence(Nsec3Evidence):
+    """What the served table of hashes proves; an NSEC3's owner is stood for by the reference of its fragment."""
+
+    def __init__(self, store: Store, number: int, zone: Zone) -> None:
+        self._zone = zone
+        self._store = store
+        self._search = Nsec3Search(store, number)
+        self._found: dict[bytes, tuple[int, bool]] = {}
+
+    def _at(self, name: bytes) -> tuple[int, bool]:
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self._search.place(name)
+        return found
+
+    def match(self, name: bytes) -> bytes:
+        """Return what stands for the NSEC3 whose owner is the hash of a name, nothing if there is none."""
+        fragment, exact = self._at(name)
+        return fragment.to_bytes(4, "little") if exact and fragment else b""
+
+    def cover(self, name: bytes) -> bytes:
+        """Return what stands for the NSEC3 that covers the hash of a name, nothing where one matches."""
+        fragment, exact = self._at(name)
+        return fragment.to_bytes(4, "little") if fragment and not exact else b""
+
+    def rrset(self, owner: bytes) -> RRset:
+        """Return an NSEC3 RRset with the first two octets of its RDATA, which hold the flags."""
+        octets, at = self._store.octets, int.from_bytes(owner, "little") * 16
+        at += FRAGMENT.size + 4 * FRAGMENT.unpack_from(octets, at)[3]
+        while 0 < octets[at] < 0xC0:
+            at += octets[at] + 1
+        at += 2 if octets[at] else 1
+        return RRset(types.NSEC3, 0, [bytes(octets[at + 10 : at + 12])])
+
+
 class _StoredProofs(Nsec3Proofs):
     """The proofs of a zone whose NSEC3 RRs stay: a served cut has its own, others stand in the served table."""
 
@@ -294,30 +330,16 @@ class _StoredProofs(Nsec3Proofs):
     ) -> None:
         self._writer = version.writer
         self._zone = zone
+        self._evidence = _StoredEvidence(store, number, zone)
         self._store = store
-        self._search = Nsec3Search(store, number)
         self._records = records
-        self._found: dict[bytes, tuple[int, bool]] = {}
         self._proved: dict[bytes, list[int]] = {}
         self.zone_material = 0
 
-    def match(self, name: bytes) -> int:
-        """Return the NSEC3 whose owner is the hash of a name."""
-        fragment, matches = self._place(name)
-        return fragment if matches else 0
-
-    def cover(self, name: bytes) -> int:
-        """Return the NSEC3 that covers the hash of a name, or matches it."""
-        return self._place(name)[0]
-
-    def _place(self, name: bytes) -> tuple[int, bool]:
-        found = self._found.get(name)
-        if found is None:
-            found = self._found[name] = self._search.place(name)
-        return found
+    def piece(self, owner: bytes) -> int:
+        return int.from_bytes(owner, "little")
 
     def nodata(self, name: bytes) -> list[int]:
-        """Return what shows which types a name lacks."""
         found = self._proved.get(name)
         if found is None:
             found = self._served(name) or super().nodata(name)

@@ -287,7 +287,7 @@ def _compile(zone: Zone, further: int) -> _Compiled | None:
     number = store.zone_number(zone.origin, names.label_count(zone.origin))
     store.set_zone_word(number, "version", further * _FURTHER["version"])
     store.sources.put(zone)
-    version = write_zone(store, zone, store.sources.followed())
+    version = write_zone(store, zone, store.sources.followed(), {})
     extents = version.writer.arena.close()
     slot = (version.apex, *version.nxdomain, *version.nodata)
     if len(extents) != 1 or version.chains or version.denial or not all(slot) or zone.origin == names.ROOT:
