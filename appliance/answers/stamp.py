@@ -33,8 +33,8 @@ _ROOM: Final = 1 << 16
 _MAX_OCTETS: Final = 4096
 _SHAPES: Final = 64
 _SEEN: Final = 4096
-_FURTHER: Final = {"place": 4099, "number": 3, "version": 7}
-"""How much further on the second copy is compiled."""
+_FURTHER: Final = {"place": 0x1003, "number": 0x0503, "version": 0x0709}
+"""How much further on the second copy is compiled; two made-up labels differ by the same in each octet, so never so."""
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Stamper:
     def put(self, origin: bytes, text: bytes, make: Make) -> Shape | None:
         """Serve a zone that is not there yet; None where it must be compiled by itself."""
         split = origin[0] + 1
-        if split == 1 or len(text) > MAX_TEXT:
+        if split == 1 or names.is_wildcard(origin) or len(text) > MAX_TEXT:
             return None
         above = origin[split:]
         key = (text, split, above)
@@ -279,11 +279,11 @@ def _compile(zone: Zone, further: int) -> _Compiled | None:
     """Compile a zone by itself; further is 0 or 1 and shifts everything."""
     if zone.scheme != "unsigned" or zone.signatures or zone.dnssec or expected_octets(zone) > _MAX_OCTETS * 4:
         return None
-    store = Store.create(6, 3, 16, 1)
+    store = Store.create(6, 3, _FURTHER["number"] + 16, 1)
     if further:
         store.heap.take(_FURTHER["place"], _FURTHER["place"])
         for filler in range(_FURTHER["number"]):
-            store.zone_number(bytes((1, filler, 0)), 1)
+            store.zone_number(bytes((2, filler >> 8, filler & 255, 0)), 1)
     number = store.zone_number(zone.origin, names.label_count(zone.origin))
     store.set_zone_word(number, "version", further * _FURTHER["version"])
     store.sources.put(zone)

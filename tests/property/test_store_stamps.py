@@ -120,6 +120,22 @@ def test_what_is_compiled_by_itself(line: str, why: str, tmp_path: Path) -> None
     assert not texts.stamped or line.startswith("www CNAME zone03"), why
 
 
+@pytest.mark.parametrize("labels", [["*", "q", "z", "j"], ["k", "q", "z", "j"], ["ab", "cd", "ef"]])
+def test_short_labels(labels: list[str], tmp_path: Path) -> None:
+    texts = Texts(tmp_path, empty())
+    text = b"@ 9 SOA . . 1 2 3 4 5\n@ 9 NS n.test.\nx.y 9 SRV 1 2 3 x.y\nw 9 A 1.2.3.4\n"
+    zones = [texts.put(f"{label}.test.", text) for label in labels]
+    texts.put("f.test.", text)
+    fresh = empty()
+    compile_zones(fresh, [*zones, texts.zone(names.from_text("f.test."))])
+    asked = [
+        names.from_text(f"{first}{label}.test.") for label in [*labels, "f"] for first in ("", "w.", "x.y.", "no.")
+    ]
+    for name in asked:
+        for rtype in (types.A, types.SRV, types.SOA):
+            assert ask(texts.store, name, rtype) == ask(fresh, name, rtype)
+
+
 def test_neighbours_are_renewed(tmp_path: Path) -> None:
     texts = Texts(tmp_path, empty())
     plain = (APEX + LINES[0] + LINES[4]).encode()
