@@ -143,7 +143,7 @@ def test_killed_at_any_moment(folder: Path) -> None:
         server.process.wait()
         with serving(folder) as after:
             check_whole(after, serial)
-            assert not list((folder / "state").glob(".store.image.*"))
+        assert not list((folder / "state").glob(".store.image.*"))
 
 
 def check_whole(server: Served, serial: int) -> None:
