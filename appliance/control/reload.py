@@ -105,7 +105,7 @@ class Reloader:
             told.append({"zone": served.name, "ok": True, "outcome": "removed"})
         for served in new:
             if served.origin in self.zones:
-                self.zones[served.origin].file = served.file
+                self.zones[served.origin].place = served.place
             else:
                 self.zones[served.origin] = served
         return told

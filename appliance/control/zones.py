@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from appliance.answers import sources
 from appliance.answers.stamp import MAX_TEXT
-from appliance.config.patterns import expand
+from appliance.config.patterns import ZONE, expand
 from appliance.config.schema import Config
 from appliance.control.signatures import doubts
 from appliance.errors import ApplianceError, ConfigError, StateError, ZoneError
@@ -31,12 +31,29 @@ _RACY_NS: Final = 50_000_000
 """A file changed so shortly before it was read may change again without its time telling."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the files of a pattern's zones are; one for all of them, since a hundred thousand paths take room."""
+
+    before: str
+    after: str
+
+    def path(self, origin: bytes) -> str:
+        """Return the path of a zone whose name is spelt plainly."""
+        labels = []
+        at = 0
+        while length := origin[at]:
+            labels.append(origin[at + 1 : at + 1 + length])
+            at += length + 1
+        return f"{self.before}{b'.'.join(labels).decode('latin-1')}{self.after}"
+
+
 @dataclass(slots=True)
 class ServedZone:
     """One zone of the configuration; `error` says why its file is not what is served."""
 
     origin: bytes
-    file: str
+    place: str | Place
     state: State = "not loaded"
     serial: int | None = None
     names: int = 0
@@ -46,6 +63,11 @@ class ServedZone:
     stamp: bytes | None = field(default=None, repr=False)
     lasting: bool = field(default=False, repr=False)
     """Whether the stamp alone tells, in a later process too, that the zone is still what was read."""
+
+    @property
+    def file(self) -> str:
+        """Path of the zone's master file."""
+        return self.place if isinstance(self.place, str) else self.place.path(self.origin)
 
     @property
     def name(self) -> str:
@@ -160,6 +182,7 @@ def configured(config: Config) -> dict[bytes, ServedZone]:
         found[origin] = ServedZone(origin, entry.file, checks=levels)
     own = set(found)
     for pattern in config.pattern:
+        place = Place(*pattern.file.split(ZONE)) if ZONE in pattern.file else None
         for origin, file in expand(pattern):
             if origin in own:
                 continue
@@ -168,7 +191,10 @@ def configured(config: Config) -> dict[bytes, ServedZone]:
                     f"zone {names.to_text(origin)} is in the pattern for {pattern.file} and has the file "
                     f"{found[origin].file} too; give it a [[zone]] of its own, or take it out of one"
                 )
-            found[origin] = ServedZone(origin, file, checks=levels)
+            plain = (
+                place if place and place.path(origin) == file else pattern.file if ZONE not in pattern.file else file
+            )
+            found[origin] = ServedZone(origin, plain, checks=levels)
     return found
 
 
