@@ -33,7 +33,7 @@ check: ## Style, types, sizes and the tests that need no root, in under a minute
 	@$(PYTEST) -q -n auto -m "unit or property" $(ARGS)
 
 bench: ## Measure (SUITE=nic; see docs/measure.md)
-	@$(BOOTSTRAP) test
+	@$(BOOTSTRAP) $(if $(filter scale,$(SUITE)),lab,test)
 	@$(PYTHON) -m bench $(if $(SUITE),$(SUITE),nic) $(ARGS)
 
 test-kernels: ## Load and test the XDP program on Debian's kernels in an emulator (KERNELS="6.1 backports")

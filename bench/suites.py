@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import dnssec, nic
+from bench import dnssec, nic, scale
 from bench.figures import Figure
 
 
@@ -42,9 +42,17 @@ def dnssec_suite(setting: Setting) -> Iterator[Figure]:
     return dnssec.measure(setting.root_zone, setting.work, setting.note, setting.duration_s, parts)
 
 
+def scale_suite(setting: Setting) -> Iterator[Figure]:
+    """Measure large zones and many zones."""
+    return scale.measure(setting.work, setting.note, setting.parts or scale.USUAL)
+
+
 SUITES: Mapping[str, Suite] = {
     "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic.PARTS, nic_suite),
     "dnssec": Suite(
         "proofs in the XDP program, signed zones without DO, NSD and Knot beside it", dnssec.PARTS, dnssec_suite
+    ),
+    "scale": Suite(
+        "start, memory and changes of large zones and many zones, peers beside it", scale.PARTS, scale_suite
     ),
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Bring a Debian 12 machine to where `make demo`, `make test` or `make test-kernels` can run.
-#   provisioning/bootstrap.sh [run|check|test|kernels]      (each level contains the ones before it; default: run)
+#   provisioning/bootstrap.sh [run|check|test|kernels|lab]  (default: run; test contains kernels, lab is test and more peers)
 # Debian packages, a virtual environment in .venv, the compiled zone scanner. Safe to repeat: what is there is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,9 +15,10 @@ venv=.venv
 run_packages=(python3-bpfcc python3-venv python3-dev python3-wheel python3-cryptography libknot-dev gcc libc6-dev make iproute2 ethtool
               bind9-dnsutils ca-certificates linux-headers-amd64)
 test_packages=(systemd nsd knot bind9 bind9-utils unbound dnsperf knot-dnsutils)
+lab_packages=(yadifa pdns-server pdns-backend-bind)
 kernels_packages=(qemu-system-x86 busybox-static cpio kmod)
 # Services these packages would start or enable; none of them may take port 53 because somebody runs our tests.
-declare -A services=([nsd]=nsd [knot]=knot [bind9]=named [unbound]=unbound)
+declare -A services=([nsd]=nsd [knot]=knot [bind9]=named [unbound]=unbound [yadifa]=yadifad [pdns-server]=pdns)
 
 say()  { printf 'bootstrap: %s\n' "$*"; }
 fail() { printf 'bootstrap: error: %s\n' "$*" >&2; exit 1; }
@@ -25,8 +26,9 @@ fail() { printf 'bootstrap: error: %s\n' "$*" >&2; exit 1; }
 case $level in
   run | check) packages=("${run_packages[@]}") ;;
   test) packages=("${run_packages[@]}" "${test_packages[@]}" "${kernels_packages[@]}") ;;
+  lab) packages=("${run_packages[@]}" "${test_packages[@]}" "${kernels_packages[@]}" "${lab_packages[@]}") ;;
   kernels) packages=("${run_packages[@]}" "${kernels_packages[@]}") ;;
-  *) fail "unknown level '$level': use run, check, test or kernels" ;;
+  *) fail "unknown level '$level': use run, check, test, kernels or lab" ;;
 esac
 
 # Run a step quietly; on failure show the end of its output and what to do.

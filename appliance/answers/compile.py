@@ -6,14 +6,26 @@ from typing import Final
 
 from appliance.answers import family, nodes
 from appliance.answers.cnames import miss
-from appliance.answers.context import Context, World, find_evidence, shadowed
+from appliance.answers.context import Context, find_evidence, shadowed
 from appliance.answers.evidence import Evidence, closest_encloser
-from appliance.answers.layout import NODE_BELOW, NODE_CUT, NODE_DNAME, NODE_FILLER, ZONE_LOADING, ZONE_SERVING
+from appliance.answers.heap import Extent
+from appliance.answers.layout import (
+    KIND,
+    NODE_BELOW,
+    NODE_CUT,
+    NODE_DNAME,
+    NODE_FILLER,
+    OFFSETS,
+    ZONE_LOADING,
+    ZONE_SERVING,
+)
 from appliance.answers.negatives import prepare
 from appliance.answers.proofs import proofs_for
 from appliance.answers.referrals import referrals
 from appliance.answers.sizes import Capacity, capacity, expected_octets
+from appliance.answers.sources import Followed
 from appliance.answers.store import Retired, Store
+from appliance.answers.tree import NameTree
 from appliance.answers.versions import Version, add_outside, begin, commit, remove, roll_back
 from appliance.zone import names
 from appliance.zone.model import Zone
@@ -21,6 +33,7 @@ from appliance.zone.model import Zone
 __all__ = ["Capacity", "capacity", "compile_zones", "remove_zone", "replace_zone"]
 
 _NODE_FLAGS: Final = 2
+_ANSWER_KIND: Final = OFFSETS["answer"]["kind"]
 
 
 def compile_zones(store: Store, zones: Iterable[Zone], loading: Iterable[Zone] = ()) -> Retired:
@@ -30,28 +43,33 @@ def compile_zones(store: Store, zones: Iterable[Zone], loading: Iterable[Zone] =
     leads into them. StoreFull leaves what fitted in the store. Returns the room of replaced versions, as replace_zone.
     """
     changed = {zone.origin: zone for zone in zones}
-    store.loading -= changed.keys()
+    store.sources.loading -= changed.keys()
     placeholders = {zone.origin: zone for zone in loading}
-    store.loading |= placeholders.keys()
+    store.sources.loading |= placeholders.keys()
     return _compile(store, {**changed, **placeholders})
 
 
-def _compile(store: Store, changed: dict[bytes, Zone], touched: dict[bytes, Zone] | None = None) -> Retired:
+def _compile(store: Store, changed: dict[bytes, Zone]) -> Retired:
     """Compile changed zones, which are served then, and the ones this touches, which keep their state."""
-    if touched is None:
-        touched = {}
-        for origin in changed if store.sources else ():
-            touched |= _touched(store, origin, origin not in store.numbers)
-    store.sources.update(changed)
-    world = dict(store.sources)
-    zones = {**touched, **changed}
-    below = family.descendants(world, zones)
+    sources = store.sources
+    fresh = [origin for origin, zone in changed.items() if sources.put(zone)]
     evidence: dict[bytes, Evidence | None] = {}
     retired = Retired()
-    for origin, zone in zones.items():
-        version = write_zone(store, zone, world, below.pop(origin), evidence)
-        state = ZONE_LOADING if origin in store.loading else ZONE_SERVING
-        retired.extents += commit(store, version, state if origin in changed else None).extents
+    try:
+        touched: set[bytes] = set()
+        for origin in changed if store.numbers else ():
+            touched |= touched_by(store, origin, origin in fresh)
+        for origin in (*(touched - changed.keys()), *changed):
+            version = write_zone(store, sources[origin], sources.followed(), evidence)
+            state = ZONE_LOADING if origin in sources.loading else ZONE_SERVING
+            retired.extents += commit(store, version, state if origin in changed else None).extents
+    except BaseException:
+        for origin in fresh:
+            if origin not in store.numbers:
+                sources.remove(origin)
+        raise
+    finally:
+        sources.release()
     return retired
 
 
@@ -65,59 +83,63 @@ def replace_zone(store: Store, zone: Zone) -> Retired:
 
 def remove_zone(store: Store, origin: bytes) -> Retired:
     """Take a zone out; names in it are those of the zone above then, or of none. Returns the room it took."""
-    touched = _touched(store, origin, True)
-    del store.sources[origin]
-    store.loading.discard(origin)
+    touched = touched_by(store, origin, True)
+    for other in touched:
+        store.sources[other]  # before anything changes: it may have to be fetched, and be gone
     retired = remove(store, origin)
-    retired.extents += _compile(store, {}, touched).extents
+    retired.extents += compile_again(store, touched)
     return retired
 
 
-def _touched(store: Store, origin: bytes, membership: bool) -> dict[bytes, Zone]:
-    """Return the other zones that a change of this one touches; membership: it is added or removed."""
-    world = store.sources
-    parent = family.nearest_above(world, origin)
-    found: dict[bytes, Zone] = {}
+def compile_again(store: Store, touched: set[bytes]) -> list[Extent]:
+    """Write and show new versions of zones whose neighbours changed; return the room of the old ones."""
+    try:
+        evidence: dict[bytes, Evidence | None] = {}
+        world = store.sources.followed()
+        versions = [write_zone(store, store.sources[origin], world, evidence) for origin in touched]
+        return [extent for version in versions for extent in commit(store, version, None).extents]
+    finally:
+        store.sources.release()
+
+
+def touched_by(store: Store, origin: bytes, membership: bool) -> set[bytes]:
+    """Return the other zones (origins) that a change of this one touches; membership: it is added or removed."""
+    origins, dependents = store.sources.origins, store.dependents
+    parent = origins.above(origin)
+    found = dependents.under(origin)
     if membership and parent is not None:
-        cut = origin in world[parent].delegations
-        if not cut or any(origin != child and names.is_subdomain(child, origin) for child in world):
-            found[parent] = world[parent]
-        elif ref := _cut_record(store, origin, store.numbers.get(parent, 0)):
-            store.octets[ref * 16 + _NODE_FLAGS] |= NODE_BELOW
-    for other, number in store.numbers.items():
-        state = store.states.get(number)
-        if other == origin or other not in world or state is None:
-            continue
-        depends = any(names.is_subdomain(name, origin) for name in state.chains) or (
-            membership and parent in state.chains
-        )
-        if depends:
-            found[other] = world[other]
-    return found
+        found |= dependents.on(parent)
+        cut = _referral(store, origin, store.numbers.get(parent, 0))
+        if not cut or origins.leads_down(origin):
+            found.add(parent)
+        else:
+            store.octets[cut * 16 + _NODE_FLAGS] |= NODE_BELOW
+    return {other for other in found if other != origin and other in store.numbers}
 
 
-def _cut_record(store: Store, name: bytes, number: int) -> int:
+def _referral(store: Store, name: bytes, number: int) -> int:
+    """Return the record of a zone's own cut at a name, 0 where it has none."""
     for ref in store.records_of(name):
-        if store.octets[ref * 16 + _NODE_FLAGS] & NODE_CUT and store.node(ref)[4] == number:
-            return ref
+        fields = store.node(ref)
+        if fields[2] & NODE_CUT and not fields[2] & NODE_FILLER and fields[4] == number:
+            return ref if store.octets[fields[8] * 16 + _ANSWER_KIND] == KIND["referral"] else 0
     return 0
 
 
-def write_zone(
-    store: Store, zone: Zone, world: World, below: set[bytes], evidence: dict[bytes, Evidence | None]
-) -> Version:
+def write_zone(store: Store, zone: Zone, world: Followed, evidence: dict[bytes, Evidence | None]) -> Version:
     """Write a version of a zone beside the current one; nothing of it is visible before commit.
 
     evidence keeps what the zones of this world can prove, as far as somebody has asked.
     """
     version = begin(store, zone, expected_octets(zone))
     try:
+        below = frozenset(store.sources.origins.below(zone.origin))
         proofs = proofs_for(version.writer, zone, find_evidence(evidence, zone))
-        context = Context(zone, world, version.writer, proofs, evidence, below=frozenset(below), loading=store.loading)
+        context = Context(zone, world, version.writer, proofs, evidence, below=below, loading=world.unknown)
         prepare(context)
         _write_wildcards(context)
         version.apex = _write_names(context)
-        _write_fillers(context)
+        _write_fillers(context, store.sources.origins)
         add_outside(store, zone.origin)
     except BaseException:
         roll_back(store, version)
@@ -125,7 +147,7 @@ def write_zone(
     version.nxdomain = (version.writer.refer(context.nxdomain[0]), version.writer.refer(context.nxdomain[1]))
     version.nodata = (version.writer.refer(context.nodata[0]), version.writer.refer(context.nodata[1]))
     version.denial = context.proofs.zone_material
-    version.chains = context.chains - {zone.origin}
+    version.chains = frozenset(context.chains - {zone.origin})
     return version
 
 
@@ -146,7 +168,7 @@ def _write_names(context: Context) -> int:
     borders = family.borders(zone, context.below)
     shared = context.wildcards if zone.scheme == "unsigned" else {}
     apex = 0
-    for known in (zone.nodes, zone.ents):
+    for known in (zone.nodes, sorted(zone.ents)):
         for name in known:
             if hidden and zone.is_occluded(name):
                 continue
@@ -176,9 +198,9 @@ def _write_at_child(context: Context, name: bytes) -> None:
     context.writer.publish(name, ref)
 
 
-def _write_fillers(context: Context) -> None:
+def _write_fillers(context: Context, origins: NameTree) -> None:
     zone, writer = context.zone, context.writer
-    for name in family.fillers(context.world, zone, context.below):
+    for name in family.fillers(origins, zone):
         cut, dname = zone.cut_for(name), zone.dname_for(name)
         if cut is not None:
             ref = nodes.write_filler(context, name, referrals(context, cut), NODE_CUT | NODE_FILLER | NODE_BELOW)

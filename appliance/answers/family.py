@@ -3,28 +3,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from appliance.answers.context import World
+from appliance.answers.tree import NameTree
 from appliance.zone import names
 from appliance.zone.model import Zone
-
-
-def nearest_above(world: World, origin: bytes) -> bytes | None:
-    """Return the origin of the closest loaded zone strictly above a name."""
-    if origin == names.ROOT:
-        return None
-    return next((suffix for suffix in names.suffixes(names.parent(origin)) if suffix in world), None)
-
-
-def descendants(world: World, origins: Iterable[bytes]) -> dict[bytes, set[bytes]]:
-    """Return, for each of these loaded zones, the origins of the loaded zones strictly below it."""
-    found: dict[bytes, set[bytes]] = {origin: set() for origin in origins}
-    for below in world:
-        above = nearest_above(world, below)
-        while above is not None:
-            if above in found:
-                found[above].add(below)
-            above = nearest_above(world, above)
-    return found
 
 
 def between(child: bytes, above: bytes) -> Iterator[bytes]:
@@ -35,15 +16,9 @@ def between(child: bytes, above: bytes) -> Iterator[bytes]:
         name = names.parent(name)
 
 
-def fillers(world: World, zone: Zone, below: Iterable[bytes]) -> set[bytes]:
+def fillers(origins: NameTree, zone: Zone) -> set[bytes]:
     """Return the names that need a node only because another zone's apex lies under them."""
-    return {
-        name
-        for child in below
-        if nearest_above(world, child) == zone.origin
-        for name in between(child, zone.origin)
-        if not zone.exists(name)
-    }
+    return {name for name in origins.between(zone.origin) if not zone.exists(name)}
 
 
 def borders(zone: Zone, below: Iterable[bytes]) -> set[bytes]:
@@ -51,6 +26,46 @@ def borders(zone: Zone, below: Iterable[bytes]) -> set[bytes]:
     return {name for child in below for name in (child, *between(child, zone.origin))}
 
 
-def outside(world: World, origins: Iterable[bytes]) -> set[bytes]:
-    """Return the names above these zones, without the root, that no loaded zone covers."""
-    return {name for origin in origins if nearest_above(world, origin) is None for name in between(origin, names.ROOT)}
+def outside(origins: NameTree, origin: bytes) -> Iterator[bytes]:
+    """Yield the names above a zone, without the root, that no loaded zone covers."""
+    return between(origin, names.ROOT) if origins.above(origin) is None else iter(())
+
+
+def is_outside(origins: NameTree, name: bytes) -> bool:
+    """Tell whether a name needs a record only because zones lie below it, which no loaded zone covers."""
+    return origins.leads_down(name) and origins.at_or_above(name) is None
+
+
+class Dependents:
+    """Which zones' answers were written from what other zones say: where their CNAME chains lead."""
+
+    def __init__(self) -> None:
+        self._names = NameTree()
+        self._origins: dict[bytes, set[bytes]] = {}
+
+    def __bool__(self) -> bool:
+        """Tell whether any zone depends on anything."""
+        return bool(self._origins)
+
+    def note(self, origin: bytes, before: Iterable[bytes], now: Iterable[bytes]) -> None:
+        """Note that a zone depends on other names than before: origins, or names in no loaded zone."""
+        for name in before:
+            found = self._origins[name]
+            found.discard(origin)
+            if not found:
+                del self._origins[name]
+                self._names.discard(name)
+        for name in now:
+            self._origins.setdefault(name, set()).add(origin)
+            self._names.add(name)
+
+    def on(self, name: bytes) -> set[bytes]:
+        """Return the origins of the zones that depend on exactly this name."""
+        return self._origins.get(name, set())
+
+    def under(self, name: bytes) -> set[bytes]:
+        """Return the origins of the zones that depend on a name or on any name below it."""
+        found = set(self.on(name))
+        for below in self._names.below(name):
+            found |= self._origins[below]
+        return found

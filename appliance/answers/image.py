@@ -5,8 +5,10 @@ import hashlib
 import mmap
 import os
 import struct
+import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -14,21 +16,35 @@ import msgspec
 
 from appliance.answers import layout
 from appliance.answers.heap import Extent
-from appliance.answers.store import Buffer, Store, ZoneState
+from appliance.answers.store import Buffer, Shared, StampedState, Store, Tally, ZoneState
 from appliance.errors import StateError
 
-_MAGIC: Final = b"ALPSIMG1"
+_MAGIC: Final = b"ALPSIMG2"
 _PAGE: Final = 4096
-_HEADER: Final = struct.Struct("<8sI4x5QQ32s32s")
-"""Magic, format; octets of ctl, buckets, zones, heap, used heap; octets of the state; checksum of it all; stamp."""
+_HEADER: Final = struct.Struct("<8sI4x7Q32s32s")
+"""Magic, format; octets of ctl, buckets, zones, heap, used heap, state, sums; stamp; checksum of this and the sums.
 
-_SLICE: Final = 1 << 24
+Then from page to page ctl, buckets, zones, heap, state; the sums (CRC-32, u32) are of each slice of each of them.
+"""
+
+_SLICE: Final = 1 << 22
+_THREADS: Final = 2
 
 
-class _ZonePart(msgspec.Struct):
+class _ZonePart(msgspec.Struct, array_like=True):
     records: bytes
     extents: list[Extent]
     chains: list[bytes]
+    tally: tuple[int, ...]
+    waste: int
+
+
+class _SharedPart(msgspec.Struct, array_like=True):
+    records: bytes
+    granules: int
+    references: int
+    objects: int
+    extent: Extent
 
 
 class _State(msgspec.Struct):
@@ -36,60 +52,96 @@ class _State(msgspec.Struct):
 
     chunks: int
     free: list[Extent]
-    displaced: dict[int, int]
+    displaced: tuple[bytes, bytes]
     depths: list[int]
     outside: dict[bytes, int]
+    numbers: dict[bytes, int]
     zones: dict[int, _ZonePart]
+    shared: list[_SharedPart]
+    stamped: tuple[bytes, bytes, bytes]
+    """Numbers, first granules, and places in shared, all u32."""
+    loading: list[bytes]
+    notes: bytes
 
 
 def _up(size: int) -> int:
     return (size + _PAGE - 1) // _PAGE * _PAGE
 
 
-def _state_of(store: Store) -> bytes:
-    free = store.heap.free
-    zones = {
-        number: _ZonePart(state.records.tobytes(), state.extents, sorted(state.chains))
-        for number, state in store.states.items()
-    }
-    state = _State(store.heap.chunks, free, store.index.displaced, store.depths, store.outside, zones)
-    return msgspec.msgpack.encode(state)
+def _state_of(store: Store, notes: bytes) -> bytes:
+    zones: dict[int, _ZonePart] = {}
+    shared: dict[int, tuple[int, Shared]] = {}
+    stamped = (array("I"), array("I"), array("I"))
+    for number, state in store.states.items():
+        if isinstance(state, StampedState):
+            at, _ = shared.setdefault(id(state.shared), (len(shared), state.shared))
+            for column, value in zip(stamped, (number, state.start, at), strict=True):
+                column.append(value)
+        else:
+            zones[number] = _ZonePart(
+                state.records.tobytes(), state.extents, sorted(state.chains), state.tally, state.waste
+            )
+    displaced = store.index.displaced
+    return msgspec.msgpack.encode(
+        _State(
+            store.heap.chunks,
+            store.heap.free,
+            (array("Q", displaced.keys()).tobytes(), array("I", displaced.values()).tobytes()),
+            store.depths,
+            store.outside,
+            store.numbers,
+            zones,
+            [
+                _SharedPart(one.records.tobytes(), one.granules, one.references, one.objects, one.extent)
+                for _, one in shared.values()
+            ],
+            (stamped[0].tobytes(), stamped[1].tobytes(), stamped[2].tobytes()),
+            sorted(store.sources.loading),
+            notes,
+        )
+    )
 
 
-def _slices(octets: memoryview) -> Iterator[memoryview]:
-    for at in range(0, len(octets), _SLICE):
-        yield octets[at : at + _SLICE]
+def _slices(octets: memoryview) -> list[memoryview]:
+    return [octets[at : at + _SLICE] for at in range(0, len(octets), _SLICE)]
 
 
-def _stamp(stamp: bytes) -> bytes:
-    return hashlib.blake2b(stamp, digest_size=32).digest()
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.blake2b(b"".join(parts), digest_size=32).digest()
 
 
-def save(store: Store, path: Path, stamp: bytes = b"") -> None:
+def _sums(parts: Iterable[memoryview]) -> bytes:
+    """Return the checksums of all slices; zlib lets other threads run."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return array("I", pool.map(zlib.crc32, [piece for part in parts for piece in _slices(part)])).tobytes()
+
+
+def save(store: Store, path: Path, stamp: bytes = b"", notes: bytes = b"") -> None:
     """Write the store to a file, whole or not at all. stamp says what it was made from; load asks for the same.
 
-    Room that awaits the grace period when the store is saved is not free after loading until its zones change again.
+    notes come back from load as they are. Room that awaits the grace period when the store is saved is not free after
+    loading until its zones change again. Nothing may write to the store meanwhile.
     """
     ctl, buckets, heap, zones = (memoryview(buffer).cast("B") for buffer in store.buffers)
     used = min(len(heap), _up(store.heap.highest * 16))
-    state = _state_of(store)
-    digest = hashlib.blake2b(digest_size=32)
+    state = memoryview(_state_of(store, notes))
+    parts = (ctl, buckets, zones, heap[:used], state)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
             at = _PAGE
-            for octets in (ctl, buckets, zones, heap):
+            for part, room in zip(parts, (ctl, buckets, zones, heap, state), strict=True):
                 file.seek(at)
-                for part in _slices(octets[:used] if octets is heap else octets):
-                    file.write(part)
-                    digest.update(part)
-                at += _up(len(octets))
+                for piece in _slices(part):
+                    file.write(piece)
+                at += _up(len(room))
+            sums = _sums(parts)
             file.seek(at)
-            file.write(state)
-            digest.update(state)
+            file.write(sums)
+            sizes = (len(ctl), len(buckets), len(zones), len(heap), used, len(state), len(sums))
+            head = _HEADER.pack(_MAGIC, layout.STORE_FORMAT, *sizes, _digest(stamp), bytes(32))
             file.seek(0)
-            sizes = (len(ctl), len(buckets), len(zones), len(heap), used, len(state))
-            file.write(_HEADER.pack(_MAGIC, layout.STORE_FORMAT, *sizes, digest.digest(), _stamp(stamp)))
+            file.write(head[:-32] + _digest(head, sums))
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
@@ -107,8 +159,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def load(path: Path, stamp: bytes = b"", into: tuple[Buffer, Buffer, Buffer, Buffer] | None = None) -> Store:
-    """Return the saved store: a private copy-on-write map of the file, or a copy in zeroed ctl, buckets, heap, zones.
+def load(path: Path, stamp: bytes = b"") -> tuple[Store, bytes]:
+    """Return the saved store as a private copy-on-write map of the file, and the notes.
 
     Raises StateError if the file is missing, not one of ours, of another format, made from something else than stamp
     says, cut short or damaged; a new one must be compiled then.
@@ -122,11 +174,9 @@ def load(path: Path, stamp: bytes = b"", into: tuple[Buffer, Buffer, Buffer, Buf
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}; compile the zones instead") from error
     parts, state = _verified(path, mapped, stamp)
-    if into is not None:
-        parts = _copied(path, parts, into)
-    store = Store.over(*parts)
+    store = Store.over(*parts, known=True)
     _restore(store, state)
-    return store
+    return store, state.notes
 
 
 _Parts = tuple[Buffer, Buffer, Buffer, Buffer]
@@ -134,55 +184,58 @@ _Parts = tuple[Buffer, Buffer, Buffer, Buffer]
 
 def _verified(path: Path, mapped: memoryview, stamp: bytes) -> tuple[_Parts, _State]:
     """Return ctl, buckets, heap and zones inside a mapped file, and the state, all checked."""
-    magic, version, ctl, buckets, zones, heap, used, length, checksum, made_from = _HEADER.unpack_from(mapped)
+    magic, version, *sizes, made_from, checksum = _HEADER.unpack_from(mapped)
     if magic != _MAGIC:
         raise StateError(f"{path}: not a saved answer store; move it away")
     if version != layout.STORE_FORMAT:
         raise StateError(f"{path}: format {version}, this program reads {layout.STORE_FORMAT}; compile the zones again")
+    ctl, buckets, zones, heap, used, length, sums = sizes
     places = []
     at = _PAGE
-    for size in (ctl, buckets, zones, heap):
+    for size in (ctl, buckets, zones, heap, length):
         places.append((at, size))
         at += _up(size)
-    if at + length != len(mapped) or used > heap:
-        raise StateError(f"{path}: {len(mapped)} octets, {at + length} expected: cut short; compile the zones again")
-    digest = hashlib.blake2b(digest_size=32)
+    if at + sums != len(mapped) or used > heap:
+        raise StateError(f"{path}: {len(mapped)} octets, {at + sums} expected: cut short; compile the zones again")
     found = [mapped[start : start + size] for start, size in places]
-    for octets in (*found[:3], found[3][:used], mapped[at : at + length]):
-        digest.update(octets)
-    if digest.digest() != checksum:
+    expected = bytes(mapped[at:])
+    head = bytes(mapped[: _HEADER.size - 32]) + bytes(32)
+    if _digest(head, expected) != checksum or _sums((*found[:3], found[3][:used], found[4])) != expected:
         raise StateError(f"{path}: the checksum is wrong: damaged; compile the zones again")
-    if made_from != _stamp(stamp):
+    if made_from != _digest(stamp):
         raise StateError(f"{path}: stale, made from other zones; compile the zones again")
-    state = msgspec.msgpack.decode(bytes(mapped[at : at + length]), type=_State)
+    try:
+        state = msgspec.msgpack.decode(found[4], type=_State)
+    except msgspec.DecodeError as error:
+        raise StateError(f"{path}: {error}; compile the zones again") from error
     return (found[0], found[1], found[3], found[2]), state
-
-
-def _copied(path: Path, parts: _Parts, into: _Parts) -> _Parts:
-    """Copy the arrays into others of at least their size; the index must have the same number of buckets."""
-    targets = [memoryview(buffer).cast("B") for buffer in into]
-    for name, source, target in zip(("ctl", "buckets", "heap", "zones"), parts, targets, strict=True):
-        same = len(source) == len(target)
-        if len(source) > len(target) or (not same and name == "buckets"):
-            raise StateError(f"{path}: {len(source)} octets of {name} do not go into {len(target)}; compile the zones")
-    for source, target in zip(parts, targets, strict=True):
-        for at in range(0, len(source), _SLICE):
-            target[at : at + min(_SLICE, len(source) - at)] = source[at : at + _SLICE]
-    words = targets[0].cast("I")
-    words[layout.OFFSETS["ctl"]["chunks"] // 4] = len(targets[2]) // layout.HEAP_CHUNK
-    words[layout.OFFSETS["ctl"]["zones"] // 4] = len(targets[3]) // layout.SIZES["zone"]
-    return into
 
 
 def _restore(store: Store, state: _State) -> None:
     store.heap.highest = store.get("heap_next")
-    store.heap.free = list(state.free)
-    for chunk in range(state.chunks, store.heap.chunks):
-        store.heap.free.append((chunk * layout.CHUNK_GRANULES, (chunk + 1) * layout.CHUNK_GRANULES))
-    store.index.displaced = dict(state.displaced)
+    store.heap.free = state.free
+    store.index.put_displaced(*state.displaced)
     store.depths = list(state.depths)
-    store.outside = dict(state.outside)
+    store.outside = state.outside
+    store.numbers = state.numbers
     for number, part in state.zones.items():
-        records = array("I")
-        records.frombytes(part.records)
-        store.states[number] = ZoneState(records, list(part.extents), set(part.chains))
+        store.states[number] = ZoneState(
+            _words(part.records), list(part.extents), frozenset(part.chains), Tally(*part.tally), part.waste
+        )
+    shared = [
+        Shared(_words(part.records), part.granules, part.references, part.objects, part.extent) for part in state.shared
+    ]
+    for number, start, at in zip(*map(_words, state.stamped), strict=True):
+        store.states[number] = StampedState(start, shared[at])
+        shared[at].users += 1
+    store.sources.expect(store.numbers)
+    store.sources.loading.update(state.loading)
+    for origin, number in store.numbers.items():
+        if number in state.zones and (chains := store.states[number].chains):
+            store.dependents.note(origin, (), chains)
+
+
+def _words(octets: bytes) -> "array[int]":
+    found = array("I")
+    found.frombytes(octets)
+    return found

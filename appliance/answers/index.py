@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The index: tags and references in buckets of one cache line, two choices a name (docs/store-format.md)."""
 
+from array import array
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from appliance.answers.heap import StoreFull
+from appliance.answers.layout import HASH_FINAL
 
 _MOVES = 600
 """Buckets looked at for a free slot before the index counts as full."""
 
 _LOW = 0xFFFFFFFF
+_WIDE = 0xFFFFFFFFFFFFFFFF
 
 
 class Index:
@@ -26,10 +29,29 @@ class Index:
         self.words = words
         self.bits = bits
         self.mask = (1 << bits) - 1
-        self.displaced: dict[int, int] = {}
-        """How many records stand behind each filter bit, by bucket * 64 + bit."""
+        self._displaced: dict[int, int] = {}
+        self._packed: tuple[bytes, bytes] | None = None
         self._chain_hashes = chain_hashes
         self._moving = moving
+
+    @property
+    def displaced(self) -> dict[int, int]:
+        """How many records stand behind each filter bit, by bucket * 64 + bit."""
+        if self._packed is not None:
+            keys, counts = array("Q"), array("I")
+            keys.frombytes(self._packed[0])
+            counts.frombytes(self._packed[1])
+            self._displaced = dict(zip(keys, counts, strict=True))
+            self._packed = None
+        return self._displaced
+
+    def put_displaced(self, keys: bytes, counts: bytes) -> None:
+        """Take the counts over, as u64 and u32, to be looked at when the index first changes."""
+        self._packed = keys, counts
+
+    def take_over(self, other: "Index") -> None:
+        """Take over the counts of an index whose words are here too."""
+        self._displaced, self._packed = other._displaced, other._packed
 
     def first(self, f: int) -> int:
         """Return the bucket of the first choice."""
@@ -77,6 +99,23 @@ class Index:
                 self._displace(first, tag, 1)
         words[at] = tag << 32 | ref
 
+    def insert_plainly(self, h: int, ref: int) -> bool:
+        """Add a record by the hash of its name if its first bucket has room and nothing like it is known."""
+        f = (h * HASH_FINAL) & _WIDE
+        f ^= f >> 32
+        tag = f & _LOW
+        bucket = f >> (64 - self.bits)
+        words = self.words
+        line = words[bucket * 8 : bucket * 8 + 8].tolist()
+        if 0 not in line[1:] or line[0] >> (tag >> 26) & 1:
+            return False
+        second = bucket ^ (tag & self.mask)
+        for word in line[1:] + words[second * 8 + 1 : second * 8 + 8].tolist():
+            if word >> 32 == tag and word:
+                return False
+        words[bucket * 8 + line.index(0, 1)] = tag << 32 | ref
+        return True
+
     def join(self, f: int, at: int) -> None:
         """Count one more record in the chain whose word is at a place."""
         first = self.first(f)
@@ -101,12 +140,13 @@ class Index:
     def _displace(self, first: int, tag: int, change: int) -> None:
         bit = tag >> 26
         key = first * 64 + bit
-        count = self.displaced.get(key, 0) + change
+        displaced = self.displaced
+        count = displaced.get(key, 0) + change
         if count:
-            self.displaced[key] = count
+            displaced[key] = count
             self.words[first * 8] |= 1 << bit
         else:
-            del self.displaced[key]
+            del displaced[key]
             self.words[first * 8] &= ~(1 << bit)
 
     def _make_room(self, first: int, second: int) -> int:

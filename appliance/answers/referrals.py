@@ -3,10 +3,10 @@
 
 from appliance.answers import negatives
 from appliance.answers import rdata as rdata_names
-from appliance.answers.assemble import Group, Sections, build
+from appliance.answers.assemble import MAX_ANSWER, Group, Sections, build
 from appliance.answers.context import Context, exact_body, moving_body, rrset_rrs, signed_rrs
 from appliance.answers.fragments import RR
-from appliance.answers.layout import KIND
+from appliance.answers.layout import ANSWER, KIND
 from appliance.answers.positive import addresses
 from appliance.answers.writer import Answer, Entry
 from appliance.zone import names, types
@@ -51,8 +51,32 @@ def referral(context: Context, cut: bytes, dnssec: bool) -> int:
 
 def referrals(context: Context, cut: bytes) -> tuple[Answer, Answer]:
     """Return a cut's referrals without and with DNSSEC."""
+    if context.signed and types.DS not in context.zone.nodes[cut] and not glue(context.zone, cut, True):
+        return _without_glue(context, cut)
     plain = referral(context, cut, False)
     return plain, referral(context, cut, True) if context.signed else plain
+
+
+def _without_glue(context: Context, cut: bytes) -> tuple[int, int]:
+    """Return the same for an insecure cut whose servers have no addresses in the zone: one body, laid out once."""
+    writer = context.writer
+    rrset = context.zone.nodes[cut][types.NS]
+    body = moving_body(cut)
+    body.extend(rrset_rrs(cut, rrset))
+    length, count = len(body.octets), body.records
+    if length > MAX_ANSWER // 2:
+        return referral(context, cut, False), referral(context, cut, True)
+    fragment = body.encode()
+    plain = writer.share(ANSWER.pack(0, 0, count, 0, length, 1, KIND["referral"], 0, 0, 0, 0, 0) + fragment)
+    proofs = context.proofs.nodata(cut)
+    if not proofs:
+        return plain, plain
+    refs = [writer.share(fragment), *proofs]
+    sizes = [writer.fragment_size(ref) for ref in proofs]
+    length += sum(size for size, _ in sizes)
+    count += sum(records for _, records in sizes)
+    head = ANSWER.pack(0, 0, count, 0, length, len(refs), KIND["referral"], 0, 0, 0, 0, 0)
+    return plain, writer.share(head + b"".join([ref.to_bytes(4, "little") for ref in refs]))
 
 
 def ds_entry(context: Context, cut: bytes) -> list[Entry]:

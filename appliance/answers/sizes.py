@@ -46,6 +46,11 @@ def expected_octets(zone: Zone) -> int:
     return total
 
 
+def index_bits(names: int) -> int:
+    """Return the number of buckets, as a power of two, for so many names and a tenth more."""
+    return max(8, ((names + names // 10) // _LOAD).bit_length())
+
+
 def capacity(zones: Iterable[Zone]) -> Capacity:
     """Return sizes with room for growth and for a second version of the largest zone beside the first."""
     count = names = octets = largest = 0
@@ -55,6 +60,6 @@ def capacity(zones: Iterable[Zone]) -> Capacity:
         names += len(zone.nodes) + len(zone.ents) + 4
         octets += size
         largest = max(largest, size)
-    bits = max(8, ((names + names // 10) // _LOAD).bit_length())
+    bits = index_bits(names)
     chunks = 2 + (octets + octets // 4 + largest + largest // 4) // (1 << 20)
     return Capacity(bits, chunks, max(16, count + count // 4))

@@ -4,23 +4,24 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from appliance.answers import hashing, layout
 from appliance.answers.builtin import write_builtin
+from appliance.answers.family import Dependents
 from appliance.answers.heap import Arena, Extent, Heap, StoreFull
 from appliance.answers.index import Index
 from appliance.answers.layout import FOREVER, NODE, NODE_CUT, NODE_OUTSIDE, SUFFIX_MAX, name_offset
+from appliance.answers.sources import Sources
 from appliance.errors import StateError
 
 if TYPE_CHECKING:
     from appliance.answers.sizes import Capacity
-    from appliance.zone.model import Zone
 
-__all__ = ["Buffer", "Retired", "Store", "StoreFull", "ZoneState"]
+__all__ = ["Buffer", "Retired", "Shared", "StampedState", "Store", "StoreFull", "Tally", "ZoneState"]
 
 Buffer = memoryview | bytearray
 
@@ -34,14 +35,82 @@ _SUFFIX_LEN: Final = layout.OFFSETS["zone"]["suffix_len"]
 _SUFFIX: Final = layout.OFFSETS["zone"]["suffix"]
 
 
-@dataclass
+class Tally(NamedTuple):
+    """What a zone version was written as: counts, and octets with what fills them up to granules."""
+
+    nodes: int = 0
+    node_octets: int = 0
+    answer_octets: int = 0
+    """Of answers behind the only node that uses them."""
+    shared: int = 0
+    shared_octets: int = 0
+    references: int = 0
+    """To the shared objects."""
+
+
+NO_TALLY: Final = Tally()
+
+
+@dataclass(slots=True)
 class ZoneState:
     """What belongs to the current version of a zone: its records in the index and its extents in the heap."""
 
     records: array[int] = field(default_factory=lambda: array("I"))
     extents: list[Extent] = field(default_factory=list)
-    chains: set[bytes] = field(default_factory=set)
+    chains: frozenset[bytes] = frozenset()
     """Zones that CNAME chains lead through, and targets in no loaded zone: what this version depends on."""
+    tally: Tally = NO_TALLY
+    waste: int = 0
+    """Granules that single changes have added since the zone was last compiled whole."""
+    ended: int = 0
+    """How many of the records are not in the index any more."""
+
+    def release(self) -> list[Extent]:
+        """Return the room that nobody needs when this version is gone."""
+        return self.extents
+
+
+@dataclass(slots=True)
+class Shared:
+    """What zones with one text have in common (stamp.py): an extent, and how each one's own octets are laid out."""
+
+    records: array[int]
+    """Granule of each record in a zone's own octets."""
+    granules: int
+    references: int = 0
+    """How many references lead from a zone's own octets to what is shared."""
+    objects: int = 0
+    """How many objects are shared."""
+    extent: Extent = (0, 0)
+    users: int = 0
+
+
+@dataclass(slots=True)
+class StampedState:
+    """The same as ZoneState for a stamped zone, worked out when it is asked for: there may be very many of them."""
+
+    start: int
+    shared: Shared
+
+    @property
+    def records(self) -> array[int]:
+        """The zone's records in the index."""
+        return array("I", [self.start + granule for granule in self.shared.records])
+
+    @property
+    def chains(self) -> frozenset[bytes]:
+        """The zone depends on no other."""
+        return frozenset()
+
+    def release(self) -> list[Extent]:
+        """Return the zone's own room, and what it shared if it was the last."""
+        shared = self.shared
+        extents = [(self.start, self.start + shared.granules)]
+        shared.users -= 1
+        if not shared.users and shared.extent[1]:
+            extents.append(shared.extent)
+            shared.extent = (0, 0)
+        return extents
 
 
 @dataclass
@@ -72,15 +141,14 @@ class Store:
         self.numbers: dict[bytes, int] = {}
         """Zone number by origin, of the zones that this process has put here or found."""
         self._free_numbers: list[int] = []
-        self.states: dict[int, ZoneState] = {}
+        self.states: dict[int, ZoneState | StampedState] = {}
         self.outside: dict[bytes, int] = {}
         """The OUTSIDE records by name."""
-        self.loading: set[bytes] = set()
-        """Origins in sources that stand for zones whose data are not there yet."""
         self.abandoned: list[Extent] = []
         """Room that nobody uses any more and the next reclaim frees."""
-        self.sources: dict[bytes, Zone] = {}
-        """The loaded zones by origin: what chains and cuts are followed through when another zone changes."""
+        self.sources = Sources()
+        """The loaded zones: what chains and cuts are followed through when another zone changes."""
+        self.dependents = Dependents()
 
     @classmethod
     def create(cls, bucket_bits: int, chunks: int, zones: int, seed: int) -> Store:
@@ -119,15 +187,36 @@ class Store:
         return store
 
     @classmethod
-    def over(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer) -> Store:
-        """Return the store that others write in these buffers, for reading."""
+    def over(cls, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer, *, known: bool = False) -> Store:
+        """Return the store that others write in these buffers, for reading; known: its zones need not be looked for."""
         words = memoryview(ctl).cast("B").cast("I")
         magic = words[_CTL["magic"]] | words[_CTL["magic"] + 1] << 32
         if magic != layout.STORE_MAGIC or words[_CTL["format"]] != layout.STORE_FORMAT:
             raise StateError("the arrays hold no answer store of this version; compile the zones into new ones")
         store = cls(ctl, buckets, heap, zones)
-        store.find_zones()
+        if not known:
+            store.find_zones()
         return store
+
+    def adopt(self, other: Store, kept: Iterable[str]) -> None:
+        """Take over what is known of another store whose heap is here too; kept are words of ctl that stay."""
+        mine = {name: self.get(name) for name in kept}
+        mine["generation"] = self.ctl[_CTL["generation"]]
+        upper = self.ctl[_CTL["generation"] + 1]
+        self.ctl[:] = other.ctl
+        for name, value in mine.items():
+            self.set(name, value)
+        self.ctl[_CTL["generation"] + 1] = upper
+        self.seed = other.seed
+        self.heap.adopt(other.heap)
+        self.depths = other.depths
+        self.numbers = other.numbers
+        self._free_numbers = []
+        self.states = other.states
+        self.outside = other.outside
+        self.abandoned = other.abandoned
+        self.sources = other.sources
+        self.dependents = other.dependents
 
     def find_zones(self) -> None:
         """Learn the origins of the served zones from the zone table."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The life of a zone version: begun beside the old one, made visible by one flip, unlinked, reclaimed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from appliance.answers import hashing
-from appliance.answers.family import nearest_above, outside
+from appliance.answers.family import is_outside, outside
 from appliance.answers.layout import FOREVER, NODE, NODE_OUTSIDE, SCHEMES, ZONE_EMPTY, types_offset
 from appliance.answers.store import Retired, Store, ZoneState
 from appliance.answers.writer import Writer
@@ -24,7 +24,7 @@ class Version:
     nxdomain: tuple[int, int] = (0, 0)
     nodata: tuple[int, int] = (0, 0)
     denial: int = 0
-    chains: set[bytes] = field(default_factory=set)
+    chains: frozenset[bytes] = frozenset()
 
 
 def begin(store: Store, zone: Zone, expected: int) -> Version:
@@ -61,20 +61,28 @@ def commit(store: Store, version: Version, state: int | None) -> Retired:
         store.set_zone_word(number, "version", version.version)
         if zone.origin == names.ROOT:
             store.set("root", version.apex)
-    store.states[number] = ZoneState(version.writer.records, version.writer.arena.close(), version.chains)
+    writer = version.writer
+    store.states[number] = ZoneState(writer.records, writer.arena.close(), version.chains, writer.tally())
+    store.dependents.note(zone.origin, old.chains, version.chains)
     for ref in old.records:
         store.unlink(ref)
-    drop_outside(store)
+    if version.version == 1:
+        drop_outside(store, zone.origin)
     store.note_depths()
-    return Retired(old.extents)
+    return Retired(old.release())
 
 
 def remove(store: Store, origin: bytes) -> Retired:
     """Make a zone invisible in one flip and take its records out of the index."""
     number = store.numbers[origin]
     version = store.zone_word(number, "version") + 1
-    for name in outside(store.sources, [child for child in store.sources if names.is_subdomain(child, origin)]):
-        add_outside_record(store, name)
+    origins = store.sources.origins
+    origins.discard(origin)
+    if origin != names.ROOT and is_outside(origins, origin):
+        add_outside_record(store, origin)
+    if origins.at_or_above(origin) is None:
+        for name in origins.between(origin):
+            add_outside_record(store, name)
     old = store.states.pop(number, None) or ZoneState()
     for ref in old.records:
         store.expire_record(ref, version)
@@ -86,14 +94,16 @@ def remove(store: Store, origin: bytes) -> Retired:
     for ref in old.records:
         store.unlink(ref)
     store.forget_zone(origin)
-    drop_outside(store)
+    store.dependents.note(origin, old.chains, ())
+    store.sources.remove(origin)
+    drop_outside(store, origin)
     store.note_depths()
-    return Retired(old.extents)
+    return Retired(old.release())
 
 
 def add_outside(store: Store, origin: bytes) -> None:
     """See to it that the names above a zone have records, so that the search by depth passes them."""
-    for name in outside(store.sources, [origin]):
+    for name in outside(store.sources.origins, origin):
         add_outside_record(store, name)
 
 
@@ -109,18 +119,14 @@ def add_outside_record(store: Store, name: bytes) -> None:
     store.outside[name] = start
 
 
-def drop_outside(store: Store) -> None:
-    """Take out the OUTSIDE records that a zone covers now, or that lie above no zone any more."""
+def drop_outside(store: Store, origin: bytes) -> None:
+    """Take out the OUTSIDE records that a zone, come or gone, makes superfluous."""
     if not store.outside:
         return
-    needed = {
-        name
-        for origin in store.sources
-        if nearest_above(store.sources, origin) is None
-        for name in names.suffixes(origin)
-        if name != origin
-    }
-    for name in [name for name in store.outside if name not in needed]:
+    origins = store.sources.origins
+    for name in (*names.suffixes(origin), *origins.between(origin)):
+        if name not in store.outside or is_outside(origins, name):
+            continue
         ref = store.outside.pop(name)
         store.unlink(ref)
         granules = (types_offset(len(name), NODE_OUTSIDE) + 15) // 16

@@ -16,6 +16,7 @@ from appliance.answers.layout import (
     name_offset,
     types_offset,
 )
+from appliance.answers.store import Tally
 from appliance.zone.names import label_count
 
 if TYPE_CHECKING:
@@ -42,11 +43,14 @@ class Writer:
         self.records: array[int] = array("I")
         self._suffix = len(store.suffix(number))
         self._shared: dict[bytes, int] = {}
+        self._references = 0
+        self._nodes = self._node_octets = self._answer_octets = 0
         self._seed = store.seed
         self._hashes: dict[bytes, int] = {b"\0": store.seed}
 
     def share(self, blob: bytes) -> int:
         """Return the reference of an object; equal objects are one."""
+        self._references += 1
         ref = self._shared.get(blob)
         if ref is None:
             ref = self._shared[blob] = self.arena.put(blob)
@@ -104,6 +108,10 @@ class Writer:
                 answer = self.share(answer)
             flat.append(answer)
         ref = self.arena.take(at)
+        nodes = (table + len(entries) * TYPE_ENTRY.size + 15) & ~15
+        self._nodes += 1
+        self._node_octets += nodes
+        self._answer_octets += at - nodes
         flat = [answer if answer >= 0 else ref + (-answer >> 4) for answer in flat]
         octets = self.store.octets
         start = ref * 16
@@ -118,6 +126,12 @@ class Writer:
         for place, blob in own:
             octets[start + place : start + place + len(blob)] = blob
         return ref
+
+    def tally(self) -> Tally:
+        """Return what was written so far."""
+        octets = sum([(len(blob) + 15) & ~15 for blob in self._shared])
+        own = (self._nodes, self._node_octets, self._answer_octets)
+        return Tally(*own, len(self._shared), octets, self._references)
 
     def publish(self, name: bytes, ref: int) -> None:
         """Hang a node into the index."""

@@ -149,6 +149,31 @@ def check_zone(origin: str, file: Path, config: Path, as_json: bool) -> None:
     _report(findings, as_json, f"{file}: no mistakes")
 
 
+@cli.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--zone", "origin", default="", help="Name of the zone in FILE; else that of its SOA.")
+@_config_option
+@_json_option
+def estimate(file: Path | None, origin: str, config: Path, as_json: bool) -> None:
+    """Tell how much memory and time a load takes: of the zone FILE, or of all zones of the configuration.
+
+    It is found by loading on this machine, where nothing is served from it. Exit 2 if memory_mib does not allow it.
+    """
+    from appliance.control.estimate import estimate_file, estimate_zones
+
+    try:
+        result = estimate_zones(config) if file is None else estimate_file(file, origin, config)
+    except ApplianceError as error:
+        _fail(error)
+    if as_json:
+        _print_json(result)
+    else:
+        from appliance.cli.output import show_estimate
+
+        show_estimate(result)
+    sys.exit(OK if result["fits"] else UNHEALTHY)
+
+
 def _report(findings: list[Finding], as_json: bool, all_well: str) -> NoReturn:
     """Print findings and exit: 0 without errors, else 1."""
     errors = any(finding.severity == "error" for finding in findings)

@@ -83,8 +83,32 @@ def show_stats(stats: dict[str, Any]) -> None:
             for name, value in counters.items():
                 table.add_row(name, f"{value:,}")
             console.print(table)
+    show_store(stats["store"])
     if not any(stats["verdicts"].values()) and not any(stats["userspace"].values()):
         console.print("no query has come yet")
+
+
+def show_store(store: dict[str, Any]) -> None:
+    """Print what the answer store holds."""
+    console = Console(highlight=False)
+    counts = f"{store['zones']:,} zones, {store['names']:,} names, {store['nodes']:,} nodes"
+    console.print(f"answer store: {counts}, {store['fragments']:,} fragments, each used {store['sharing']:.2f} times")
+    table = _table("octets of", "MiB", right=("MiB",))
+    for name, value in store.items():
+        if name.endswith("_octets"):
+            table.add_row(name.removesuffix("_octets").replace("_", " "), f"{value / 2**20:,.2f}")
+    console.print(table)
+
+
+def show_estimate(estimate: dict[str, Any]) -> None:
+    """Print what a load would take."""
+    console = Console(highlight=False)
+    memory = f"{estimate['store_mib']:,} MiB of memory for the answer store"
+    console.print(f"{memory}, {estimate['peak_mib']:,} MiB while it is loaded, {estimate['seconds']:.1f} s to load")
+    if estimate["allowed_mib"]:
+        verdict = "fits" if estimate["fits"] else "does not fit"
+        console.print(Text(f"it {verdict} into [store] memory_mib = {estimate['allowed_mib']}"))
+    show_store(estimate["store"])
 
 
 def _table(*headings: str, right: tuple[str, ...] = ("serial", "names")) -> Table:

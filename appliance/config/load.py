@@ -11,13 +11,30 @@ import msgspec
 
 from appliance.config import places
 from appliance.config.rules import check_meaning
-from appliance.config.schema import Checks, Config, Interface, Limits, Listen, Section, Server, ZoneEntry
+from appliance.config.schema import (
+    Checks,
+    Config,
+    Interface,
+    Limits,
+    Listen,
+    Pattern,
+    Section,
+    Server,
+    Storage,
+    ZoneEntry,
+)
 from appliance.errors import ConfigError, Finding
 
 DEFAULT_PATH = Path("/etc/appliance/appliance.toml")
 
-_TABLES: dict[str, type[Section]] = {"server": Server, "listen": Listen, "limits": Limits, "checks": Checks}
-_ARRAYS: dict[str, type[Section]] = {"interface": Interface, "zone": ZoneEntry}
+_TABLES: dict[str, type[Section]] = {
+    "server": Server,
+    "listen": Listen,
+    "limits": Limits,
+    "checks": Checks,
+    "store": Storage,
+}
+_ARRAYS: dict[str, type[Section]] = {"interface": Interface, "zone": ZoneEntry, "pattern": Pattern}
 _SYNTAX_PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
 
@@ -133,6 +150,12 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
             run_dir=str(folder / server.run_dir),
             state_dir=str(folder / server.state_dir),
             control_socket=str(folder / server.control_socket) if server.control_socket else "",
+        ),
+        pattern=tuple(
+            msgspec.structs.replace(
+                one, file=str(folder / one.file), zones=str(folder / one.zones) if one.zones else one.zones
+            )
+            for one in config.pattern
         ),
         zone=tuple(msgspec.structs.replace(zone, file=str(folder / zone.file)) for zone in config.zone),
     )

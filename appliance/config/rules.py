@@ -4,6 +4,7 @@
 import ipaddress
 from collections.abc import Callable
 
+from appliance.config.patterns import ZONE
 from appliance.config.places import Path
 from appliance.config.schema import Config
 from appliance.errors import WireError
@@ -20,6 +21,7 @@ def check_meaning(config: Config, error: ReportError) -> None:
     _check_interfaces(config, error)
     _check_listen(config, error)
     _check_zones(config, error)
+    _check_patterns(config, error)
     socket = str(config.control_socket)
     if len(socket.encode()) > _UNIX_PATH_MAX:
         reason = f"control_socket {socket!r} is longer than the {_UNIX_PATH_MAX} octets a Unix socket's path may have"
@@ -93,3 +95,12 @@ def _check_zones(config: Config, error: ReportError) -> None:
         if origin in seen:
             error(at, f"zone {names.to_text(origin)} is there twice")
         seen[origin] = zone.name
+
+
+def _check_patterns(config: Config, error: ReportError) -> None:
+    for index, pattern in enumerate(config.pattern):
+        folder, _, file = pattern.file.rpartition("/")
+        if ZONE in folder or file.count(ZONE) > 1:
+            error(("pattern", index, "file"), f"file {pattern.file!r}: {ZONE} can stand once, in the file's own name")
+        if not pattern.zones and ZONE not in file:
+            error(("pattern", index), f"a [[pattern]] without zones needs {ZONE} in file: which zones is it for?")

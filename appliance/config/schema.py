@@ -89,11 +89,26 @@ class Checks(Section, frozen=True, rename="kebab"):
         return {kind: getattr(self, kind.replace("-", "_")) for kind in CLASSES}
 
 
+class Storage(Section, frozen=True):
+    """How large the answer store may be, and whether it is kept for the next start."""
+
+    memory_mib: Annotated[int, Meta(ge=0, le=1 << 22)] = 0
+    image: bool = True
+    image_delay_s: Annotated[float, Meta(ge=0, le=86400)] = 5.0
+
+
 class ZoneEntry(Section, frozen=True):
     """One zone and the master file it is loaded from."""
 
     name: Annotated[str, Meta(min_length=1, max_length=1024)]
     file: Annotated[str, Meta(min_length=1)]
+
+
+class Pattern(Section, frozen=True):
+    """Many zones that are configured alike; {zone} in file stands for a zone's name without the final dot."""
+
+    file: Annotated[str, Meta(min_length=1)]
+    zones: str = ""
 
 
 class Config(Section, frozen=True):
@@ -104,7 +119,9 @@ class Config(Section, frozen=True):
     listen: Listen = Listen()
     limits: Limits = Limits()
     checks: Checks = Checks()
+    store: Storage = Storage()
     zone: tuple[ZoneEntry, ...] = ()
+    pattern: tuple[Pattern, ...] = ()
 
     @property
     def control_socket(self) -> Path:

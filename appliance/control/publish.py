@@ -5,16 +5,19 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final
 
-from appliance.answers.compile import Capacity, capacity, compile_zones, replace_zone
-from appliance.answers.layout import ZONE_LOADING, ZONE_SERVING
+from appliance.answers.change import change_zone
+from appliance.answers.compile import Capacity, remove_zone, replace_zone
+from appliance.answers.digest import Digest
+from appliance.answers.layout import ZONE_SERVING
 from appliance.answers.store import Retired, Store, StoreFull
+from appliance.answers.transfer import larger_than, move, room_for
 from appliance.config.schema import Config
 from appliance.control import datapath
 from appliance.control.datapath import NicPath
-from appliance.control.sizes import shared_store
+from appliance.control.sizes import check_budget, shared_store
 from appliance.control.workers import WorkerPool
 from appliance.errors import DatapathError, StateError
 from appliance.server.respond import OPCODE_NOTIFY
@@ -23,8 +26,12 @@ from appliance.zone.model import Zone
 GRACE_S: Final = 1.0
 """How long replaced records stay: longer than any lookup, also of a worker that had to wait for a CPU."""
 _ATTEMPTS: Final = 4
-_PASSED_UP: Final = 1 << OPCODE_NOTIFY
+_COMPARED: Final = 1000
+"""Owners from which on a new version is compared with the served one instead of being compiled whole."""
+OPCODES_PASSED_UP: Final = 1 << OPCODE_NOTIFY
 """Opcodes, as bits, that userspace answers better than with NOTIMP."""
+
+Change = Callable[[Store], Retired]
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +44,8 @@ class Publication:
         self._pool = pool
         self._store: Store | None = None
         self._retired: deque[tuple[float, Retired]] = deque()
+        self._digests: dict[bytes, Digest] = {}
+        """What served zones said, of those that are worth comparing and were replaced once."""
         self.nic_path: NicPath | None = None
         self.failed = False
         """Whether the configuration wants a NIC path and there is none."""
@@ -44,23 +53,36 @@ class Publication:
         if use_xdp and not datapath.wanted(config):
             self.no_nic_path = "the configuration names no interface for it"
 
-    async def publish(self, zones: Sequence[Zone], placeholders: Sequence[Zone]) -> None:
-        """Serve these zones, and SERVFAIL for the placeholders, from a new store. Raises ApplianceError.
+    @property
+    def store(self) -> Store:
+        """What is served. Raises StateError before the first publish()."""
+        if self._store is None:
+            raise StateError("nothing is served yet")
+        return self._store
 
-        What was served before is served until the new store is whole, and goes on when this fails.
+    async def publish(self, store: Store, stays: bool) -> None:
+        """Serve what is in a store, at once from userspace, then with the NIC path too. Raises ApplianceError.
+
+        stays tells whether workers may share the store as it is; a private map of a file must be moved.
         """
+        sizes = room_for(store)
+        check_budget(sizes, self._config.store.memory_mib)
+        self._pool.start(store)  # before the NIC path passes anything up
+        await self._settle(store, sizes, stays)
+
+    async def _settle(self, store: Store, sizes: Capacity, stays: bool) -> None:
+        """Move a store to where it stays, and serve it from there; what was served is served until then."""
         former = self.nic_path
-        store, nic_path = await asyncio.to_thread(self._build, zones, placeholders)
-        if former is None:
-            self._pool.start(store)  # before the NIC path passes anything up
+        check_budget(sizes, self._config.store.memory_mib)
+        settled, nic_path = await asyncio.to_thread(self._moved, store, sizes, stays)
         if nic_path is not None and not await asyncio.to_thread(self._attach, nic_path, former):
             nic_path = None
-        if former is not None:
-            self._pool.start(store)
-            if nic_path is not None:
-                nic_path.go_on_counting(former)
-        self._store, self.nic_path = store, nic_path
-        self._retired.clear()
+            settled = await asyncio.to_thread(self._in_memory, settled, sizes)
+        if settled is not store:
+            self._pool.start(settled)
+        if former is not None and nic_path is not None:
+            nic_path.go_on_counting(former)
+        self._store, self.nic_path = settled, nic_path
 
     def _attach(self, nic_path: NicPath, former: NicPath | None) -> bool:
         """Attach; tell whether it worked. Raises DatapathError if one must not do without."""
@@ -75,32 +97,25 @@ class Publication:
             return False
         return True
 
-    def _build(self, zones: Sequence[Zone], placeholders: Sequence[Zone]) -> tuple[Store, NicPath | None]:
-        everything = [*zones, *placeholders]
-        growth = 0
-        while True:
-            sizes = capacity(everything).grown(growth)
-            store, nic_path = self._empty_store(sizes)
-            try:
-                compile_zones(store, zones, loading=placeholders)
-            except BaseException as error:
-                if nic_path is not None:
-                    nic_path.discard()
-                growth += 1
-                if not isinstance(error, StoreFull) or growth == _ATTEMPTS:
-                    raise
-            else:
-                return store, nic_path
-
-    def _empty_store(self, sizes: Capacity) -> tuple[Store, NicPath | None]:
+    def _moved(self, store: Store, sizes: Capacity, stays: bool) -> tuple[Store, NicPath | None]:
         if not self.no_nic_path:
             try:
-                nic_path = NicPath(self._config, sizes, _PASSED_UP)
+                nic_path = NicPath(self._config, sizes, OPCODES_PASSED_UP)
             except DatapathError as error:
                 self._do_without(error)
             else:
+                try:
+                    move(store, nic_path.store)
+                except BaseException:
+                    nic_path.discard()
+                    raise
                 return nic_path.store, nic_path
-        return shared_store(sizes, _PASSED_UP), None
+        return (store if stays else self._in_memory(store, sizes)), None
+
+    def _in_memory(self, store: Store, sizes: Capacity) -> Store:
+        target = shared_store(sizes, OPCODES_PASSED_UP)
+        move(store, target)
+        return target
 
     def _do_without(self, error: DatapathError) -> None:
         """Go on in userspace if the configuration allows it."""
@@ -114,32 +129,51 @@ class Publication:
 
     async def replace(self, zone: Zone) -> None:
         """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError."""
-        store = self._store
-        if store is None:
-            raise StateError("nothing is served yet")
+        known = self._digests.pop(zone.origin, None)
+        digest = await asyncio.to_thread(Digest, zone) if len(zone.nodes) >= _COMPARED else None
+        if known is not None and digest is not None:
+            changed = await asyncio.to_thread(known.differences, digest)
+            await self._change(lambda store: change_zone(store, zone, changed), zone)
+        else:
+            await self._change(lambda store: replace_zone(store, zone), zone)
+        set_state(self.store, zone.origin, ZONE_SERVING)
+        if digest is not None:
+            self._digests[zone.origin] = digest
+
+    async def remove(self, origin: bytes) -> None:
+        """Serve a zone no more. Raises ApplianceError."""
+        self._digests.pop(origin, None)
+        await self._change(lambda store: remove_zone(store, origin), None)
+
+    async def _change(self, change: Change, zone: Zone | None) -> None:
+        store = self.store
         self._reclaim(store)
         try:
-            retired = await self._replace_in(store, zone)
+            retired = await self._tried(store, change)
         except StoreFull:
             _log.info("the store is full; moving to a larger one")
-            others = {origin: one for origin, one in store.sources.items() if origin != zone.origin}
-            loading = [one for origin, one in others.items() if state(store, origin) == ZONE_LOADING]
-            serving = [one for origin, one in others.items() if state(store, origin) != ZONE_LOADING]
-            await self.publish([*serving, zone], loading)
-            return
-        set_state(store, zone.origin, ZONE_SERVING)
+            for _ in range(_ATTEMPTS):
+                await self._settle(self.store, larger_than(self.store, zone), False)
+                try:
+                    retired = await asyncio.to_thread(change, self.store)
+                except StoreFull as error:
+                    full = error
+                else:
+                    break
+            else:
+                raise full from None
         self._retired.append((time.monotonic(), retired))
 
-    async def _replace_in(self, store: Store, zone: Zone) -> Retired:
-        """Replace within a store; when that is full, once more with the room of what was replaced just before."""
+    async def _tried(self, store: Store, change: Change) -> Retired:
+        """Change within a store; when that is full, once more with the room of what was replaced just before."""
         try:
-            return await asyncio.to_thread(replace_zone, store, zone)
+            return await asyncio.to_thread(change, store)
         except StoreFull:
             if not self._retired:
                 raise
         await asyncio.sleep(GRACE_S)
         self._reclaim(store)
-        return await asyncio.to_thread(replace_zone, store, zone)
+        return await asyncio.to_thread(change, store)
 
     def _reclaim(self, store: Store) -> None:
         """Free what was replaced long enough ago."""
@@ -158,11 +192,6 @@ class Publication:
             await asyncio.to_thread(nic_path.detach)
         except DatapathError as error:
             _log.error("the XDP program could not be taken off: %s", error)
-
-
-def state(store: Store, origin: bytes) -> int:
-    """Return the state of a zone."""
-    return store.zone_word(store.numbers[origin], "state")
 
 
 def set_state(store: Store, origin: bytes, value: int) -> None:

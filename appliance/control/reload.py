@@ -2,11 +2,16 @@
 """Read zone files and publish what is in them, one request at a time; a bad file never replaces what is served."""
 
 import asyncio
+import gc
 import logging
 from typing import Any
 
-from appliance.control.publish import Publication
-from appliance.control.zones import ServedZone
+from appliance.config.schema import Config
+from appliance.control.images import Images
+from appliance.control.loading import Loading
+from appliance.control.progress import Progress
+from appliance.control.publish import OPCODES_PASSED_UP, Publication
+from appliance.control.zones import ServedZone, compared, configured
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
 from appliance.zone import names
 from appliance.zone.model import Zone
@@ -17,46 +22,100 @@ _log = logging.getLogger(__name__)
 class Reloader:
     """The only one that changes what is served."""
 
-    def __init__(self, zones: dict[bytes, ServedZone], publication: Publication) -> None:
-        self._zones = zones
+    def __init__(self, config: Config, publication: Publication, progress: Progress) -> None:
+        """Find the zones of the configuration. Raises ConfigError."""
+        self.zones = configured(config)
+        self._config = config
         self._publication = publication
+        self._progress = progress
+        self._images = Images(config)
         self._turn = asyncio.Lock()
         self._asked: set[asyncio.Task[Any]] = set()
+        self._loading: Loading | None = None
+        self._changed = asyncio.Event()
+        """Set while what is served is not what is saved."""
 
     async def load_all(self) -> None:
-        """Read every zone and publish them; zones that cannot be loaded answer SERVFAIL. Raises ApplianceError."""
+        """Serve every zone, those that did not change from the saved store; SERVFAIL for bad ones.
+
+        Raises ApplianceError.
+        """
         async with self._turn:
-            good: list[Zone] = []
-            bad: list[Zone] = []
-            for served in self._zones.values():
-                try:
-                    good.append(await asyncio.to_thread(served.read))
-                except ZoneError as error:
-                    _tell(error)
-                    bad.append(served.placeholder())
-            await self._publication.publish(good, bad)
-            for zone in good:
-                self._zones[zone.origin].published(zone)
-                _tell_doubts(self._zones[zone.origin])
+            saved = await asyncio.to_thread(self._images.load, self.zones)
+            if saved is None:
+                for served in self.zones.values():
+                    served.forget()
+            fresh = sum(served.state != "serving" for served in self.zones.values())
+            gone = saved is not None and any(origin not in self.zones for origin in saved.numbers)
+            self._loading = Loading(self.zones, OPCODES_PASSED_UP, self._config.store.memory_mib, _tell, self._progress)
+            try:
+                store = await asyncio.to_thread(self._loading.run, saved)
+            finally:
+                self._progress.end()
+            if saved is not None:
+                _log.info("%d zones are as they were saved, %d were read", len(self.zones) - fresh, fresh)
+            store.sources.fetch = self._fetch
+            await self._publication.publish(store, store is not saved)
+            if fresh or gone:
+                self._changed.set()
+            for served in self.zones.values():
+                _tell_doubts(served)
+            del saved, store
+            gc.collect()  # models and the arrays that were moved from point at themselves
+            gc.freeze()
+
+    def cancel(self) -> None:
+        """Give a load up that is under way."""
+        if self._loading is not None:
+            self._loading.cancel()
+
+    def _fetch(self, origin: bytes) -> Zone:
+        return self.zones[origin].again()
 
     async def reload(self, name: str = "") -> list[dict[str, Any]]:
         """Read the file of one zone, or of all whose file has changed; return what came of each.
 
-        Raises StateError for a zone that is not configured.
+        Without a name the patterns are looked at again too: zones come and go with their lists and folders. Raises
+        StateError for a zone that is not configured, ConfigError for patterns that cannot be read.
         """
         async with self._turn:
             if name:
-                chosen = [self._find(name)]
+                return [await self._reload_one(self._find(name))]
+            told = []
+            if self._config.pattern:
+                told = await self._look_again()
+            chosen = [served for served in self.zones.values() if served.has_changed()]
+            return told + [await self._reload_one(served) for served in chosen]
+
+    async def _look_again(self) -> list[dict[str, Any]]:
+        """Remove the zones that are not configured any more and take up new ones, which are read next."""
+        now = await asyncio.to_thread(configured, self._config)
+        gone, new = compared(self.zones, now)
+        told = []
+        for origin in gone:
+            served = self.zones[origin]
+            try:
+                await self._publication.remove(origin)
+            except ApplianceError as error:
+                _tell(error)
+                told.append({"zone": served.name, "ok": False, "outcome": f"{error}; it is still served"})
+                continue
+            del self.zones[origin]
+            self._changed.set()
+            told.append({"zone": served.name, "ok": True, "outcome": "removed"})
+        for served in new:
+            if served.origin in self.zones:
+                self.zones[served.origin].place = served.place
             else:
-                chosen = [served for served in self._zones.values() if served.has_changed()]
-            return [await self._reload_one(served) for served in chosen]
+                self.zones[served.origin] = served
+        return told
 
     def _find(self, name: str) -> ServedZone:
         try:
             origin = names.fold(names.from_text(name))
         except WireError as error:
             raise StateError(str(error)) from error
-        served = self._zones.get(origin)
+        served = self.zones.get(origin)
         if served is None:
             raise StateError(f"zone {names.to_text(origin)} is not in the configuration")
         return served
@@ -74,6 +133,7 @@ class Reloader:
         served.published(zone)
         _tell_doubts(served)
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
+        self._changed.set()
         _log.info("zone %s: %s", served.name, outcome)
         return {"zone": served.name, "ok": True, "outcome": outcome}
 
@@ -83,10 +143,31 @@ class Reloader:
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
 
+    async def keep_saving(self) -> None:
+        """Save the store some time after each change, for as long as this runs."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(self._config.store.image_delay_s)
+            await self._save()
+
+    async def _save(self) -> None:
+        async with self._turn:
+            if not self._changed.is_set():
+                return
+            self._changed.clear()
+            zones = list(self.zones.values())
+            work = asyncio.ensure_future(asyncio.to_thread(self._images.save, self._publication.store, zones))
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await work  # a thread does not stop half-way, and nobody may write to the store before it has ended
+                raise
+
     async def close(self) -> None:
-        """Wait for a reload under way."""
+        """Wait for a reload under way, and save what was not saved yet."""
         async with self._turn:
             await asyncio.gather(*self._asked, return_exceptions=True)
+        await self._save()
 
 
 def _tell_doubts(served: ServedZone) -> None:

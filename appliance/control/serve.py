@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +22,11 @@ from appliance.config.schema import Config
 from appliance.control.channel import Channel
 from appliance.control.lock import RunLock
 from appliance.control.notify import notify_manager
+from appliance.control.progress import Progress
 from appliance.control.publish import Publication
 from appliance.control.reload import Reloader
 from appliance.control.status import Told
 from appliance.control.workers import WorkerPool
-from appliance.control.zones import configured
 from appliance.errors import ApplianceError
 from appliance.server.sockets import open_sockets
 
@@ -63,20 +64,21 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.callback(lock.close)
         listening = open_sockets(config.listen.addresses, config.listen.port, config.listen.tcp_workers)
         cleanup.callback(listening.close)
-        zones = configured(config)
         pool = WorkerPool(config, listening)
         publication = Publication(config, use_xdp, pool)
-        reloader = Reloader(zones, publication)
+        reloader = Reloader(config, publication, Progress())
         cleanup.push_async_callback(pool.stop)
         cleanup.push_async_callback(publication.withdraw)
-        if not await _unless_stopped(reloader.load_all(), stop):
+        if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
-        told = Told(started, zones, pool, listening.endpoints, publication)
+        told = Told(started, reloader.zones, pool, listening.endpoints, publication)
         channel = Channel(config.control_socket, _verbs(told, reloader, stop))
         await channel.open()
         cleanup.push_async_callback(channel.close)
         loop.add_signal_handler(signal.SIGHUP, reloader.on_signal)
         cleanup.push_async_callback(reloader.close)
+        saving = asyncio.create_task(reloader.keep_saving())
+        cleanup.callback(saving.cancel)
         await _say_ready(told)
         notify_manager("READY=1")
         await stop.wait()
@@ -84,13 +86,14 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         _log.info("stopping")
 
 
-async def _unless_stopped(work: Any, stop: asyncio.Event) -> bool:
+async def _unless_stopped(work: Any, stop: asyncio.Event, cancel: Callable[[], None]) -> bool:
     """Do the work; tell whether it is done rather than given up because the server is to stop."""
     task = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if not task.done():  # a thread cannot be stopped half-way: wait for it
+    if not task.done():  # a thread cannot be stopped half-way: ask it to give up, and wait for it
+        cancel()
         await asyncio.wait((task,))
         task.exception()
         return False

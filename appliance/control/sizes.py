@@ -1,16 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A store in memory that forked workers share."""
+"""A store in memory that forked workers share, and the bound on how large a store may be."""
 
 import mmap
 import secrets
+from typing import Final
 
 from appliance.answers import layout
 from appliance.answers.sizes import Capacity
 from appliance.answers.store import Store
+from appliance.errors import StateError
+
+MIB: Final = 1 << 20
+
+
+def octets(sizes: Capacity) -> int:
+    """Return how much memory a store of these sizes takes."""
+    index = layout.SIZES["bucket"] << sizes.bucket_bits
+    return index + layout.HEAP_CHUNK * sizes.chunks + layout.SIZES["zone"] * (sizes.zones + 1)
+
+
+def check_budget(sizes: Capacity, memory_mib: int) -> None:
+    """Raise StateError, which names the figure, if a store of these sizes is larger than allowed; 0 allows all."""
+    needed = -(-octets(sizes) // MIB)
+    if memory_mib and needed > memory_mib:
+        raise StateError(
+            f"the answer store needs {needed} MiB, [store] memory_mib = {memory_mib} allows less; nothing is changed. "
+            "Raise it, or serve fewer zones"
+        )
 
 
 def shared_store(sizes: Capacity, opcode_pass: int) -> Store:
-    """Return an empty store in memory; processes forked later see what is written into it."""
+    """Return an empty store in memory; processes forked later see what is written into it.
+
+    Pages take memory when they are first written.
+    """
     ctl, buckets, heap, zones = (
         memoryview(mmap.mmap(-1, size))
         for size in (

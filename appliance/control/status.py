@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance import __version__
+from appliance.answers.tally import as_dict, holdings
 from appliance.control.publish import Publication
 from appliance.control.workers import WorkerPool
 from appliance.control.zones import ServedZone
@@ -68,5 +69,6 @@ class Told:
             "verdicts": verdicts,
             "userspace": userspace,
             "misses": {name: value for name, value in verdicts.items() if name.startswith("pass_") and value},
+            "store": as_dict(holdings(self.publication.store)),
             "nic_path_share": answered / queries if queries and path else None,
         }

@@ -1,36 +1,78 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The zones of the configuration: their files, what was last read from them, and what is wrong."""
 
+import os
+import struct
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from appliance.answers import sources
+from appliance.answers.stamp import MAX_TEXT
+from appliance.config.patterns import ZONE, expand
 from appliance.config.schema import Config
 from appliance.control.signatures import doubts
-from appliance.errors import ApplianceError, ZoneError
-from appliance.zone import names, types
+from appliance.errors import ApplianceError, ConfigError, StateError, ZoneError
+from appliance.zone import names
 from appliance.zone.checks import DEFAULTS, Level, Levels
 from appliance.zone.load import load_zone
-from appliance.zone.model import DnssecSummary, RRset, Zone
+from appliance.zone.model import DnssecSummary, Zone
 
 State = Literal["serving", "not loaded"]
-Stamp = tuple[int, int, int]
+
+_STAMP: Final = struct.Struct("<QQQ")
+"""mtime in nanoseconds, size, inode."""
+
+STAMP_OCTETS: Final = _STAMP.size
+
+_RACY_NS: Final = 50_000_000
+"""A file changed so shortly before it was read may change again without its time telling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the files of a pattern's zones are; one for all of them, since a hundred thousand paths take room."""
+
+    before: str
+    after: str
+
+    def path(self, origin: bytes) -> str:
+        """Return the path of a zone whose name is spelt plainly."""
+        labels = []
+        at = 0
+        while length := origin[at]:
+            labels.append(origin[at + 1 : at + 1 + length])
+            at += length + 1
+        return f"{self.before}{b'.'.join(labels).decode('latin-1')}{self.after}"
 
 
 @dataclass(slots=True)
 class ServedZone:
     """One zone of the configuration; `error` says why its file is not what is served."""
 
-    name: str
     origin: bytes
-    file: Path
+    place: str | Place
     state: State = "not loaded"
     serial: int | None = None
     names: int = 0
     error: str = ""
     dnssec: DnssecSummary | None = None
     checks: Levels = field(default_factory=lambda: DEFAULTS, repr=False)
-    stamp: Stamp | None = field(default=None, repr=False)
+    stamp: bytes | None = field(default=None, repr=False)
+    lasting: bool = field(default=False, repr=False)
+    """Whether the stamp alone tells, in a later process too, that the zone is still what was read."""
+
+    @property
+    def file(self) -> str:
+        """Path of the zone's master file."""
+        return self.place if isinstance(self.place, str) else self.place.path(self.origin)
+
+    @property
+    def name(self) -> str:
+        """The zone's name as text."""
+        return names.to_text(self.origin)
 
     def has_changed(self) -> bool:
         """Tell whether the file is another one than was last read."""
@@ -38,28 +80,81 @@ class ServedZone:
 
     def read(self) -> Zone:
         """Return the zone in the file. Raises ZoneError, and remembers the reason."""
-        self.stamp = _stamp(self.file)
+        self._note(_stamp(self.file))
+        self.lasting = self.lasting and not _includes(self.file)
+        return self.read_as(self.origin)
+
+    def read_as(self, origin: bytes) -> Zone:
+        """Return the zone that the file is under an origin. Raises ZoneError, and remembers the reason."""
         try:
-            return load_zone(self.file, self.origin, self.checks)
+            zone = load_zone(self.file, origin, self.checks)
+            if self.has_changed():
+                raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
+            return zone
         except ApplianceError as error:
             self.error = str(error)
             if isinstance(error, ZoneError):
                 raise
             raise ZoneError(str(error)) from error
 
+    def text(self) -> bytes | None:
+        """Return the whole file if it is a small one, noted as read; else None."""
+        try:
+            fd = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            status = os.fstat(fd)
+            if status.st_size > MAX_TEXT:
+                return None
+            self._note(_STAMP.pack(status.st_mtime_ns, status.st_size, status.st_ino))
+            return os.read(fd, MAX_TEXT + 1)
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+
+    def again(self) -> Zone:
+        """Return what is served, read from the file once more. Raises StateError if the file is another one now."""
+        if self.state != "serving":
+            raise StateError(f"zone {self.name} is not loaded")
+        if self.has_changed():
+            raise StateError(
+                f"zone {self.name} must be compiled again because of a neighbour, but {self.file} has changed since it "
+                f"was loaded; reload {self.name} first"
+            )
+        return load_zone(self.file, self.origin, self.checks)
+
+    def _note(self, stamp: bytes | None) -> None:
+        self.stamp = stamp
+        self.lasting = stamp is not None and _STAMP.unpack(stamp)[0] < time.time_ns() - _RACY_NS
+
+    def forget(self) -> None:
+        """Start over: nothing of the zone is served."""
+        self.state, self.serial, self.names, self.dnssec, self.stamp, self.lasting = (
+            "not loaded",
+            None,
+            0,
+            None,
+            None,
+            False,
+        )
+
     def published(self, zone: Zone) -> None:
         """Note that a version is what is served now."""
+        self.serves(zone.serial, len(zone.nodes) + len(zone.ents), zone.dnssec)
+
+    def serves(self, serial: int, count: int, dnssec: DnssecSummary | None = None) -> None:
+        """Note serial and number of names of what is served now."""
         self.state = "serving"
-        self.serial = zone.serial
-        self.names = len(zone.nodes) + len(zone.ents)
+        self.serial = serial
+        self.names = count
         self.error = ""
-        self.dnssec = zone.dnssec
+        self.dnssec = dnssec
 
     def placeholder(self) -> Zone:
         """Return an empty zone that keeps the name's place in the store; its answers must never be shown."""
-        soa = names.ROOT * 2 + bytes(20)
-        apex = {types.SOA: RRset(types.SOA, 0, [soa]), types.NS: RRset(types.NS, 0, [names.ROOT])}
-        return Zone.build(self.origin, {self.origin: apex})
+        return sources.placeholder(self.origin)
 
     def doubts(self, now: float) -> list[tuple[Level, str]]:
         """Return what is doubtful about the signatures that are served, with its level."""
@@ -72,24 +167,64 @@ class ServedZone:
             "state": self.state,
             "serial": self.serial,
             "names": self.names,
-            "file": str(self.file),
+            "file": self.file,
             "error": self.error,
             "dnssec": asdict(self.dnssec) if self.dnssec else None,
         }
 
 
 def configured(config: Config) -> dict[bytes, ServedZone]:
-    """Return the zones of a configuration by origin."""
+    """Return the zones of a configuration by origin. Raises ConfigError when a pattern's zones cannot be told."""
+    levels = config.checks.levels
     found = {}
     for entry in config.zone:
         origin = names.fold(names.from_text(entry.name))
-        found[origin] = ServedZone(names.to_text(origin), origin, Path(entry.file), checks=config.checks.levels)
+        found[origin] = ServedZone(origin, entry.file, checks=levels)
+    own = set(found)
+    for pattern in config.pattern:
+        place = Place(*pattern.file.split(ZONE)) if ZONE in pattern.file else None
+        for origin, file in expand(pattern):
+            if origin in own:
+                continue
+            if origin in found and found[origin].file != file:
+                raise ConfigError(
+                    f"zone {names.to_text(origin)} is in the pattern for {pattern.file} and has the file "
+                    f"{found[origin].file} too; give it a [[zone]] of its own, or take it out of one"
+                )
+            plain = (
+                place if place and place.path(origin) == file else pattern.file if ZONE not in pattern.file else file
+            )
+            found[origin] = ServedZone(origin, plain, checks=levels)
     return found
 
 
-def _stamp(file: Path) -> Stamp | None:
+def compared(zones: dict[bytes, ServedZone], now: Mapping[bytes, ServedZone]) -> tuple[list[bytes], list[ServedZone]]:
+    """Return the origins that are not configured any more, and the zones that are new or have another file."""
+    gone = [origin for origin in zones if origin not in now]
+    return gone, [one for origin, one in now.items() if origin not in zones or zones[origin].file != one.file]
+
+
+def _stamp(file: str) -> bytes | None:
     try:
-        status = file.stat()
+        status = os.stat(file)  # noqa: PTH116 - of a hundred thousand files, a Path is half the cost
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return _STAMP.pack(status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _includes(file: str) -> bool:
+    """Tell whether a master file may include others."""
+    try:
+        with Path(file).open("rb") as lines:
+            rest = b""
+            while block := lines.read(1 << 20):
+                block = rest + block
+                at = block.find(b"$")
+                while at >= 0:
+                    if block[at + 1 : at + 8].upper() == b"INCLUDE":
+                        return True
+                    at = block.find(b"$", at + 1)
+                rest = block[-8:]
+    except OSError:
+        return True
+    return False

@@ -32,7 +32,7 @@ def test_scripts_parse(script: os.PathLike[str]) -> None:
 def test_unknown_level() -> None:
     result = run("provisioning/bootstrap.sh", "everything")
     assert result.returncode == 1
-    assert result.stderr == "bootstrap: error: unknown level 'everything': use run, check, test or kernels\n"
+    assert result.stderr == "bootstrap: error: unknown level 'everything': use run, check, test, kernels or lab\n"
 
 
 def test_pins_are_exact() -> None:

@@ -9,6 +9,7 @@ from appliance.answers import layout
 from appliance.answers.compile import remove_zone, replace_zone
 from appliance.answers.image import load, save
 from appliance.answers.store import Store
+from appliance.answers.transfer import move
 from appliance.errors import StateError
 from appliance.zone import names, types
 from appliance.zone.model import Zone
@@ -61,7 +62,7 @@ def file(store: Store, tmp_path: Path) -> Path:
 
 
 def test_the_same_answers(store: Store, file: Path) -> None:
-    loaded = load(file, b"stamp")
+    loaded, _ = load(file, b"stamp")
     assert replies(loaded) == replies(store)
     assert [bytes(buffer) for buffer in loaded.buffers] == [bytes(buffer) for buffer in store.buffers]
 
@@ -70,26 +71,38 @@ def test_only_the_file_is_left(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["store.image"]
 
 
-def test_into_larger_arrays(store: Store, file: Path) -> None:
-    ctl, buckets, heap, rows = store.buffers
-    into = (
-        bytearray(len(ctl)),
-        bytearray(len(buckets)),
-        bytearray(len(heap) + layout.HEAP_CHUNK),
-        bytearray(len(rows) * 2),
-    )
-    loaded = load(file, b"stamp", into)
-    assert loaded.buffers == into
-    assert replies(loaded) == replies(store)
-    assert (loaded.get("chunks"), loaded.get("zones")) == (store.get("chunks") + 1, store.get("zones") * 2)
-    assert loaded.heap.free_octets() == store.heap.free_octets() + layout.HEAP_CHUNK
+@pytest.mark.parametrize("bits", [0, 1, 4])
+def test_into_larger_arrays(file: Path, bits: int) -> None:
+    store, _ = load(file, b"stamp")
+    before = replies(store)
+    target = Store.create(store.bucket_bits + bits, store.heap.chunks + 1, store.zone_slots * 2, SEED + 1)
+    target.set("pass_rate", 77)
+    move(store, target)
+    assert replies(target) == before
+    assert target.heap.free_octets() == store.heap.free_octets() + layout.HEAP_CHUNK
+    assert (target.get("chunks"), target.get("pass_rate")) == (store.heap.chunks + 1, 77)
+    target.sources.fetch = {zone.origin: zone for zone in zones()}.__getitem__
+    for zone in zones():
+        target.reclaim(remove_zone(target, zone.origin))
+    assert not any(target.index.words)
+    assert target.heap.free == Store.create(4, target.heap.chunks, 4, SEED).heap.free
+
+
+def test_not_into_smaller_arrays(file: Path) -> None:
+    store, _ = load(file, b"stamp")
     with pytest.raises(StateError, match="do not go into"):
-        load(file, b"stamp", (*into[:1], bytearray(64), *into[2:]))
+        move(store, Store.create(store.bucket_bits, store.heap.chunks, 1, SEED))
+
+
+def test_notes_come_back(store: Store, file: Path) -> None:
+    save(store, file, b"stamp", b"what the caller knows")
+    assert load(file, b"stamp")[1] == b"what the caller knows"
 
 
 def test_a_loaded_store_lives_on(file: Path) -> None:
-    loaded = load(file, b"stamp")
-    loaded.sources.update({zone.origin: zone for zone in zones()})
+    loaded, _ = load(file, b"stamp")
+    for zone in zones():
+        loaded.sources.put(zone)
     changed = model_of(TEXT.replace("192.0.2.2", "192.0.2.99"), "sub.example.")
     loaded.reclaim(replace_zone(loaded, changed))
     fresh = store_of([zones()[0], changed, zones()[2]])
@@ -99,7 +112,7 @@ def test_a_loaded_store_lives_on(file: Path) -> None:
     empty = Store.create(loaded.bucket_bits, loaded.heap.chunks, 4, SEED)
     assert loaded.heap.free == empty.heap.free
     assert not any(loaded.index.words)
-    assert load(file, b"stamp").get("records"), "the map is private: the file does not change"
+    assert load(file, b"stamp")[0].get("records"), "the map is private: the file does not change"
 
 
 @pytest.mark.parametrize(

@@ -119,3 +119,18 @@ def test_check_zone_with_a_configuration(tmp_path: Path) -> None:
     done = run("check-zone", "example.", str(zone), "--config", str(tmp_path / "none.toml"))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"appliance: {tmp_path}/none.toml: error: cannot be read: No such file or directory\n"
+
+
+def test_estimate(tmp_path: Path) -> None:
+    zone = tmp_path / "a.zone"
+    zone.write_text("example. 300 SOA ns.example. root.example. 1 2 3 4 5\nexample. 300 NS ns.test.\n")
+    (tmp_path / "a.toml").write_text('[store]\nmemory_mib = 1\n[[zone]]\nname = "example."\nfile = "a.zone"\n')
+    done = run("estimate", str(zone), "--json", "--config", str(tmp_path / "none.toml"))
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["zones"], told["store"]["names"], told["fits"]) == (0, 1, 1, True)
+    done = run("estimate", "--config", str(tmp_path / "a.toml"))
+    assert done.returncode == 2
+    assert "does not fit into [store] memory_mib = 1" in done.stdout
+    zone.write_text("@ 300 SOA ns root 1 2 3 4 5\n@ 300 NS ns\n")
+    assert "--zone" in run("estimate", str(zone)).stderr
+    assert run("estimate", str(zone), "--zone", "example.").returncode == 0

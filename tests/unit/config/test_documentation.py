@@ -8,7 +8,18 @@ import msgspec
 import pytest
 
 from appliance.config.load import examine
-from appliance.config.schema import Checks, Config, Interface, Limits, Listen, Section, Server, ZoneEntry
+from appliance.config.schema import (
+    Checks,
+    Config,
+    Interface,
+    Limits,
+    Listen,
+    Pattern,
+    Section,
+    Server,
+    Storage,
+    ZoneEntry,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +31,9 @@ TABLES: dict[str, type[Section]] = {
     "[listen]": Listen,
     "[limits]": Limits,
     "[checks]": Checks,
+    "[store]": Storage,
     "[[zone]]": ZoneEntry,
+    "[[pattern]]": Pattern,
 }
 EXAMPLES = [
     (path.name, number, text)

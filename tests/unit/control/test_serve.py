@@ -165,6 +165,22 @@ def test_no_zones_at_all(folder: Path) -> None:
         assert server.ask("status")["healthy"] is True
 
 
+def test_a_large_zone_is_reloaded_by_difference(folder: Path) -> None:
+    hosts = "".join(f"h{number} A 192.0.2.7\n" for number in range(3000))
+    with serving(folder) as server:
+        for serial in range(2, 9):
+            more = f"new{serial} A 192.0.2.{serial}\nh{serial} TXT changed\n"
+            rewrite(folder / "example.zone", zone_text(serial, serial) + hosts + more)
+            assert server.ask("reload")["zones"][0]["outcome"].endswith(f"by {serial}")
+            assert server.query("example.", "SOA").answer[0][0].serial == serial
+            assert server.address() == f"192.0.2.{serial}"
+            assert server.address(f"new{serial}.example.") == f"192.0.2.{serial}"
+            assert server.address(f"new{serial - 1}.example.") == "NXDOMAIN"
+            assert server.address("h2999.example.", tcp=True) == "192.0.2.7"
+        changed = server.ask("stats")["store"]["changed_octets"]
+        assert 0 < changed < 100_000
+
+
 def test_a_store_that_gets_too_small_is_replaced_by_a_larger_one(folder: Path) -> None:
     with serving(folder) as server:
         names = "".join(f"host{number} A 192.0.2.7\nhost{number} TXT {'x' * 200}\n" for number in range(8000))

@@ -36,7 +36,7 @@ def test_the_summary_of_what_is_served_is_shown(tmp_path: Path) -> None:
 def test_a_broken_chain_does_not_replace_what_is_served(tmp_path: Path) -> None:
     zone = served(tmp_path, text("nsec"))
     zone.published(zone.read())
-    zone.file.write_text(BROKEN, "ascii")
+    Path(zone.file).write_text(BROKEN, "ascii")
     with pytest.raises(ZoneError):
         zone.read()
     shown = zone.described()

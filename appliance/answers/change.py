@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A new version of a zone that differs from the served one in some names: only what they reach is written anew.
+
+A name reaches its own node, the nodes above it that come or go with it, the name above a wildcard, the nodes in whose
+answers its addresses stand, and every alias, because the end of a chain quotes the SOA. Where a change reaches further
+(another chain of proofs, a cut over names that were there, loaded zones below) the zone is compiled whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from appliance.answers import compile as whole
+from appliance.answers import nodes, versions
+from appliance.answers import rdata as rdata_names
+from appliance.answers.context import Context
+from appliance.answers.denial import Nsec3Search
+from appliance.answers.evidence import Nsec3Evidence
+from appliance.answers.layout import ANSWER, CHUNK_GRANULES, FRAGMENT, KIND, NODE_CUT, SCHEMES, TYPE_ENTRY, types_offset
+from appliance.answers.negatives import prepare
+from appliance.answers.proofs import NoProofs, Nsec3Proofs
+from appliance.answers.store import Retired, Store, ZoneState
+from appliance.answers.versions import Version
+from appliance.zone import names, types
+from appliance.zone.model import RRset, Zone
+
+Changed = Mapping[bytes, set[int]]
+"""Types (RRSIG as itself) of the RRsets that differ, by owner; NSEC3 RRsets too."""
+
+_ADDRESSES: Final = frozenset((types.A, types.AAAA))
+_AT_CUT: Final = frozenset((types.NS, types.DS, types.RRSIG, *_ADDRESSES))
+_AT_APEX: Final = frozenset((types.SOA, types.RRSIG))
+
+
+class Reach:
+    """Which owners quote a name's addresses, and which are aliases; of one zone, kept up to date by note()."""
+
+    def __init__(self, zone: Zone) -> None:
+        self._targets: dict[bytes, set[bytes]] = {}
+        self._quoted: dict[bytes, frozenset[bytes]] = {}
+        self.aliases: set[bytes] = set()
+        for owner in zone.nodes:
+            self.note(zone, owner)
+
+    def note(self, zone: Zone, owner: bytes) -> None:
+        """Look at an owner again."""
+        rrsets = zone.nodes.get(owner, {})
+        (self.aliases.add if types.CNAME in rrsets else self.aliases.discard)(owner)
+        now = frozenset(
+            target
+            for rrset in rrsets.values()
+            if rdata_names.has_targets(rrset.rtype)
+            for target in rdata_names.targets(rrset.rtype, rrset.rdatas, owner)
+            if zone.contains(target)
+        )
+        before = self._quoted.get(owner, frozenset())
+        for target in before - now:
+            self._targets[target].discard(owner)
+        for target in now - before:
+            self._targets.setdefault(target, set()).add(owner)
+        if now:
+            self._quoted[owner] = now
+        else:
+            self._quoted.pop(owner, None)
+
+    def quoting(self, name: bytes) -> set[bytes]:
+        """Return the owners in whose answers a name's addresses stand."""
+        return self._targets.get(name, set())
+
+
+def change_zone(store: Store, zone: Zone, changed: Changed, reach: Reach | None = None) -> Retired:
+    """Serve a zone that differs from what is served in these RRsets only, and renew what other zones say because of it.
+
+    reach spares looking at the whole zone; note() it before. Returns the room of the old version.
+    """
+    change = _Change(store, zone, changed, reach or Reach(zone))
+    if not change.is_small() or not (affected := change.affected()):
+        return whole.replace_zone(store, zone)
+    store.sources.put(zone)
+    try:
+        others = whole.touched_by(store, zone.origin, False)
+        version = change.write(affected)
+        if version is None:
+            return whole.replace_zone(store, zone)
+        change.commit(version)
+        return Retired(whole.compile_again(store, others))
+    finally:
+        store.sources.release()
+
+
+class _Change:
+    def __init__(self, store: Store, zone: Zone, changed: Changed, reach: Reach) -> None:
+        self.store = store
+        self.zone = zone
+        self.changed = changed
+        self.reach = reach
+        self.number = store.numbers.get(zone.origin, 0)
+        self.old: list[int] = []
+        self._known: dict[bytes, list[int]] = {}
+        self.in_place: list[tuple[int, bytes]] = []
+
+    def is_small(self) -> bool:
+        """Tell whether the change can be made name by name, and the waste of those before it is bearable."""
+        store, zone = self.store, self.zone
+        state = store.states.get(self.number)
+        if not self.number or not isinstance(state, ZoneState) or store.sources.origins.leads_down(zone.origin):
+            return False
+        size = sum(end - start for start, end in state.extents)
+        if state.waste * 2 > size - state.waste + CHUNK_GRANULES or zone.origin in store.sources.loading:
+            return False
+        if SCHEMES[zone.scheme] != store.zone_byte(self.number, "scheme") or zone.scheme == "nsec":
+            return False
+        if any(types.DNAME in kinds or not zone.contains(name) for name, kinds in self.changed.items()):
+            return False
+        return self._is_plain() if zone.scheme == "unsigned" else self._keeps_proofs()
+
+    def _is_plain(self) -> bool:
+        return not self.zone.signatures and types.RRSIG not in set().union(*self.changed.values())
+
+    def _keeps_proofs(self) -> bool:
+        """Tell whether only cuts and the SOA of a zone with NSEC3 change, and no alias quotes the SOA."""
+        zone = self.zone
+        for name, kinds in self.changed.items():
+            if name == zone.origin:
+                if not kinds <= _AT_APEX:
+                    return False
+            elif not kinds <= _AT_CUT or not (self._is_cut(name) or zone.cut_for(name)):
+                return False
+        return not self.reach.aliases
+
+    def _records(self, name: bytes) -> list[int]:
+        """Return the zone's served records of a name."""
+        found = self._known.get(name)
+        if found is None:
+            if name == names.ROOT:
+                found = [self.store.get("root")]
+            else:
+                found = [ref for ref in self.store.records_of(name) if self.store.words[ref * 4 + 1] == self.number]
+            self._known[name] = found
+        return found
+
+    def _is_cut(self, name: bytes) -> bool:
+        """Tell whether a name is or was a cut."""
+        return name in self.zone.delegations or any(
+            self.store.octets[ref * 16 + 2] & NODE_CUT for ref in self._records(name)
+        )
+
+    def affected(self) -> set[bytes]:
+        """Return the names whose nodes are written anew or go; none if that cannot be told by names."""
+        zone = self.zone
+        found = set(self.changed) | self.reach.aliases
+        for name, kinds in self.changed.items():
+            if kinds & _ADDRESSES or (types.RRSIG in kinds and name != zone.origin):
+                found |= self.reach.quoting(name)
+        for name in list(found):
+            for above in self._above(name):
+                if above not in found and bool(self._records(above)) != zone.exists(above):
+                    found.add(above)
+        for name in list(found):
+            if names.is_wildcard(name):
+                found.add(names.parent(name))
+                if b"\x01*" in name[2:] or zone.scheme != "unsigned":
+                    return set()
+        found.add(zone.origin)
+        return set() if any(self._turns(name) for name in found) else found
+
+    def _above(self, name: bytes) -> Iterator[bytes]:
+        while len(name) > len(self.zone.origin):
+            name = names.parent(name)
+            yield name
+
+    def _turns(self, name: bytes) -> bool:
+        """Tell whether a name turns from a cut to another name or back, which may hide or show names below it."""
+        records = self._records(name)
+        exists = self.zone.exists(name)
+        was = bool(records and self.store.octets[records[0] * 16 + 2] & NODE_CUT)
+        return bool(records) and exists and was is not (name in self.zone.delegations)
+
+    def write(self, affected: set[bytes]) -> Version | None:
+        """Write the new nodes; None if the SOA does not fit where the old one is."""
+        store, zone = self.store, self.zone
+        version = versions.begin(store, zone, 512 * len(affected))
+        world = store.sources.followed()
+        try:
+            proofs = (
+                _StoredProofs(store, self.number, version, zone, self._records)
+                if zone.scheme == "nsec3"
+                else NoProofs()
+            )
+            context = Context(zone, world, version.writer, proofs, {}, loading=world.unknown)
+            prepare(context)
+            if zone.scheme == "nsec3" and not self._put_in_place(context):
+                versions.roll_back(store, version)
+                return None
+            self._write_wildcards(context, affected)
+            for name in sorted(affected, key=len, reverse=True):
+                self.old += self._records(name)
+                self._write_name(context, version, name)
+        except BaseException:
+            versions.roll_back(store, version)
+            raise
+        refer = version.writer.refer
+        version.nxdomain = (refer(context.nxdomain[0]), refer(context.nxdomain[1]))
+        version.nodata = (refer(context.nodata[0]), refer(context.nodata[1]))
+        version.denial = store.slot(self.number)[6]
+        version.chains = frozenset(context.chains - {zone.origin})
+        return version
+
+    def _write_wildcards(self, context: Context, affected: set[bytes]) -> None:
+        zone = self.zone
+        for name in sorted(affected, key=len, reverse=True):  # a wildcard's own node names the wildcard below it
+            wildcard = names.wildcard_of(name)
+            if len(wildcard) > names.MAX_NAME or not zone.exists(wildcard) or wildcard in zone.delegations:
+                continue
+            kept = self._records(wildcard) if wildcard not in affected else []
+            context.wildcards[name] = kept[0] if kept else nodes.write_wildcard(context, wildcard)
+
+    def _write_name(self, context: Context, version: Version, name: bytes) -> None:
+        zone, writer = self.zone, version.writer
+        if name == zone.origin:
+            version.apex = nodes.write_name(context, name)
+            if name != names.ROOT:
+                writer.publish(name, version.apex)
+        elif zone.exists(name):
+            if name in zone.delegations:
+                ref = nodes.write_cut(context, name, False)
+            elif names.is_wildcard(name) and names.parent(name) in context.wildcards:
+                ref = context.wildcards[names.parent(name)]
+            else:
+                ref = nodes.write_name(context, name)
+            writer.publish(name, ref)
+
+    def _put_in_place(self, context: Context) -> bool:
+        """Let the new version go on using the old one's SOA objects, which most nodes refer to."""
+        store = self.store
+        slot = store.slot(self.number)
+        apex = store.node(slot[1])
+        quoted = _first_fragment(store, apex[9])
+        writer = context.writer
+        new = [writer.refer(answer) for pair in (context.nxdomain, context.nodata) for answer in pair]
+        pairs = [*zip(slot[2:6], new, strict=True), (quoted, context.soa_fragment)]
+        for old, fresh in pairs:
+            size = _fragment_size if fresh == context.soa_fragment else _answer_size
+            octets = size(store, fresh)
+            if not old or not octets or octets != size(store, old):
+                return False
+            self.in_place.append((old, bytes(store.octets[fresh * 16 : fresh * 16 + octets])))
+        context.nxdomain, context.nodata = (slot[2], slot[3]), (slot[4], slot[5])
+        context.soa_fragment = quoted
+        return True
+
+    def commit(self, version: Version) -> None:
+        """Make the version visible in one flip, and take the old nodes out."""
+        store, number, writer = self.store, self.number, version.writer
+        state = store.states[number]
+        assert isinstance(state, ZoneState)
+        slot = (self.zone.serial, version.apex, *version.nxdomain, *version.nodata, version.denial, 0)
+        store.set_slot(number, version.version, slot)
+        store.note_depths()
+        for ref in self.old:
+            store.expire_record(ref, version.version)
+        with store.flipping():
+            for ref, octets in self.in_place:
+                store.octets[ref * 16 : ref * 16 + len(octets)] = octets
+            store.set_zone_word(number, "version", version.version)
+            if self.zone.origin == names.ROOT:
+                store.set("root", version.apex)
+        for ref in self.old:
+            store.unlink(ref)
+        extents = writer.arena.close()
+        state.extents += extents
+        state.waste += sum(end - start for start, end in extents)
+        state.records += writer.records
+        state.ended += len(self.old)
+        if state.ended > len(state.records) // 4 + 1024:
+            _drop_ended(store, state)
+        store.dependents.note(self.zone.origin, state.chains, version.chains | state.chains)
+        state.chains |= version.chains
+        store.note_depths()
+
+
+def _drop_ended(store: Store, state: ZoneState) -> None:
+    until = 3  # word of the node
+    kept = [ref for ref in state.records if store.words[ref * 4 + until] == 0xFFFFFFFF]
+    state.records = type(state.records)("I", kept)
+    state.ended = 0
+
+
+class _StoredEvidence(Nsec3Evidence):
+    """What the served table of hashes proves; an NSEC3's owner is stood for by the reference of its fragment."""
+
+    def __init__(self, store: Store, number: int, zone: Zone) -> None:
+        self._zone = zone
+        self._store = store
+        self._search = Nsec3Search(store, number)
+        self._found: dict[bytes, tuple[int, bool]] = {}
+
+    def _at(self, name: bytes) -> tuple[int, bool]:
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self._search.place(name)
+        return found
+
+    def match(self, name: bytes) -> bytes:
+        """Return what stands for the NSEC3 whose owner is the hash of a name, nothing if there is none."""
+        fragment, exact = self._at(name)
+        return fragment.to_bytes(4, "little") if exact and fragment else b""
+
+    def cover(self, name: bytes) -> bytes:
+        """Return what stands for the NSEC3 that covers the hash of a name, nothing where one matches."""
+        fragment, exact = self._at(name)
+        return fragment.to_bytes(4, "little") if fragment and not exact else b""
+
+    def rrset(self, owner: bytes) -> RRset:
+        """Return an NSEC3 RRset with the first two octets of its RDATA, which hold the flags."""
+        octets, at = self._store.octets, int.from_bytes(owner, "little") * 16
+        at += FRAGMENT.size + 4 * FRAGMENT.unpack_from(octets, at)[3]
+        while 0 < octets[at] < 0xC0:
+            at += octets[at] + 1
+        at += 2 if octets[at] else 1
+        return RRset(types.NSEC3, 0, [bytes(octets[at + 10 : at + 12])])
+
+
+class _StoredProofs(Nsec3Proofs):
+    """The proofs of a zone whose NSEC3 RRs stay: a served cut has its own, others stand in the served table."""
+
+    def __init__(
+        self, store: Store, number: int, version: Version, zone: Zone, records: Callable[[bytes], list[int]]
+    ) -> None:
+        self._writer = version.writer
+        self._zone = zone
+        self._evidence = _StoredEvidence(store, number, zone)
+        self._store = store
+        self._records = records
+        self._proved: dict[bytes, list[int]] = {}
+        self.zone_material = 0
+
+    def piece(self, owner: bytes) -> int:
+        return int.from_bytes(owner, "little")
+
+    def nodata(self, name: bytes) -> list[int]:
+        found = self._proved.get(name)
+        if found is None:
+            found = self._served(name) or super().nodata(name)
+            self._proved[name] = found
+        return found
+
+    def _served(self, cut: bytes) -> list[int]:
+        """Return the proofs in the DS entry of a served insecure cut; they come behind the SOA."""
+        for ref in self._records(cut):
+            head = ref * 16
+            octets = self._store.octets
+            if octets[head + 2] & NODE_CUT and octets[head + 3]:
+                row = head + types_offset(octets[head], octets[head + 2])
+                kind, _, _, answer = TYPE_ENTRY.unpack_from(octets, row)
+                fields = ANSWER.unpack_from(octets, answer * 16)
+                if kind == types.DS and answer and fields[6] == KIND["nodata"] and fields[5] > 1:
+                    first = answer * 4 + ANSWER.size // 4
+                    return list(self._store.words[first + 1 : first + fields[5]])
+        return []
+
+
+def _first_fragment(store: Store, answer: int) -> int:
+    """Return the first fragment that an answer of several refers to, 0 if it has none or its own."""
+    if not answer:
+        return 0
+    return store.words[answer * 4 + ANSWER.size // 4] if ANSWER.unpack_from(store.octets, answer * 16)[5] > 1 else 0
+
+
+def _answer_size(store: Store, ref: int) -> int:
+    """Return the octets of an answer with its only fragment; 0 for others."""
+    fields = ANSWER.unpack_from(store.octets, ref * 16)
+    return ANSWER.size + _size_at(store, ref * 16 + ANSWER.size) if fields[5] == 1 and not fields[11] else 0
+
+
+def _fragment_size(store: Store, ref: int) -> int:
+    return _size_at(store, ref * 16)
+
+
+def _size_at(store: Store, at: int) -> int:
+    length, _, _, moves, *_ = FRAGMENT.unpack_from(store.octets, at)
+    return FRAGMENT.size + 4 * int(moves) + int(length)
+
+
+def owners(changed: Iterable[tuple[bytes, int]]) -> dict[bytes, set[int]]:
+    """Return what change_zone takes from pairs of owner and type."""
+    found: dict[bytes, set[int]] = {}
+    for owner, rtype in changed:
+        found.setdefault(owner, set()).add(rtype)
+    return found

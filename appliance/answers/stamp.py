@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many small zones with one text: compiled once, then stamped into the store with another name and other references.
+
+The octets of a compiled zone depend on its place in the heap, its number and its version, and on the length of its
+name. Which words depend on what is not reasoned about but seen: the text is compiled twice, with two made-up first
+labels, at two places; each word that differs must do so by exactly one of three distances. Objects that depend on
+nothing, which are most answers, stand in the store once for all zones of the text.
+"""
+
+from __future__ import annotations
+
+import string
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from appliance.answers import hashing, versions
+from appliance.answers.compile import touched_by, write_zone
+from appliance.answers.heap import Arena
+from appliance.answers.layout import ZONE_SERVING
+from appliance.answers.sizes import expected_octets
+from appliance.answers.store import Shared, StampedState, Store, StoreFull
+from appliance.zone import names
+from appliance.zone.model import Zone
+
+Make = Callable[[bytes], Zone]
+"""Reads the text as the zone of an origin; raises ApplianceError when it is none."""
+
+MAX_TEXT: Final = 16384
+_ROOM: Final = 1 << 16
+_MAX_OCTETS: Final = 4096
+_SHAPES: Final = 64
+_SEEN: Final = 4096
+_FURTHER: Final = {"place": 0x1003, "number": 0x0503, "version": 0x0709}
+"""How much further on the second copy is compiled; two made-up labels differ by the same in each octet, so never so."""
+
+
+@dataclass(slots=True)
+class Shape:
+    """A compiled text: the octets of a zone as one number, and the words in it that hold what differs."""
+
+    octets: int
+    own: int
+    """1 in each word that refers to the zone's own octets."""
+    numbers: int
+    common: int
+    """1 in each word that refers to what is shared."""
+    common_octets: bytes
+    names: list[bytes]
+    """The records' names without the apex, as in shared.records."""
+    slot: tuple[tuple[bool, int], ...]
+    """Apex, nxdomain, nodata: whether each is shared, and its granule."""
+    serial: int
+    count: int
+    shared: Shared
+    ready: int = 0
+    """The octets with the references to what is shared."""
+
+
+class Stamper:
+    """Puts new zones into a store by their text, where that has been seen before."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._shapes: dict[tuple[bytes, int, bytes], Shape | None] = {}
+        self._seen: set[int] = set()
+        self._arena = Arena(store.heap, _ROOM)
+        self._above: dict[bytes, int] = {}
+
+    def close(self) -> None:
+        """Give the room that was not needed back, and tell readers about the new depths."""
+        self._arena.close()
+        self.store.note_depths()
+
+    def put(self, origin: bytes, text: bytes, make: Make) -> Shape | None:
+        """Serve a zone that is not there yet; None where it must be compiled by itself."""
+        split = origin[0] + 1
+        if split == 1 or names.is_wildcard(origin) or len(text) > MAX_TEXT:
+            return None
+        above = origin[split:]
+        key = (text, split, above)
+        if key not in self._shapes:
+            if not self._again(key):
+                return None
+            self._shapes[key] = shape_of(text, origin, make)
+        shape = self._shapes[key]
+        store = self.store
+        if shape is None or origin in store.numbers or origin[1:split] in text.lower():
+            return None
+        if store.sources.origins.leads_down(origin):
+            return None
+        origins = store.sources.origins
+        if store.dependents or origins.at_or_above(above) is not None:
+            fresh = origin not in origins
+            origins.add(origin)
+            if touched_by(store, origin, fresh):
+                if fresh:
+                    origins.discard(origin)
+                return None
+        else:
+            origins.add(origin)
+            if above not in store.outside:
+                versions.add_outside(store, origin)
+        self._stamp(shape, origin, above, split)
+        return shape
+
+    def _again(self, key: tuple[bytes, int, bytes]) -> bool:
+        """Tell whether a text comes for the second time, and there is room for its shape."""
+        mark = hash(key)
+        if mark in self._seen:
+            return len(self._shapes) < _SHAPES
+        if len(self._seen) >= _SEEN:
+            self._seen.clear()
+        self._seen.add(mark)
+        return False
+
+    def _stamp(self, shape: Shape, origin: bytes, above: bytes, split: int) -> None:
+        store, shared = self.store, shape.shared
+        if not shared.users:
+            self._place_shared(shape)
+        start = self._arena.take(shared.granules * 16)
+        number = store.zone_number(origin, names.label_count(origin))
+        octets = shape.ready + start * shape.own + number * shape.numbers
+        store.octets[start * 16 : (start + shared.granules) * 16] = octets.to_bytes(shared.granules * 16, "little")
+        shared.users += 1
+        self._hang(shape, origin, start, hashing.extend(self._hash(above), origin[:split]))
+        base = (start, shared.extent[0])
+        apex, *answers = [granule + base[common] for common, granule in shape.slot]
+        store.set_slot(number, 1, (shape.serial, apex, *answers, 0, 0))
+        with store.flipping():
+            store.set_zone_word(number, "state", ZONE_SERVING)
+            store.set_zone_word(number, "version", 1)
+        store.states[number] = StampedState(start, shared)
+
+    def _hang(self, shape: Shape, origin: bytes, start: int, apex: int) -> None:
+        """Hang the records of a zone into the index; StoreFull leaves none of them there."""
+        store = self.store
+        hashes = {b"": apex}
+        records = shape.shared.records
+        hung = 0
+        try:
+            for granule, name in zip(records, shape.names, strict=True):
+                h = hashes.get(name)
+                if h is None:
+                    h = _hash_below(hashes, name)
+                if not store.index.insert_plainly(h, start + granule):
+                    store.insert(start + granule, h)
+                else:
+                    store.depths[store.octets[(start + granule) * 16 + 1]] += 1
+                hung += 1
+        except StoreFull:
+            for granule in records[:hung]:
+                store.unlink(start + granule)
+            store.abandoned += StampedState(start, shape.shared).release()
+            store.forget_zone(origin)
+            raise
+
+    def _place_shared(self, shape: Shape) -> None:
+        size = len(shape.common_octets)
+        place = self._arena.put(shape.common_octets) if size else 0
+        shape.shared.extent = (place, place + size // 16)
+        shape.ready = shape.octets + place * shape.common
+
+    def _hash(self, name: bytes) -> int:
+        found = self._above.get(name)
+        if found is None:
+            if len(self._above) > _SEEN:
+                self._above.clear()
+            found = self._above[name] = hashing.name_hash(self.store.seed, name)
+        return found
+
+
+def _hash_below(hashes: dict[bytes, int], name: bytes) -> int:
+    """Return the hash of a name given without the apex, whose own is that of b""."""
+    found = hashes.get(name)
+    if found is None:
+        split = name[0] + 1
+        found = hashes[name] = hashing.extend(_hash_below(hashes, name[split:]), name[:split])
+    return found
+
+
+@dataclass(slots=True)
+class _Compiled:
+    """One copy, away from the real store."""
+
+    start: int
+    number: int
+    version: int
+    octets: bytes
+    records: list[int]
+    names: list[bytes]
+    slot: tuple[int, ...]
+    zone: Zone
+    words: array[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.words = array("I", self.octets)
+
+
+def shape_of(text: bytes, origin: bytes, make: Make) -> Shape | None:
+    """Return what a text compiles to, or None if that depends on more than a Shape tells."""
+    labels = _made_up(text, origin[0])
+    if labels is None or b"\\" in text or b"$INCLUDE" in text.upper():
+        return None
+    below = origin[origin[0] + 1 :]
+    first, second = (_compile(make(origin[:1] + label + below), again) for again, label in enumerate(labels))
+    if first is None or second is None or len(first.words) != len(second.words):
+        return None
+    if (first.names, first.records, first.slot) != (second.names, second.records, second.slot):
+        return None
+    steps = (second.start - first.start, second.number - first.number, second.version - first.version)
+    found: tuple[list[int], list[int], list[int]] = ([], [], [])
+    for at, (one, other) in enumerate(zip(first.words, second.words, strict=True)):
+        if one != other:
+            if other - one not in steps:
+                return None
+            found[steps.index(other - one)].append(at)
+    return _taken_apart(first, *found)
+
+
+def _made_up(text: bytes, length: int) -> list[bytes] | None:
+    """Return two labels of a length that the text does not contain."""
+    folded = text.lower()
+    free = [
+        made for letter in string.ascii_lowercase + string.digits if (made := letter.encode() * length) not in folded
+    ]
+    return free[:2] if len(free) > 1 else None
+
+
+def _taken_apart(one: _Compiled, places: list[int], numbers: list[int], version: list[int]) -> Shape | None:
+    """Separate the objects that depend on the zone from those that do not."""
+    targets = {at: one.words[at] - one.start for at in places}
+    borders = sorted({0, *one.records, *targets.values(), *one.slot})
+    end = len(one.octets) // 16
+    if borders[0] < 0 or borders[-1] >= end:
+        return None
+    depend = {bisect_right(borders, at // 4) - 1 for at in (*places, *numbers, *version)}
+    parts = (bytearray(), bytearray())
+    moved: dict[int, tuple[bool, int]] = {}
+    for at, (border, after) in enumerate(zip(borders, [*borders[1:], end], strict=True)):
+        common = at not in depend
+        moved[border] = (common, len(parts[common]) // 16)
+        parts[common].extend(one.octets[border * 16 : after * 16])
+    words = array("I", bytes(parts[0]))
+    masks = {False: 0, True: 0}
+    number_mask = 0
+    for at in (*places, *numbers):
+        border = borders[bisect_right(borders, at // 4) - 1]
+        there = at + (moved[border][1] - border) * 4
+        if at in targets:
+            common, words[there] = moved[targets[at]]
+            masks[common] |= 1 << 32 * there
+        else:
+            words[there] = 0
+            number_mask |= 1 << 32 * there
+    zone = one.zone
+    return Shape(
+        int.from_bytes(words.tobytes(), "little"),
+        masks[False],
+        number_mask,
+        masks[True],
+        bytes(parts[1]),
+        one.names,
+        tuple(moved[granule] for granule in one.slot),
+        zone.serial,
+        len(zone.nodes) + len(zone.ents),
+        Shared(
+            array("I", [moved[granule][1] for granule in one.records]),
+            len(parts[0]) // 16,
+            sum(moved[target][0] for target in targets.values()),
+            len([border for border, (common, _) in moved.items() if common]),
+        ),
+    )
+
+
+def _compile(zone: Zone, further: int) -> _Compiled | None:
+    """Compile a zone by itself; further is 0 or 1 and shifts everything."""
+    if zone.scheme != "unsigned" or zone.signatures or zone.dnssec or expected_octets(zone) > _MAX_OCTETS * 4:
+        return None
+    store = Store.create(6, 3, _FURTHER["number"] + 16, 1)
+    if further:
+        store.heap.take(_FURTHER["place"], _FURTHER["place"])
+        for filler in range(_FURTHER["number"]):
+            store.zone_number(bytes((2, filler >> 8, filler & 255, 0)), 1)
+    number = store.zone_number(zone.origin, names.label_count(zone.origin))
+    store.set_zone_word(number, "version", further * _FURTHER["version"])
+    store.sources.put(zone)
+    version = write_zone(store, zone, store.sources.followed(), {})
+    extents = version.writer.arena.close()
+    slot = (version.apex, *version.nxdomain, *version.nodata)
+    if len(extents) != 1 or version.chains or version.denial or not all(slot) or zone.origin == names.ROOT:
+        return None
+    start, end = extents[0]
+    if (end - start) * 16 > _MAX_OCTETS:
+        return None
+    records = list(version.writer.records)
+    return _Compiled(
+        start,
+        number,
+        version.version,
+        bytes(store.octets[start * 16 : end * 16]),
+        [ref - start for ref in records],
+        [store.name_at(ref)[: -len(zone.origin)] for ref in records],
+        tuple(ref - start for ref in slot),
+        zone,
+    )

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a load would take, found by loading into memory that is given back at once."""
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+from appliance.answers.tally import as_dict, holdings
+from appliance.answers.transfer import room_for
+from appliance.config.load import load_config
+from appliance.config.schema import Config
+from appliance.control.loading import Loading
+from appliance.control.progress import Progress
+from appliance.control.sizes import MIB, octets
+from appliance.control.zones import ServedZone, configured
+from appliance.errors import StateError, ZoneError
+from appliance.zone import names, scanner, types
+
+
+def estimate_zones(config_file: Path) -> dict[str, Any]:
+    """Return the figures for all zones of a configuration. Raises ApplianceError."""
+    config = load_config(config_file)
+    return _estimate(configured(config), config)
+
+
+def estimate_file(file: Path, origin: str, config_file: Path) -> dict[str, Any]:
+    """Return the figures for one master file; the bounds are those of the configuration, if there is one."""
+    config = load_config(config_file) if config_file.exists() else Config()
+    wire = names.fold(names.from_text(origin)) if origin else _origin_of(file)
+    return _estimate({wire: ServedZone(wire, str(file), checks=config.checks.levels)}, config)
+
+
+def _origin_of(file: Path) -> bytes:
+    """Return the owner of the SOA, which comes first (RFC 1035 §5.2)."""
+    found = next((record for record in scanner.scan_file(file, names.ROOT) if record.rtype == types.SOA), None)
+    if found is None or (found.owner == names.ROOT and b"@" in file.read_bytes()[:4096]):
+        raise StateError(f"{file}: the name of the zone does not stand in it; give it with --zone")
+    return names.fold(found.owner)
+
+
+def _estimate(zones: dict[bytes, ServedZone], config: Config) -> dict[str, Any]:
+    """Return octets in MiB and times in seconds. Raises ZoneError for the first zone that cannot be loaded."""
+    progress = Progress()
+    started = time.monotonic()
+    try:
+        store = Loading(zones, 0, 0, _refuse, progress).run()
+    finally:
+        progress.end()
+    spent = time.monotonic() - started
+    needed = -(-octets(room_for(store)) // MIB)
+    allowed = config.store.memory_mib
+    return {
+        "zones": len(zones),
+        "store_mib": needed,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + needed,
+        "seconds": round(spent, 2),
+        "allowed_mib": allowed,
+        "fits": not allowed or needed <= allowed,
+        "store": as_dict(holdings(store)),
+    }
+
+
+def _refuse(error: ZoneError) -> None:
+    raise error

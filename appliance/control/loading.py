@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All zone files into a new store in memory: large zones one by one, small ones in batches, none kept longer than that.
+
+A bad file makes its zone a placeholder; what stops the whole is a full store, the bound on its size, or cancel().
+"""
+
+import gc
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from appliance.answers.compile import compile_zones, remove_zone
+from appliance.answers.layout import HEAP_CHUNK
+from appliance.answers.sizes import Capacity, index_bits
+from appliance.answers.stamp import MAX_TEXT, Stamper
+from appliance.answers.store import Store, StoreFull
+from appliance.answers.transfer import larger_than, move
+from appliance.control.progress import Progress
+from appliance.control.sizes import check_budget, shared_store
+from appliance.control.zones import ServedZone
+from appliance.errors import StateError, ZoneError
+from appliance.zone.model import Zone
+
+_BATCH: Final = 500
+_TOGETHER: Final = 1 << 25
+"""Octets of zone files whose models are held at the same time."""
+_SPREAD: Final = 8
+"""Octets of address space for each octet of text; pages that are never written take no memory."""
+
+TellError = Callable[[ZoneError], None]
+
+
+class Loading:
+    """One load of all zones; run() belongs to a thread of its own."""
+
+    def __init__(
+        self, zones: Mapping[bytes, ServedZone], opcode_pass: int, memory_mib: int, tell: TellError, progress: Progress
+    ) -> None:
+        """Look at all zones of the configuration; those that are served already stay as they are."""
+        self._zones = zones
+        self._opcode_pass = opcode_pass
+        self._memory_mib = memory_mib
+        self._tell = tell
+        self._progress = progress
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """Give up as soon as possible; run() raises StateError then."""
+        self._cancelled.set()
+
+    def run(self, store: Store | None = None) -> Store:
+        """Return a store with all zones, one that has some of them or a new one. Raises ApplianceError."""
+        gc.disable()  # what is made here mostly stays; looking through all of it again and again takes a third longer
+        try:
+            return self._run(store)
+        finally:
+            gc.enable()
+
+    def _run(self, store: Store | None) -> Store:
+        sized = [(_size(served.file), served) for served in self._zones.values() if served.state != "serving"]
+        total = sum(size for size, _ in sized)
+        self._progress.begin(total, len(sized))
+        large = [one for one in sized if one[0] > MAX_TEXT]
+        small = [one for one in sized if one[0] <= MAX_TEXT]
+        large.sort(key=lambda one: -one[0])
+        if store is None:
+            chunks = 16 + (_SPREAD * total + 4096 * len(sized)) // HEAP_CHUNK
+            sizes = Capacity(index_bits(4 * len(small)), chunks, max(16, len(sized) * 5 // 4))
+            store = shared_store(sizes, self._opcode_pass)
+            store.sources.expect(self._zones)
+        store.sources.fetch = self._fetch
+        for origin in [origin for origin in store.numbers if origin not in self._zones]:
+            store.reclaim(remove_zone(store, origin))
+        while large:
+            store = self._compile_large(store, large)
+        return self._compile_small(store, small)
+
+    def _fetch(self, origin: bytes) -> Zone:
+        """Return a zone that another one's chain leads to, or that has to be compiled once more."""
+        served = self._zones[origin]
+        return served.again() if served.state == "serving" else served.read()
+
+    def _compile_large(self, store: Store, waiting: list[tuple[int, ServedZone]]) -> Store:
+        """Compile the next large zones, as many as may be held together."""
+        good: list[Zone] = []
+        bad: list[Zone] = []
+        octets = 0
+        while waiting and (not octets or octets + waiting[0][0] <= _TOGETHER):
+            size, served = waiting.pop(0)
+            self._check()
+            octets += size
+            self._read(served, good, bad)
+            self._progress.advance(size // 2)
+        store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
+        store = self._compile(store, good, bad)
+        self._progress.advance(octets - octets // 2)
+        return store
+
+    def _read(self, served: ServedZone, good: list[Zone], bad: list[Zone]) -> None:
+        try:
+            good.append(served.read())
+        except ZoneError as error:
+            self._tell(error)
+            bad.append(served.placeholder())
+
+    def _compile(self, store: Store, good: list[Zone], bad: list[Zone]) -> Store:
+        """Compile, in a larger store if it must be."""
+        while True:
+            try:
+                store.reclaim(compile_zones(store, good, bad))
+            except StoreFull:
+                store = self._grown(store, larger_than(store))
+            else:
+                break
+        for zone in good:
+            self._zones[zone.origin].published(zone)
+        check_budget(_taken(store), self._memory_mib)
+        return store
+
+    def _with_room(self, store: Store, names: int) -> Store:
+        bits = index_bits(store.get("records") + names)
+        if bits <= store.bucket_bits:
+            return store
+        return self._grown(store, Capacity(bits, store.heap.chunks, store.zone_slots - 1))
+
+    def _grown(self, store: Store, sizes: Capacity) -> Store:
+        check_budget(_taken(store)._replace(bucket_bits=sizes.bucket_bits), self._memory_mib)
+        target = shared_store(sizes, self._opcode_pass)
+        move(store, target)
+        return target
+
+    def _compile_small(self, store: Store, small: list[tuple[int, ServedZone]]) -> Store:
+        stamper = None
+        for at in range(0, len(small), _BATCH):
+            self._check()
+            batch = small[at : at + _BATCH]
+            if at == _BATCH:
+                store = self._with_room(store, store.get("records") * (len(small) - at) // at)
+            if stamper is None or stamper.store is not store:
+                stamper = Stamper(store)
+            rest = [served for _, served in batch if not _stamped(stamper, served)]
+            stamper.close()
+            if rest:
+                good: list[Zone] = []
+                bad: list[Zone] = []
+                for served in rest:
+                    self._read(served, good, bad)
+                store = self._compile(store, good, bad)
+            check_budget(_taken(store), self._memory_mib)
+            self._progress.advance(sum(size for size, _ in batch))
+        return store
+
+    def _check(self) -> None:
+        if self._cancelled.is_set():
+            raise StateError("loading was cancelled; nothing is changed")
+
+
+def _stamped(stamper: Stamper, served: ServedZone) -> bool:
+    text = served.text()
+    if not text:
+        return False
+    try:
+        shape = stamper.put(served.origin, text, served.read_as)
+    except (ZoneError, StoreFull):
+        return False  # the zone is read and compiled by itself then, which tells what is wrong
+    if shape is None:
+        return False
+    served.serves(shape.serial, shape.count)
+    return True
+
+
+def _taken(store: Store) -> Capacity:
+    """Return the sizes of what is in use."""
+    return Capacity(store.bucket_bits, -(-store.heap.highest * 16 // HEAP_CHUNK), len(store.numbers))
+
+
+def _size(file: str) -> int:
+    try:
+        return os.stat(file).st_size  # noqa: PTH116 - of a hundred thousand files, a Path is half the cost
+    except OSError:
+        return 0

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a long load is: a bar on a terminal, a line in the log now and then otherwise."""
+
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+_QUIET_S: Final = 2.0
+"""A load that ends within this time says nothing."""
+_EVERY_S: Final = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Progress:
+    """One load of so many octets of zone files; used by one thread, end() must follow."""
+
+    def __init__(self) -> None:
+        self._total = self._done = 0
+        self._zones = 0
+        self._started = self._told = time.monotonic()
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def begin(self, octets: int, zones: int) -> None:
+        """Say how much there is to do."""
+        self._total, self._zones = octets, zones
+        self._started = self._told = time.monotonic()
+
+    def advance(self, octets: int) -> None:
+        """Say that so much more is done."""
+        self._done += octets
+        now = time.monotonic()
+        if now - self._started < _QUIET_S:
+            return
+        if sys.stderr.isatty():
+            self._draw()
+        elif now - self._told >= _EVERY_S:
+            self._told = now
+            _log.info("%s", self.line(now))
+
+    def line(self, now: float) -> str:
+        """Return how far it is, how fast it goes and how long it will take, in words."""
+        spent = now - self._started
+        rate = self._done / spent if spent else 0.0
+        left = f", about {(self._total - self._done) / rate:.0f} s left" if rate else ""
+        share = self._done / self._total if self._total else 1.0
+        return f"loading {self._zones} zones: {share:.0%}, {rate / 1e6:.1f} MB/s{left}"
+
+    def _draw(self) -> None:
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(f"loading {self._zones} zones", total=self._total)
+            self._bar.start()
+        assert self._task is not None
+        self._bar.update(self._task, completed=self._done)
+
+    def end(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

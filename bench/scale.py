@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Zones as large as a country's and a hundred thousand small ones: start, memory, changes; peers beside us."""
+
+from __future__ import annotations
+
+import functools
+import random
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from appliance.answers.change import Reach, change_zone
+from appliance.answers.compile import compile_zones, remove_zone, replace_zone
+from appliance.answers.sizes import capacity
+from appliance.answers.store import Store
+from appliance.control.loading import Loading
+from appliance.control.progress import Progress
+from appliance.control.zones import ServedZone
+from appliance.zone import names, types
+from appliance.zone.load import load_zone
+from appliance.zone.model import RRset, Zone
+from bench import scale_zones
+from bench.figures import Figure, at_most, plain
+from bench.lab import CACHE, SERVER_DEVICE, Veth
+from bench.scale_peers import ADDRESS, PORT, SIGNED, UNSIGNED, Served
+from bench.starts import answered, ours, started
+
+SIZES: Final = {"53k": 53_000, "530k": 530_000, "5300k": 5_300_000}
+MANY: Final = 100_000
+PARTS: Final = frozenset((*SIZES, "many", "changes"))
+USUAL: Final = frozenset(("53k", "many", "changes"))
+CHANGED: Final = 1000
+ROUNDS: Final = 5
+_ASKED: Final = 300
+_SETTLE_S: Final = 5.0
+_MEMORY_MIB: Final = {"53k": 180, "530k": 180, "5300k": 1600, "many": 250}
+_WARM_S: Final = {"53k": 0.5, "530k": 0.5, "5300k": 2.0}
+
+
+def measure(work: Path, note: Callable[[str], None], parts: frozenset[str]) -> Iterator[Figure]:
+    """Yield the figures of these parts, one after the other; nothing else should run meanwhile."""
+    for part, count in SIZES.items():
+        if part in parts:
+            path, last = scale_zones.large(CACHE, count)
+            note(f"{part}: {count} delegations, {path.stat().st_size / 1e6:.0f} MB of text")
+            served = Served({scale_zones.ORIGIN.rstrip("."): path})
+            table = f'[[zone]]\nname = "{scale_zones.ORIGIN}"\nfile = "{path}"\n'
+            yield from _starts(part, work, note, served, table, functools.partial(answered, last))
+    if "many" in parts:
+        folder, zones = scale_zones.many(CACHE, MANY)
+        served = Served({zone: folder / f"{zone}.zone" for zone in zones})
+        table = f'[[pattern]]\nfile = "{folder}/{{zone}}.zone"\n'
+        chosen = random.Random(1).sample(zones, _ASKED)
+        yield from _starts("many", work, note, served, table, lambda: all(answered(f"www.{zone}.") for zone in chosen))
+        yield from _one_zone(folder, zones)
+    if "changes" in parts:
+        path, _ = scale_zones.large(CACHE, SIZES["53k"])
+        yield from _changes(load_zone(path, names.from_text(scale_zones.ORIGIN)))
+
+
+def _starts(
+    part: str, work: Path, note: Callable[[str], None], served: Served, table: str, ready: Callable[[], bool]
+) -> Iterator[Figure]:
+    found: dict[str, float] = {}
+    for name, configure in (UNSIGNED if part == "many" else SIGNED).items():
+        folder = _empty(work / name)
+        if not shutil.which(command := configure(folder, served)[0]):
+            note(f"{name} is not installed ({command}); it is left out")
+            continue
+        with started(configure(folder, served), folder / "output", ready) as start:
+            found[name] = start.seconds
+            memory, peak = start.memory()
+        shutil.rmtree(folder)
+        yield plain(f"scale_{part}_{name}_cold", start.seconds, "s", memory_mib=memory, peak_mib=peak)
+    best = min(found.values(), default=0.0)
+    folder = _empty(work / "ours")
+    config = folder / "appliance.toml"
+    config.write_text(
+        f'[server]\nrun_dir = "run"\nstate_dir = "state"\n[listen]\naddresses = ["{ADDRESS}"]\nport = {PORT}\n'
+        f'[store]\nimage_delay_s = 0.0\n[[interface]]\nname = "{SERVER_DEVICE}"\nport = {PORT}\n{table}'
+    )
+    veth = Veth()
+    try:
+        for name in ("cold", "warm"):
+            with started(ours(config), folder / "output", ready) as start:
+                limit = best if name == "cold" else _WARM_S.get(part, best)
+                _wait_settled(folder / "output")
+                memory, peak = start.memory()
+                yield at_most(f"scale_{part}_{name}", start.seconds, "s", limit)
+                yield at_most(f"scale_{part}_{name}_memory", memory, "MiB", _MEMORY_MIB[part], peak_mib=peak)
+    finally:
+        veth.close()
+        shutil.rmtree(folder)
+
+
+def _wait_settled(output: Path) -> None:
+    """Wait until the server is ready, the workers of its first store have ended and the store is saved."""
+    while " zones on " not in output.read_text():
+        time.sleep(0.1)
+    time.sleep(_SETTLE_S)
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _one_zone(folder: Path, zones: list[str]) -> Iterator[Figure]:
+    """Add and remove single zones beside a hundred thousand, and add a thousand."""
+    table = {}
+    for zone in zones:
+        origin = names.from_text(zone + ".")
+        table[origin] = ServedZone(origin, str(folder / f"{zone}.zone"))
+    store = Loading(table, 0, 0, _refuse, Progress()).run()
+    chosen = random.Random(2).sample(list(table), CHANGED)
+    adding, removing = [], []
+    for origin in chosen:
+        model = table[origin].read()
+        begin = time.perf_counter()
+        retired = remove_zone(store, origin)
+        removing.append(time.perf_counter() - begin)
+        store.reclaim(retired)
+        begin = time.perf_counter()
+        store.reclaim(replace_zone(store, model))
+        adding.append(time.perf_counter() - begin)
+    yield at_most("scale_many_add", statistics.median(adding) * 1e3, "ms", 5, slowest=max(adding) * 1e3)
+    yield at_most("scale_many_remove", statistics.median(removing) * 1e3, "ms", 5, slowest=max(removing) * 1e3)
+    yield at_most("scale_many_add_1000", sum(adding), "s", 1)
+
+
+def _refuse(error: Exception) -> None:
+    raise error
+
+
+def _changes(zone: Zone) -> Iterator[Figure]:
+    """Change the servers of a thousand insecure delegations, from records to visible."""
+    store = Store.sized(capacity([zone]), 1)
+    compile_zones(store, [zone])
+    reach = Reach(zone)
+    cuts = sorted(cut for cut in zone.delegations if set(zone.nodes[cut]) == {types.NS})
+    spent = []
+    for round_number in range(ROUNDS):
+        chosen = random.Random(round_number).sample(cuts, CHANGED)
+        begin = time.perf_counter()
+        zone.serial += 1
+        soa = zone.soa
+        rdata = soa.rdatas[0][:-20] + zone.serial.to_bytes(4, "big") + soa.rdatas[0][-16:]
+        zone.nodes[zone.origin][types.SOA] = RRset(types.SOA, soa.ttl, [rdata])
+        for number, cut in enumerate(chosen):
+            server = names.from_text(f"ns1.changed{round_number}-{number}.com.")
+            zone.nodes[cut] = {types.NS: RRset(types.NS, 7200, [server])}
+            reach.note(zone, cut)
+        changed = {zone.origin: {types.SOA, types.RRSIG}, **{cut: {types.NS} for cut in chosen}}
+        retired = change_zone(store, zone, changed, reach)
+        spent.append(time.perf_counter() - begin)
+        store.reclaim(retired)
+    yield at_most("scale_change_1000", statistics.median(spent) * 1e3, "ms", 15, slowest=max(spent) * 1e3)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the start of a server to its first right answer, and the memory that it takes then."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from appliance.errors import DatapathError
+from appliance.zone import names, types
+from bench.scale_peers import ADDRESS, PORT
+
+LIMIT_S: Final = 900.0
+SETTLE_S: Final = 1.0
+_MIB: Final = 1 << 20
+_MAPPING: Final = re.compile(r"^[0-9a-f]+-[0-9a-f]+ .{4} \S+ \S+ \d+ *(.*)$")
+
+
+@dataclass(frozen=True)
+class Started:
+    """A running server and how many seconds it took to answer."""
+
+    seconds: float
+    pid: int
+
+    def memory(self) -> tuple[float, float]:
+        """Return MiB now (PSS of all processes, the XDP program's arrays once), and the sum of the peaks."""
+        time.sleep(SETTLE_S)
+        return _memory(self.pid)
+
+
+def query(name: str, ident: int = 7) -> bytes:
+    """Return a question for the address of a name."""
+    return struct.pack("!6H", ident, 0, 1, 0, 0, 0) + names.from_text(name) + struct.pack("!2H", types.A, 1)
+
+
+def answered(name: str, timeout_s: float = 0.02) -> bool:
+    """Tell whether the server has data or a referral for a name."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.settimeout(timeout_s)
+        try:
+            line.connect((ADDRESS, PORT))
+            line.send(query(name))
+            reply = line.recv(4096)
+        except OSError:
+            return False
+    rcode, counts = reply[3] & 15, struct.unpack_from("!3H", reply, 6)
+    return rcode == 0 and (counts[0] > 0 or counts[1] > 1)
+
+
+@contextmanager
+def started(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Iterator[Started]:
+    """Start a server in a process namespace that ends with it, and wait until it is ready."""
+    own = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL"]
+    begin = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen([*own, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        while not ready():
+            if process.poll() is not None:
+                raise DatapathError(f"{command[0]} ended with {process.returncode}: {log.read_text()[-500:]}")
+            if time.monotonic() - begin > LIMIT_S:
+                raise DatapathError(f"{command[0]} did not answer within {LIMIT_S:.0f} s: {log.read_text()[-500:]}")
+            time.sleep(0.005)
+        spent = time.monotonic() - begin
+        yield Started(spent, process.pid)
+    finally:
+        for pid in _children(process.pid):
+            os.kill(pid, 15)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def ours(config: Path, *options: str) -> list[str]:
+    """Return the command of our server."""
+    return [sys.executable, "-m", "appliance", "serve", "--config", str(config), *options]
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(word) for word in path.read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in _children(pid):
+        yield child
+        yield from _descendants(child)
+
+
+def _memory(pid: int) -> tuple[float, float]:
+    """Return memory now and the sum of the processes' peaks, in MiB."""
+    total = arrays = peaks = 0
+    for one in _descendants(pid):
+        try:
+            maps = Path(f"/proc/{one}/smaps").read_text()
+            status = Path(f"/proc/{one}/status").read_text()
+        except OSError:
+            continue
+        peaks += int(re.search(r"VmHWM:\s+(\d+)", status + "VmHWM: 0")[1])  # type: ignore[index]
+        mine = 0
+        is_array = False
+        for line in maps.splitlines():
+            if mapping := _MAPPING.match(line):
+                is_array = "bpf-map" in mapping[1]
+            elif is_array and line.startswith("Size:"):
+                mine += int(line.split()[1])
+            elif not is_array and line.startswith("Pss:"):
+                total += int(line.split()[1])
+        arrays = max(arrays, mine)
+    return (total + arrays) * 1024 / _MIB, (peaks + arrays) * 1024 / _MIB
