@@ -30,7 +30,12 @@ class BuildWithBundle(build_py):
 
 
 # Module → libraries (the scanner sits on libzscanner, Debian package libknot-dev).
-COMPILED = {"appliance.zone.scanner": ["zscanner"], "appliance.zone.packed": []}
+COMPILED: dict[str, list[str]] = {
+    "appliance.zone.scanner": ["zscanner"],
+    "appliance.zone.packed": [],
+    "appliance.zone.packed_nsec3": [],
+    "appliance.zone.screen": [],
+}
 
 
 def extensions() -> list[Extension]:

@@ -113,6 +113,10 @@ class Zone:
             owner = owner[owner[0] + 1 :]
             yield owner
 
+    def has_type(self, rtype: int) -> bool:
+        """Tell whether any name has records of a type, RRSIG and NSEC3 aside."""
+        return any(rtype in rrsets for rrsets in self.nodes.values())
+
     @property
     def soa(self) -> RRset:
         """The SOA RRset of the apex."""

@@ -20,3 +20,6 @@ MAX_RECORDS: Final = 65535
 """Most records of one name and type: the counts of a message have 16 bits."""
 MAX_ODD: Final = 100000
 """Records that are looked at one by one because something is wrong with them; more are only counted."""
+
+MATCH: Final = 0x80000000
+"""Bit of a place in an NSEC3 chain that tells that the hash is that of the name, not the one before it."""

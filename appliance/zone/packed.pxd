@@ -18,16 +18,18 @@ cdef class Packed:
     cdef public object covers
     cdef public long long count
     cdef size_t length
-    cdef unsigned char[::1] octets, apex, starts, probe, wanted, layouts, flags
+    cdef unsigned char[::1] octets, seen, apex, starts, probe, wanted, layouts, flags
     cdef unsigned short[::1] layout_starts
     cdef unsigned int[::1] heads, first, rows_key
     cdef unsigned long long[::1] rows_at
-    cdef long long apex_length
+    cdef long long apex_length, low
 
     cdef unsigned int u16(self, size_t at) noexcept
     cdef unsigned int big16(self, size_t at) noexcept
     @cython.locals(low="unsigned int", high="unsigned int")
     cdef unsigned int u32(self, size_t at) noexcept
+    @cython.locals(high="unsigned int")
+    cdef unsigned int rdata32(self, size_t at) noexcept
     cpdef unsigned int ttl(self, size_t at) noexcept
     cpdef unsigned int rtype(self, size_t at) noexcept
     cpdef unsigned int rdlength(self, size_t at) noexcept
@@ -96,6 +98,7 @@ cdef class Packed:
     @cython.locals(length="long long", size=size_t)
     cpdef long long find_name(self, bytes name) except -2
 
+    cpdef long long position(self, bytes name) except -2
     cdef long long find_at(self, size_t at, long long length) noexcept
 
     @cython.locals(low="long long", high="long long", middle="long long", at=size_t, length="long long", end=size_t, order=int)
@@ -112,6 +115,7 @@ cdef class Packed:
     @cython.locals(i=int)
     cpdef set_ttl(self, size_t at, unsigned int ttl)
 
+    cpdef int has_type(self, unsigned int rtype)
     cpdef unsigned int flags_of(self, size_t i) noexcept
 
     @cython.locals(found="unsigned int[::1]", i=size_t, k=size_t)

@@ -55,6 +55,7 @@ class Packed:
         self.apex_length = len(origin)
         self.starts = array("B", bytes(128))
         self.probe = bytearray(600)
+        self.seen = bytearray(256)
         self.wanted = bytearray(600)
         self.rows_at = array("Q", bytes(8 * _ROWS))
         self.rows_key = array("I", bytes(4 * _ROWS))
@@ -86,6 +87,11 @@ class Packed:
         low = self.octets[at] | self.octets[at + 1] << 8 | self.octets[at + 2] << 16
         high: int = self.octets[at + 3]
         return low | high << 24
+
+    def rdata32(self, at: int) -> int:
+        """Return a number of RDATA."""
+        high = self.octets[at]
+        return high << 24 | self.octets[at + 1] << 16 | self.octets[at + 2] << 8 | self.octets[at + 3]
 
     def ttl(self, at: int) -> int:
         """Return the TTL of a record."""
@@ -306,6 +312,8 @@ class Packed:
                     flags |= HASHED
                 else:
                     flags |= DATA
+                    if rtype < 256:
+                        self.seen[rtype] = 1
                     if rtype == NS:
                         flags |= CUT
                     elif rtype == DNAME_TYPE:
@@ -426,6 +434,11 @@ class Packed:
         size = write_key(name, 0, length, self.wanted, 0, self.starts)
         return self.search(size)
 
+    def position(self, name: bytes) -> int:
+        """Return the number of the first name that sorts like or behind a folded name of the zone."""
+        found = self.find_name(name)
+        return self.low if found < 0 else found
+
     def find_at(self, at: int, length: int) -> int:
         """Return the number of a name that stands in the octets, -1 if it is not in the zone or owns nothing."""
         if not self.in_zone(at, length):
@@ -448,6 +461,7 @@ class Packed:
                 low = middle + 1
             else:
                 high = middle
+        self.low = low
         return -1
 
     # for the rest of the program, in Python
@@ -482,6 +496,10 @@ class Packed:
         while i < 4:
             self.octets[at + 4 + i] = ttl >> (8 * i) & 255
             i += 1
+
+    def has_type(self, rtype: int) -> int:
+        """Tell whether any name has records of a type below 256, RRSIG and NSEC3 aside."""
+        return self.seen[rtype]
 
     def flags_of(self, i: int) -> int:
         """Return the flags of a name."""

@@ -3,12 +3,16 @@
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cached_property
+from threading import Thread
 from typing import Generic, TypeVar
 
 from appliance.zone import types
 from appliance.zone.model import RRset, RRsets, Zone
 from appliance.zone.name_flags import CUT, DATA, DNAME, HASHED, OCCLUDED, SIGNED
+from appliance.zone.nsec3 import parameters
 from appliance.zone.packed import Packed
+from appliance.zone.packed_nsec3 import Chain, Hasher
 from appliance.zone.records import Record, Records
 
 T = TypeVar("T")
@@ -167,6 +171,24 @@ class PackedZone(Zone):
         zone.packed = packed
         zone.find_scheme()
         return zone
+
+    def has_type(self, rtype: int) -> bool:
+        return rtype < 256 and bool(self.packed.has_type(rtype))
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The NSEC3s in the order of their hashes; the places of the hashes of all names are known if it is regular."""
+        chain = Chain(self.packed)
+        if chain.regular:
+            _, iterations, salt = parameters(chain.head)
+            half = self.packed.count // 2
+            slices = ((0, half), (half, self.packed.count))
+            threads = [Thread(target=chain.place_slice, args=(Hasher(iterations, salt), *one)) for one in slices]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        return chain
 
     def is_occluded(self, name: bytes) -> bool:
         number = self.packed.find_name(name)
