@@ -35,6 +35,8 @@ COMPILED: dict[str, list[str]] = {
     "appliance.zone.packed": [],
     "appliance.zone.packed_nsec3": [],
     "appliance.zone.screen": [],
+    "appliance.answers.bulk_writer": [],
+    "appliance.answers.bulk": [],
 }
 
 

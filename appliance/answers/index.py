@@ -27,7 +27,7 @@ class Index:
         self.bits = bits
         self.mask = (1 << bits) - 1
         self.displaced: dict[int, int] = {}
-        """How many records stand behind each filter bit, by bucket * 64 + bit."""
+        """How many records stand behind each filter bit, by bucket * 64 + bit, where there are several."""
         self._chain_hashes = chain_hashes
         self._moving = moving
 
@@ -98,15 +98,21 @@ class Index:
                 return at
         return 0
 
+    def count_displaced(self, first: int, tag: int) -> None:
+        """Count one more record behind a filter bit that is set already."""
+        self._displace(first, tag, 1)
+
     def _displace(self, first: int, tag: int, change: int) -> None:
         bit = tag >> 26
         key = first * 64 + bit
-        count = self.displaced.get(key, 0) + change
-        if count:
+        count = self.displaced.get(key, self.words[first * 8] >> bit & 1) + change
+        if count > 1:
             self.displaced[key] = count
+        else:
+            self.displaced.pop(key, None)
+        if count:
             self.words[first * 8] |= 1 << bit
         else:
-            del self.displaced[key]
             self.words[first * 8] &= ~(1 << bit)
 
     def _make_room(self, first: int, second: int) -> int:

@@ -134,6 +134,10 @@ class NsecProofs:
         head = CHILDREN.pack(len(entries), wildcard_cover, len(blocks), 0)
         return arena.put(head + struct.pack(f"<{len(blocks)}I", *blocks))
 
+    def own_cover(self, name: bytes) -> int:
+        """Return the NSEC at an existing name or before it, 0 for other names."""
+        return self._cover.get(name, 0)
+
     def nodata(self, name: bytes) -> list[int]:
         if types.NSEC in self._zone.nodes.get(name, ()):
             return [self.piece(name)]

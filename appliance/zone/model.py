@@ -113,6 +113,10 @@ class Zone:
             owner = owner[owner[0] + 1 :]
             yield owner
 
+    def wildcards(self) -> list[bytes]:
+        """Return the owners and ENTs whose first label is a lone asterisk."""
+        return [name for known in (self.nodes, self.ents) for name in known if names.is_wildcard(name)]
+
     def has_type(self, rtype: int) -> bool:
         """Tell whether any name has records of a type, RRSIG and NSEC3 aside."""
         return any(rtype in rrsets for rrsets in self.nodes.values())

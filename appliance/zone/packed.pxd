@@ -12,7 +12,7 @@ cdef unsigned int _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END
 cdef class Packed:
     cdef public object memory
     cdef public bytes origin
-    cdef public list odd_at, flagged, ent_names
+    cdef public list odd_at, flagged, ent_names, wildcards
     cdef public bint settled
     cdef public unsigned long long odd
     cdef public object covers
@@ -70,7 +70,7 @@ cdef class Packed:
     @cython.locals(i=size_t, count=size_t, a=size_t, b=size_t)
     cdef size_t take_over(self, unsigned int[::1] heads, size_t found, unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, unsigned int[::1] first) noexcept
 
-    @cython.locals(i=size_t)
+    @cython.locals(i=size_t, at=size_t)
     cpdef settle(self)
 
     cpdef size_t first_record(self, size_t i) noexcept
@@ -98,6 +98,7 @@ cdef class Packed:
     @cython.locals(length="long long", size=size_t)
     cpdef long long find_name(self, bytes name) except -2
 
+    cpdef long long number_of_apex(self) except -2
     cpdef long long position(self, bytes name) except -2
     cdef long long find_at(self, size_t at, long long length) noexcept
 

@@ -66,6 +66,7 @@ class Packed:
         self.odd = 0
         self.flagged = []
         self.ent_names = []
+        self.wildcards = []
         self.count = 0
         runs = self.runs()
         heads = array("I", bytes(4 * runs))
@@ -283,6 +284,9 @@ class Packed:
         while i < self.count:
             if self.look(i):
                 self.flagged.append(i)
+            at = scaled(self.heads[self.first[i]]) + _HEAD
+            if self.octets[at] == 1 and self.octets[at + 1] == 42:
+                self.wildcards.append(i)
             i += 1
         self.find_borders()
         self.settled = True
@@ -433,6 +437,10 @@ class Packed:
             return -1
         size = write_key(name, 0, length, self.wanted, 0, self.starts)
         return self.search(size)
+
+    def number_of_apex(self) -> int:
+        """Return the number of the origin, -1 if it owns nothing."""
+        return self.find_name(self.origin)
 
     def position(self, name: bytes) -> int:
         """Return the number of the first name that sorts like or behind a folded name of the zone."""

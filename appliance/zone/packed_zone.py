@@ -7,7 +7,7 @@ from functools import cached_property
 from threading import Thread
 from typing import Generic, TypeVar
 
-from appliance.zone import types
+from appliance.zone import names, types
 from appliance.zone.model import RRset, RRsets, Zone
 from appliance.zone.name_flags import CUT, DATA, DNAME, HASHED, OCCLUDED, SIGNED
 from appliance.zone.nsec3 import parameters
@@ -171,6 +171,10 @@ class PackedZone(Zone):
         zone.packed = packed
         zone.find_scheme()
         return zone
+
+    def wildcards(self) -> list[bytes]:
+        found = [self.packed.name(number) for number in self.packed.wildcards if self.packed.flags_of(number) & DATA]
+        return found + [name for name in self.ents if names.is_wildcard(name)]
 
     def has_type(self, rtype: int) -> bool:
         return rtype < 256 and bool(self.packed.has_type(rtype))
