@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from appliance.zone import types
 from appliance.zone.model import Zone
+from appliance.zone.packed_zone import PackedZone
 
 _LOAD = 5
 """Names per bucket of seven to plan with: some miss their first choice then, but a table twice the size has twice the
@@ -30,6 +31,10 @@ class Capacity(NamedTuple):
 
 def expected_octets(zone: Zone) -> int:
     """Return about how much heap one version of a zone takes."""
+    if isinstance(zone, PackedZone):
+        proving = zone.scheme != "unsigned"
+        table = 24 * len(zone.nsec3) if zone.scheme == "nsec3" else 40 * len(zone.nodes) if proving else 0
+        return 4096 + table + 256 * len(zone.ents) + int(zone.packed.weigh(bool(zone.signatures), proving))
     names = len(zone.nodes) + len(zone.ents)
     signed = 2 if zone.signatures else 1
     total = 2048 + names * (80 if signed == 1 else 240)

@@ -5,7 +5,7 @@ cimport cython
 
 cdef unsigned int CUT, DNAME, OCCLUDED, DATA, SIGNED, HASHED, ALIAS
 cdef unsigned int MAX_TTL, MAX_ODD
-cdef unsigned int _ROWS, _HEAD, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DNAME_TYPE
+cdef unsigned int _ROWS, _HEAD, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
 cdef unsigned int _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END
 
 
@@ -22,7 +22,8 @@ cdef class Packed:
     cdef unsigned short[::1] layout_starts
     cdef unsigned int[::1] heads, first, rows_key
     cdef unsigned long long[::1] rows_at
-    cdef long long apex_length, low
+    cdef long long apex_length, low, cut_octets, ds_octets
+    cdef unsigned int sum
 
     cdef unsigned int u16(self, size_t at) noexcept
     cdef unsigned int big16(self, size_t at) noexcept
@@ -104,6 +105,15 @@ cdef class Packed:
 
     @cython.locals(low="long long", high="long long", middle="long long", at=size_t, length="long long", end=size_t, order=int)
     cdef long long search(self, size_t size) noexcept
+
+    @cython.locals(bits="unsigned char[::1]", total="long long", bodies="long long", cuts="long long", used="long long", i="long long", flags="unsigned int", own="long long", at=size_t, size="long long", place="unsigned int", different="long long")
+    cpdef long long weigh(self, bint signed, bint proving)
+
+    @cython.locals(flags="unsigned int", total="long long", run=size_t, at=size_t, more=bint, rtype="unsigned int", size="long long")
+    cdef long long weigh_records(self, size_t i, bint signed) noexcept
+
+    @cython.locals(i=size_t)
+    cdef void add_sum(self, size_t at, size_t size) noexcept
 
     @cython.locals(at=size_t)
     cpdef bytes name(self, size_t i)

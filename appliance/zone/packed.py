@@ -7,6 +7,7 @@ same source runs uncompiled.
 """
 
 from array import array
+from math import log
 
 from appliance.zone import rdata as layouts
 from appliance.zone import types
@@ -21,6 +22,7 @@ CNAME = types.CNAME
 SOA = types.SOA
 RRSIG = types.RRSIG
 NSEC = types.NSEC
+DS = types.DS
 NSEC3 = types.NSEC3
 DNAME_TYPE = types.DNAME
 
@@ -472,6 +474,82 @@ class Packed:
         self.low = low
         return -1
 
+    # how much the answers will take
+
+    def weigh(self, signed: int, proving: int) -> int:
+        """Return about how many octets of heap the answers of a settled zone take.
+
+        Cuts with the same servers share a referral: how many differ is told from how full a map of hash bits gets.
+        """
+        bits = bytearray(1 << 17)
+        total = bodies = cuts = used = 0
+        i = 0
+        while i < self.count:
+            flags = self.flags[i]
+            own = self.weigh_records(i, signed)
+            at = scaled(self.heads[self.first[i]])
+            size = (48 + self.octets[at + 14] - self.apex_length) & ~7
+            if not flags & DATA or flags & OCCLUDED:
+                total += own
+            elif flags & CUT:
+                total += (size + 24) & ~15
+                cuts += 1
+                bodies += self.cut_octets + 48
+                if self.ds_octets:
+                    total += 3 * self.ds_octets + self.cut_octets + 160
+                elif proving:
+                    total += 72
+                place = (self.sum ^ self.sum >> 15) & 0xFFFFF
+                used += not bits[place >> 3] >> (place & 7) & 1
+                bits[place >> 3] |= 1 << (place & 7)
+            else:
+                total += ((size + 32) & ~15) + own + (32 if proving else 0)
+            i += 1
+        if cuts:
+            different = min(cuts, distinct(used))
+            total += bodies * different // cuts * (2 if proving else 1)
+        return total
+
+    def weigh_records(self, i: int, signed: int) -> int:
+        """Return what the records of a name take where it is no cut; for cuts, fill .cut_octets and .ds_octets."""
+        flags = self.flags[i]
+        total = 0
+        self.cut_octets = self.ds_octets = 0
+        self.sum = self.octets[scaled(self.heads[self.first[i]]) + 14]
+        run = self.first[i]
+        while run < self.first[i + 1]:
+            at = scaled(self.heads[run])
+            run += 1
+            more = True
+            while more:
+                rtype = self.rtype(at)
+                size = self.rdlength(at)
+                if rtype == NSEC3 or (rtype == RRSIG and self.big16(self.rdata(at)) == NSEC3):
+                    total += size + 60
+                elif rtype == RRSIG:
+                    total += size + 12
+                    if self.big16(self.rdata(at)) == DS:
+                        self.ds_octets += size + 12
+                elif flags & OCCLUDED:
+                    total += 4 * (size + 12)
+                else:
+                    total += (size + 12) * (2 if signed else 1) + 64
+                if rtype == DS:
+                    self.ds_octets += size + 12
+                elif rtype == NS:
+                    self.cut_octets += size + 12
+                    self.add_sum(self.rdata(at), size)
+                at = self.after(at)
+                more = at != 0
+        return total
+
+    def add_sum(self, at: int, size: int) -> None:
+        """Take octets into .sum."""
+        i = 0
+        while i < size:
+            self.sum = ((self.sum ^ self.octets[at + i]) * 0x01000193) & 0xFFFFFFFF
+            i += 1
+
     # for the rest of the program, in Python
 
     def name(self, i: int) -> bytes:
@@ -533,6 +611,11 @@ class Packed:
             total += (self.flags[i] & wanted) != 0 and not self.flags[i] & unwanted
             i += 1
         return total
+
+
+def distinct(used: int) -> int:
+    """Return how many different hashes set so many of 2^20 bits."""
+    return int(-log(max(1 - used / (1 << 20), 1e-6)) * (1 << 20)) + 1
 
 
 def scaled(unit: int) -> int:
