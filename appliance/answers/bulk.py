@@ -29,6 +29,7 @@ _POSITIVE = KIND["positive"]
 _NODE_CUT = NODE_CUT
 _NODE_WILDCARD = NODE_WILDCARD
 _HEAD = 16
+_M32 = 0xFFFFFFFF
 _CACHE = 1 << 16
 
 
@@ -315,7 +316,7 @@ class Bulk:
         h = length
         i = 0
         while i < length:
-            h = ((h ^ packed.octets[at + i]) * 0x01000193) & 0xFFFFFFFF
+            h = ((h ^ packed.octets[at + i]) * 0x01000193) & _M32
             i += 1
         slot = (h ^ h >> 16) & (_CACHE - 1)
         if self.cached_length[slot] == length and packed.ends_with(at, length, self.cached_at[slot], length):
@@ -427,7 +428,7 @@ class Bulk:
         h = length
         place = packed.octets[at] + 1
         while place < length:
-            h = ((h ^ packed.octets[at + place]) * 0x01000193) & 0xFFFFFFFF
+            h = ((h ^ packed.octets[at + place]) * 0x01000193) & _M32
             place += 1
         row = 0
         while row < self.ns_count:
@@ -435,7 +436,7 @@ class Bulk:
             size = packed.rdlength(self.ns[row])
             i = 0
             while i < size:
-                h = ((h ^ packed.octets[start + i]) * 0x01000193) & 0xFFFFFFFF
+                h = ((h ^ packed.octets[start + i]) * 0x01000193) & _M32
                 i += 1
             h ^= h >> 15
             row += 1
@@ -448,7 +449,7 @@ class Bulk:
         h = self.sum_class(at, length)
         self.sum = h
         slot = h & (self.class_slots - 1)
-        while self.model[slot] != 0xFFFFFFFF:
+        while self.model[slot] != _M32:
             if self.sums[slot] == h and self.is_class(self.model[slot], at, length):
                 return slot
             slot = (slot + 1) & (self.class_slots - 1)
@@ -520,9 +521,9 @@ class Bulk:
         self.fragment = array("I", bytes(4 * self.class_slots))
         i = 0
         while i < old:
-            if model[i] != 0xFFFFFFFF:
+            if model[i] != _M32:
                 slot = sums[i] & (self.class_slots - 1)
-                while self.model[slot] != 0xFFFFFFFF:
+                while self.model[slot] != _M32:
                     slot = (slot + 1) & (self.class_slots - 1)
                 self.model[slot] = model[i]
                 self.sums[slot] = sums[i]

@@ -5,7 +5,7 @@ cimport cython
 
 cdef unsigned int CUT, DNAME, OCCLUDED, DATA, SIGNED, HASHED, ALIAS
 cdef unsigned int MAX_TTL, MAX_ODD
-cdef unsigned int _ROWS, _HEAD, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
+cdef unsigned int _ROWS, _HEAD, _M32, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
 cdef unsigned int _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END
 
 

@@ -29,6 +29,7 @@ DNAME_TYPE = types.DNAME
 _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END = 250, 251, 252, 253, 254, 255
 _CODES = {"name": _NAME, "text": _TEXT, "texts": _TEXTS, "bitmap": _BITMAP, "rest": _REST}
 _HEAD = HEADER.size
+_M32 = 0xFFFFFFFF
 
 
 def _programs() -> tuple[array, array]:
@@ -547,7 +548,7 @@ class Packed:
         """Take octets into .sum."""
         i = 0
         while i < size:
-            self.sum = ((self.sum ^ self.octets[at + i]) * 0x01000193) & 0xFFFFFFFF
+            self.sum = ((self.sum ^ self.octets[at + i]) * 0x01000193) & _M32
             i += 1
 
     # for the rest of the program, in Python
