@@ -2,16 +2,23 @@
 # cython: annotation_typing=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The names that a large zone is made of, straight from packed records into the store; compiled, types in bulk.pxd.
 
-The octets of every answer are those that referrals, proofs and nodes write; what is out of the ordinary is left to them.
+The octets of every answer are those that referrals, proofs and nodes write; what is out of the ordinary is theirs.
 """
 
+from __future__ import annotations
+
 from array import array
+from typing import TYPE_CHECKING
 
 from appliance.answers.bulk_writer import BulkWriter
 from appliance.answers.layout import KIND, NODE_CUT, NODE_WILDCARD
 from appliance.zone import types
 from appliance.zone.name_flags import CUT, DATA, MATCH, OCCLUDED
 from appliance.zone.packed_nsec3 import Chain
+
+if TYPE_CHECKING:
+    from appliance.answers.writer import Writer
+    from appliance.zone.packed import Packed
 
 _ROWS = 64
 _TARGETS = 24
@@ -36,7 +43,7 @@ _CACHE = 1 << 16
 class Bulk:
     """Writes cuts and NSEC3s of one zone version."""
 
-    def __init__(self, writer: object, packed: object) -> None:
+    def __init__(self, writer: Writer, packed: Packed) -> None:
         """Write into the arena of a writer."""
         self.packed = packed
         self.writer = BulkWriter(writer, packed)
@@ -58,7 +65,7 @@ class Bulk:
         self.skip = bytearray(packed.count + 1)
         self.covers = array("I", bytes(4))
         self.fragments = array("I", bytes(4))
-        self.chain = None
+        self.chain: Chain | None = None
         self.signed = self.proving = self.by_name = False
         self.nodata = self.soa = 0
 
@@ -68,12 +75,12 @@ class Bulk:
         self.nodata = nodata
         self.soa = soa
 
-    def prove_by_name(self, covers: array) -> None:
+    def prove_by_name(self, covers: array[int]) -> None:
         """Take the fragments that show which types the names have, by number (NSEC)."""
         self.proving = self.by_name = True
         self.covers = covers
 
-    def write_chain(self, chain: Chain) -> array:
+    def write_chain(self, chain: Chain) -> array[int]:
         """Write the fragments of all NSEC3s and return their references in the order of the chain."""
         writer = self.writer
         writer.enter()
@@ -128,7 +135,9 @@ class Bulk:
             high = chain.hashes[place] << 16 | chain.hashes[place + 1] << 8 | chain.hashes[place + 2]
             wanted = (long64(high << 8 | chain.hashes[place + 3]) * scale >> 32) + 1
             while used < wanted:
-                self.slot(table, used, chain, k - 1 if k else chain.count, self.fragments[k - 1 if k else chain.count - 1])
+                self.slot(
+                    table, used, chain, k - 1 if k else chain.count, self.fragments[k - 1 if k else chain.count - 1]
+                )
                 used += 1
             self.slot(table, used, chain, k, self.fragments[k])
             used += 1
@@ -238,7 +247,7 @@ class Bulk:
             return 0
         return writer.whole(to, _AA, _POSITIVE, True) - to
 
-    def append(self, rows: array, count: int, at: int, length: int) -> None:
+    def append(self, rows: array[int], count: int, at: int, length: int) -> None:
         """Append records with an owner."""
         row = 0
         while row < count:
@@ -283,7 +292,7 @@ class Bulk:
             at = packed.rdata(self.ns[row])
             length = packed.rdlength(self.ns[row])
             below = packed.ends_with(at, length, cut + _HEAD, packed.octets[cut + 14])
-            self.inside = self.inside or below
+            self.inside = self.inside or below != 0
             number = -1
             if length > 1 and not self.is_known(row, at, length):
                 number = self.find(at, length)
@@ -346,7 +355,7 @@ class Bulk:
         """Return the fragment that proves which types a cut has, another one in .second; 0 where Python must look."""
         packed = self.packed
         self.second = 0
-        if self.by_name:
+        if self.by_name or self.chain is None:
             return self.covers[i]
         place = self.chain.places[i]
         if place & MATCH:
@@ -504,9 +513,7 @@ class Bulk:
         if self.proving and not self.targets:
             writer.begin(at, length, False)
             self.append(self.ns, self.ns_count, at, length)
-            self.fragment[slot] = writer.share(
-                writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in)
-            )
+            self.fragment[slot] = writer.share(writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in))
         self.classes += 1
         if self.classes * 4 > self.class_slots * 3:
             self.grow()

@@ -74,7 +74,7 @@ cdef class BulkWriter:
     @cython.locals(last="unsigned int", found="unsigned long long", size="long long", room="long long", k="unsigned int")
     cdef unsigned long long variants(self, long long before) noexcept
 
-    @cython.locals(octets=size_t, proofs="unsigned int", proof_records="unsigned int", proof_octets=size_t, chosen="unsigned long long", first=size_t, ref=size_t, k=size_t, size=size_t)
+    @cython.locals(octets=size_t, proof_records="unsigned int", proof_octets=size_t, chosen="unsigned long long", first=size_t, ref=size_t, k=size_t, size=size_t)
     cdef size_t referral(self, unsigned int kind, unsigned int authority, size_t proof, size_t second) except? 0
 
     @cython.locals(size=size_t, tail=size_t, end=size_t, to=size_t)

@@ -5,10 +5,17 @@
 Names and RDATA come from packed records. What does not fit the room here is refused, and the Python code does it.
 """
 
+from __future__ import annotations
+
 from array import array
+from typing import TYPE_CHECKING
 
 from appliance.answers import layout
 from appliance.answers.layout import CHUNK_GRANULES, HASH_FINAL, HASH_MULTIPLIER, MAX_MOVES, START_GRANULES
+
+if TYPE_CHECKING:
+    from appliance.answers.writer import Writer
+    from appliance.zone.packed import Packed
 
 _M64 = 0xFFFFFFFFFFFFFFFF
 _M32 = 0xFFFFFFFF
@@ -32,7 +39,7 @@ _FINAL = HASH_FINAL
 class BulkWriter:
     """Writes for a Writer, sharing its arena, its zone's row and its list of records."""
 
-    def __init__(self, writer: object, packed: object) -> None:
+    def __init__(self, writer: Writer, packed: Packed) -> None:
         """Take over from a writer; give back with leave."""
         store = writer.store
         self.writer = writer
@@ -46,7 +53,7 @@ class BulkWriter:
         self.number = writer.number
         self.version = writer.version
         self.suffix = len(store.suffix(writer.number))
-        self.apex_hash = writer.hash(packed.origin)
+        self.apex_hash = writer.hash(packed.origin) if len(packed.origin) > 1 else store.seed
         self.body = bytearray(_MAX_BODY + 70000)
         self.move_at = array("H", bytes(2 * (_MOVES + 1)))
         self.move_to = array("H", bytes(2 * (_MOVES + 1)))
@@ -377,15 +384,12 @@ class BulkWriter:
         if self.full or self.size > _MAX_BODY:
             return 0
         octets = self.base
-        proofs = 0
         proof_records = 0
         proof_octets = 0
         if proof:
-            proofs = 1
             proof_octets = self.heap16(proof, 0)
             proof_records = self.heap[wide(proof) + 9]
             if second:
-                proofs = 2
                 proof_octets += self.heap16(second, 0)
                 proof_records += self.heap[wide(second) + 9]
         chosen = self.variants(octets + proof_octets)
@@ -397,7 +401,9 @@ class BulkWriter:
         while k < self.cuts:
             if chosen & one(k):
                 if proof:
-                    ref = self.pieces(kind, authority + proof_records, octets + proof_octets, k, first, proof, second, ref)
+                    ref = self.pieces(
+                        kind, authority + proof_records, octets + proof_octets, k, first, proof, second, ref
+                    )
                 else:
                     size = self.cut_octets[k]
                     self.head(0, 0, 0, authority, self.cut_records[k] - authority, size)
@@ -461,7 +467,9 @@ class BulkWriter:
 
     # nodes
 
-    def cut_node(self, at: int, flags: int, plain: int, signed: int, entries: int, answer: int, own: int, more: int) -> int:
+    def cut_node(
+        self, at: int, flags: int, plain: int, signed: int, entries: int, answer: int, own: int, more: int
+    ) -> int:
         """Write the node of a cut whose name stands at an offset, and return its reference.
 
         entries is 0, or 1 for a table with DS. Its answers without and with DNSSEC: answer is the reference of the
@@ -498,7 +506,7 @@ class BulkWriter:
         if entries:
             row = (start + table) >> 2
             self.heap_words[row] = 43
-            self.heap_words[row + 1] = answer if answer else ref + (own_at >> 4)
+            self.heap_words[row + 1] = answer or ref + (own_at >> 4)
             second = own_at + ((own + 15) & ~15 if own and not answer else 0)
             self.heap_words[row + 2] = ref + (second >> 4) if more else 0
             i = 0

@@ -9,7 +9,7 @@ from appliance.answers import family
 from appliance.answers.bulk import Bulk
 from appliance.answers.context import Context
 from appliance.answers.layout import DENIAL_BLOCK, NSEC3, NSEC3_HASH
-from appliance.answers.proofs import NsecProofs, Nsec3Proofs, Proofs, proofs_for
+from appliance.answers.proofs import Nsec3Proofs, NsecProofs, Proofs, proofs_for
 from appliance.answers.writer import Writer
 from appliance.zone import names, nsec3, types
 from appliance.zone.model import Zone
@@ -77,7 +77,7 @@ def write_common(context: Context, bulk: Bulk | None) -> Iterator[bytes]:
 def _prepare(context: Context, bulk: Bulk, zone: PackedZone) -> None:
     """Say what is shared, and which names are Python's: those at or above other loaded zones, or below them."""
     packed = zone.packed
-    bulk.prepare(context.signed, context.nodata[0], context.soa_fragment)
+    bulk.prepare(context.signed, context.writer.refer(context.nodata[0]), context.soa_fragment)
     if zone.dnames or (zone.scheme != "unsigned" and not isinstance(context.proofs, NsecProofs | PackedNsec3Proofs)):
         bulk.leave_out(0, packed.count)
     if isinstance(context.proofs, NsecProofs):

@@ -51,15 +51,21 @@ def expected_octets(zone: Zone) -> int:
     return total
 
 
+_BESIDE = 64 << 20
+"""Octets up to which there is room for a second version beside the first; larger zones move to a new store instead."""
+
+
 def capacity(zones: Iterable[Zone]) -> Capacity:
-    """Return sizes with room for growth and for a second version of the largest zone beside the first."""
+    """Return sizes with room for growth and for a second version of the largest zone that is not too large for that."""
     count = names = octets = largest = 0
     for zone in zones:
         size = expected_octets(zone)
         count += 1
         names += len(zone.nodes) + len(zone.ents) + 4
         octets += size
-        largest = max(largest, size)
+        if size <= _BESIDE:
+            largest = max(largest, size)
     bits = max(8, ((names + names // 10) // _LOAD).bit_length())
-    chunks = 2 + (octets + octets // 4 + largest + largest // 4) // (1 << 20)
+    spare = min(octets // 4, _BESIDE) + octets // 16
+    chunks = 2 + (octets + spare + largest + largest // 4) // (1 << 20)
     return Capacity(bits, chunks, max(16, count + count // 4))

@@ -56,7 +56,9 @@ def _has_dnssec(zone: Zone) -> bool:
 def _check_chain(surface: Surface, judge: Judge) -> None:
     """Check the chain that answers are taken from; a second one beside it is on its way in or out (RFC 5155 §10.4)."""
     zone = surface.zone
-    if zone.scheme == "nsec" or (zone.has_type(types.NSEC) and any(types.NSEC in found for found in surface.signed.values())):
+    if zone.scheme == "nsec" or (
+        zone.has_type(types.NSEC) and any(types.NSEC in found for found in surface.signed.values())
+    ):
         if zone.scheme != "nsec3":
             check_nsec.check(surface, judge)
     elif zone.scheme == "unsigned" and types.DNSKEY in zone.nodes[zone.origin] and zone.signatures:

@@ -15,7 +15,6 @@ cdef class Packed:
     cdef public list odd_at, flagged, ent_names, wildcards
     cdef public bint settled
     cdef public unsigned long long odd
-    cdef public object covers
     cdef public long long count
     cdef size_t length
     cdef unsigned char[::1] octets, seen, apex, starts, probe, wanted, layouts, flags

@@ -6,8 +6,11 @@ No record and no name is a Python object here: a name is a number, its records a
 same source runs uncompiled.
 """
 
+from __future__ import annotations
+
 from array import array
 from math import log
+from typing import Any
 
 from appliance.zone import rdata as layouts
 from appliance.zone import types
@@ -32,7 +35,7 @@ _HEAD = HEADER.size
 _M32 = 0xFFFFFFFF
 
 
-def _programs() -> tuple[array, array]:
+def _programs() -> tuple[array[int], array[int]]:
     """Return where the layout of each type starts, and the layouts: what rdata.py says, as octets."""
     starts = array("H", [0] * 1024)
     program = bytearray((_REST, _END))
@@ -51,7 +54,7 @@ class Packed:
     def __init__(self, octets: memoryview, origin: bytes) -> None:
         """Find the owners in packed records; .odd_at then has the places of records that may not be acceptable."""
         self.memory = octets
-        self.octets = octets if len(octets) else bytearray(4)
+        self.octets: memoryview | bytearray = octets if len(octets) else bytearray(4)
         self.length = len(octets)
         self.origin = origin
         self.apex = array("B", origin)
@@ -64,12 +67,11 @@ class Packed:
         self.rows_key = array("I", bytes(4 * _ROWS))
         self.layout_starts = _STARTS
         self.layouts = _PROGRAM
-        self.covers = None
-        self.odd_at = []
+        self.odd_at: list[tuple[int, int]] = []
         self.odd = 0
-        self.flagged = []
-        self.ent_names = []
-        self.wildcards = []
+        self.flagged: list[int] = []
+        self.ent_names: list[bytes] = []
+        self.wildcards: list[int] = []
         self.count = 0
         runs = self.runs()
         heads = array("I", bytes(4 * runs))
@@ -133,7 +135,7 @@ class Packed:
             at += (_HEAD + self.octets[at + 14] + self.u16(at + 12) + 3) & ~3
         return found
 
-    def find_heads(self, heads: array) -> int:
+    def find_heads(self, heads: array[int]) -> int:
         """Note the start of each run whose owner is in the zone, in units of four octets; return how many."""
         at = 0
         run = 0
@@ -142,7 +144,7 @@ class Packed:
         while at < self.length:
             if self.octets[at + 14]:
                 run = at
-                inside = self.in_zone(at + _HEAD, self.octets[at + 14])
+                inside = self.in_zone(at + _HEAD, self.octets[at + 14]) != 0
                 if inside:
                     heads[found] = at >> 2
                     found += 1
@@ -226,7 +228,7 @@ class Packed:
             at += 2 + size
         return at
 
-    def sort(self, heads: array, found: int) -> None:
+    def sort(self, heads: array[int], found: int) -> None:
         """Bring the runs into the canonical order of their owners, those of one owner into that of the file."""
         places = array("I", bytes(4 * (found + 1)))
         size = self.key_octets(heads, found)
@@ -242,7 +244,7 @@ class Packed:
         self.flags = bytearray(self.count + 1)
         self.settled = False
 
-    def key_octets(self, heads: array, found: int) -> int:
+    def key_octets(self, heads: array[int], found: int) -> int:
         """Return how much room the keys of all runs take at most."""
         total = 0
         i = 0
@@ -251,7 +253,7 @@ class Packed:
             i += 1
         return total
 
-    def write_keys(self, heads: array, found: int, keys: bytearray, places: array) -> None:
+    def write_keys(self, heads: array[int], found: int, keys: bytearray, places: array[int]) -> None:
         """Write the key of each run."""
         i = 0
         k = 0
@@ -262,7 +264,7 @@ class Packed:
             places[i] = k
 
     def take_over(
-        self, heads: array, found: int, keys: bytearray, places: array, order: array, first: array
+        self, heads: array[int], found: int, keys: bytearray, places: array[int], order: array[int], first: array[int]
     ) -> int:
         """Fill .heads and first in the order found; return how many different names there are."""
         i = 0
@@ -328,7 +330,7 @@ class Packed:
                     elif rtype == CNAME:
                         flags |= ALIAS
                     others += rtype != NSEC
-                odd = odd or rows == _ROWS or self.clashes(at, key, rows)
+                odd = odd or rows == _ROWS or self.clashes(at, key, rows) != 0
                 if rows < _ROWS:
                     self.rows_at[rows] = at
                     self.rows_key[rows] = key
@@ -592,7 +594,7 @@ class Packed:
         """Return the flags of a name."""
         return self.flags[i]
 
-    def numbers(self, wanted: int, unwanted: int) -> array:
+    def numbers(self, wanted: int, unwanted: int) -> array[int]:
         """Return the names that have one of some flags and none of others."""
         found = array("I", bytes(4 * self.how_many(wanted, unwanted)))
         i = 0
@@ -629,7 +631,7 @@ def fold(octet: int) -> int:
     return octet + 32 if 65 <= octet <= 90 else octet
 
 
-def write_key(octets: bytes, at: int, length: int, keys: bytearray, k: int, starts: array) -> int:
+def write_key(octets: Any, at: int, length: int, keys: bytearray, k: int, starts: array[int]) -> int:
     """Write what sorts as the first so many octets of a name do (RFC 4034 §6.1), and return where it ends.
 
     Labels from the last to the first, each with a 0 behind it; the octets 0 and 1 follow a 1.
@@ -682,7 +684,7 @@ def compare_two(one: bytearray, size: int, other: bytearray, other_size: int) ->
     return -1 if i < other_size else 0
 
 
-def merge_sort(keys: bytearray, places: array, order: array, spare: array, count: int) -> None:
+def merge_sort(keys: bytearray, places: array[int], order: array[int], spare: array[int], count: int) -> None:
     """Fill order with the numbers of the keys, sorted and stable; what is sorted already takes one pass."""
     i = 0
     while i < count:
@@ -704,7 +706,7 @@ def merge_sort(keys: bytearray, places: array, order: array, spare: array, count
             start = end
 
 
-def run_end(keys: bytearray, places: array, order: array, start: int, count: int) -> int:
+def run_end(keys: bytearray, places: array[int], order: array[int], start: int, count: int) -> int:
     """Return where a sorted stretch ends."""
     i = start + 1
     while i < count:
@@ -716,7 +718,9 @@ def run_end(keys: bytearray, places: array, order: array, start: int, count: int
     return count
 
 
-def merge(keys: bytearray, places: array, order: array, spare: array, start: int, middle: int, end: int) -> None:
+def merge(
+    keys: bytearray, places: array[int], order: array[int], spare: array[int], start: int, middle: int, end: int
+) -> None:
     """Merge two sorted stretches that follow each other."""
     i = start
     while i < middle:

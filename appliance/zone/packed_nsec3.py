@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # cython: annotation_typing=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""NSEC3 hashes of all names of a packed zone, and its chain in hash order; compiled, with the types in packed_nsec3.pxd.
+"""NSEC3 hashes of all names of a packed zone, and its chain in hash order; compiled, types in packed_nsec3.pxd.
 
 SHA-1 (FIPS 180-4) is spelled out here because a call for each of millions of short hashes costs more than the hash.
 """
 
+from __future__ import annotations
+
 from array import array
+from typing import Any
 
 import cython
 
 from appliance.zone import types
 from appliance.zone.name_flags import DATA, HASHED, MATCH, OCCLUDED
+from appliance.zone.packed import Packed
 from appliance.zone.records import HEADER
 
 _HEAD = HEADER.size
@@ -36,7 +40,7 @@ class Hasher:
         self.words = array("I", bytes(4 * 80))
         self.state = array("I", bytes(4 * 5))
 
-    def hash(self, octets: bytes, at: int, length: int) -> None:
+    def hash(self, octets: Any, at: int, length: int) -> None:
         """Leave the hash of a name, folded on the way, in .block."""
         i = 0
         while i < length:
@@ -126,7 +130,7 @@ class Chain:
     .regular tells whether all of them have one record, a hash right below the apex as owner, and the same parameters.
     """
 
-    def __init__(self, packed: object) -> None:
+    def __init__(self, packed: Packed) -> None:
         """Read the chain of a settled zone."""
         self.packed = packed
         self.numbers = packed.numbers(HASHED, 0)
@@ -189,7 +193,7 @@ class Chain:
         # A record at the very start of the octets is the SOA, or the zone has none.
         return found
 
-    def decode(self, octets: bytes, at: int, to: int) -> int:
+    def decode(self, octets: Any, at: int, to: int) -> int:
         """Decode 32 octets of base32hex to 20; tell whether that is what they are."""
         bits = 0
         value = 0
@@ -268,7 +272,7 @@ class Chain:
         """Do place_names while other threads run."""
         matches = 0
         with cython.nogil:
-            matches = self.place_names(hasher, low, high)
+            matches += self.place_names(hasher, low, high)
         return matches
 
     def place_of(self, hasher: Hasher, name: bytes) -> int:

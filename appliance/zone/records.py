@@ -85,5 +85,6 @@ class Records:
 
     def after(self, at: int) -> int:
         """Return the offset of the record after one."""
-        _, _, _, _, rdlength, owner_length, _ = HEADER.unpack_from(self.octets, at)
+        fields = HEADER.unpack_from(self.octets, at)
+        rdlength, owner_length = int(fields[4]), int(fields[5])
         return at + (HEADER.size + owner_length + rdlength + 3 & ~3)

@@ -38,7 +38,7 @@ cdef class Pack:
     @cython.locals(header="Header *")
     cdef void move_lines(self, size_t at, unsigned int lines) noexcept
 
-    @cython.locals(octets=size_t, size=size_t, at=cython.p_char, code=int, extra=int, owner_length="unsigned int",
+    @cython.locals(octets=size_t, size=size_t, at=cython.p_char, code=int, extra=int, known=bint, owner_length="unsigned int",
                    header="Header *")
     cdef int append(self, zs_scanner_t *scanner, int file, unsigned int line) except -1 nogil
 

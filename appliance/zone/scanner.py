@@ -209,7 +209,7 @@ class Source:
         """Return the next octets, with plain newlines; .done tells whether there are more."""
         wanted = WINDOW if self.end is None else min(WINDOW, self.end - self.at)
         self.file.seek(self.at)
-        octets = self.file.read(wanted)
+        octets: bytes = self.file.read(wanted)
         if octets[-1:] == b"\r":
             octets += self.file.read(1)
         self.at += len(octets)
@@ -275,9 +275,9 @@ class Pack:
             code = class_code(scanner.r_class)
             extra = 2 if code == CLASS_OTHER else 0
         owner_length = scanner.r_owner_length
-        if self.count and owner_length == self.owner_length:
-            if not memcmp(self.octets_at + self.owner_at, scanner.r_owner, owner_length):
-                owner_length = 0
+        known = self.count > 0 and owner_length == self.owner_length
+        if known and not memcmp(self.octets_at + self.owner_at, scanner.r_owner, owner_length):
+            owner_length = 0
         octets = cython.sizeof(Header) + owner_length + extra + scanner.r_data_length
         size = (octets + 3) & ~3  # headers stay aligned
         self.grow(size)
@@ -383,7 +383,7 @@ class Reader:
         return True
 
     def run(self) -> str:
-        """Read on until there is something to say: "include", "error", "fatal" (reading cannot go on), "endless" or "end"."""
+        """Read on until there is something to say: "include", "error", "fatal" (no going on), "endless" or "end"."""
         while True:
             with cython.nogil:
                 failed = self.parse()

@@ -6,10 +6,13 @@ What is not cleared goes to the checks that know the words for it; of findings t
 far from the first of their class, only the number is kept.
 """
 
+from __future__ import annotations
+
 from array import array
 
 from appliance.zone import types
 from appliance.zone.name_flags import CUT, DATA, HASHED, MATCH, OCCLUDED, SIGNED
+from appliance.zone.packed import Packed
 from appliance.zone.packed_nsec3 import Chain
 from appliance.zone.records import HEADER
 
@@ -33,7 +36,7 @@ MISSING, MISMATCH, KEY, TIME = 0, 1, 2, 3
 class Screen:
     """Goes through names in their order and stops at each one that somebody must look at."""
 
-    def __init__(self, packed: object, keys: list[tuple[int, int]], now: int) -> None:
+    def __init__(self, packed: Packed, keys: list[tuple[int, int]], now: int) -> None:
         """Take the keys (tag, algorithm) that may sign, none if any may, and the time in seconds since 1970."""
         self.packed = packed
         self.tags = array("I", [tag for tag, _ in keys] or [0])
@@ -286,7 +289,7 @@ class Screen:
         i = 0
         while i < self.rows:
             rtype = self.key[i] >> 16
-            if rtype != _RRSIG and rtype != _NSEC3 and (not cut or rtype == _DS or rtype == _NSEC):
+            if rtype != _RRSIG and rtype != _NSEC3 and (not cut or rtype in (_DS, _NSEC)):
                 if rtype > 255:
                     return False
                 self.bits[rtype >> 3] |= 0x80 >> (rtype & 7)

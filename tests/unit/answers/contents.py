@@ -9,8 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from appliance.answers.compile import compile_zones
-from appliance.answers.layout import ANSWER, CHILD, CHILDREN, FRAGMENT, NSEC3, NSEC3_HASH, NSEC3_NODE, NODE_CUT
-from appliance.answers.layout import TYPE_ENTRY, types_offset
+from appliance.answers.layout import (
+    ANSWER,
+    CHILD,
+    CHILDREN,
+    FRAGMENT,
+    NODE_CUT,
+    NSEC3,
+    NSEC3_HASH,
+    NSEC3_NODE,
+    TYPE_ENTRY,
+    types_offset,
+)
 from appliance.answers.sizes import Capacity, capacity
 from appliance.answers.store import Store
 from appliance.zone import names
@@ -86,7 +96,9 @@ class Contents:
         count, cover, blocks, _ = CHILDREN.unpack_from(self._octets, ref * 16)
         entries = self._blocks(ref * 16 + CHILDREN.size, blocks, count, CHILD.size)
         found = [CHILD.unpack(entry) for entry in entries]
-        return [self.fragment(cover) if cover else b""] + [(key, self.fragment(nsec) if nsec else b"") for key, _, nsec in found]
+        return [self.fragment(cover) if cover else b""] + [
+            (key, self.fragment(nsec) if nsec else b"") for key, _, nsec in found
+        ]
 
     def _scheme(self, number: int) -> int:
         origin = next(origin for origin, row in self._store.numbers.items() if row == number)

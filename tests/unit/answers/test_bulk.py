@@ -80,12 +80,22 @@ def registry(seed: int, cuts: int) -> str:
     rng = random.Random(seed)
     hosts = [f"ns{i}.host{i % 7}.tld." for i in range(12)] + [f"Dns{i}.Elsewhere.example." for i in range(6)]
     lines = ["$TTL 3600", "@ SOA ns1.nic hostmaster.nic 1 7200 3600 86400 600", "@ NS ns1.nic", "@ NS NS2.nic"]
-    lines += ["ns1.nic A 192.0.2.1", "ns2.nic AAAA 2001:db8::1", "* TXT wild", "*.wild NS ns1.nic", "deep.under.ent A 192.0.2.9"]
-    lines += [f"{host} {kind}" for host in hosts[:12] for kind in ("A 192.0.2.3", "AAAA 2001:db8::3") if rng.random() < 0.8]
+    lines += [
+        "ns1.nic A 192.0.2.1",
+        "ns2.nic AAAA 2001:db8::1",
+        "* TXT wild",
+        "*.wild NS ns1.nic",
+        "deep.under.ent A 192.0.2.9",
+    ]
+    lines += [
+        f"{host} {kind}" for host in hosts[:12] for kind in ("A 192.0.2.3", "AAAA 2001:db8::3") if rng.random() < 0.8
+    ]
     sets = [rng.sample(hosts, rng.randint(1, 6)) for _ in range(9)]
     sets += [hosts, ["ns1.nic", "ns1.NIC", "."], ["tld."], ["x.tld.", "ns1.nic"]]
     for i in range(cuts):
-        name = f"{rng.choice(['a', 'Bb', 'ccc', 'x' * 40])}{i}" + rng.choice(["", "", "", ".sub", ".deep.sub", ".under.ent"])
+        name = f"{rng.choice(['a', 'Bb', 'ccc', 'x' * 40])}{i}" + rng.choice(
+            ["", "", "", ".sub", ".deep.sub", ".under.ent"]
+        )
         chosen = rng.choice(sets) if rng.random() < 0.8 else [f"{label}.{name}" for label in ("ns1", "Ns2")]
         lines += [f"{name} NS {host}" for host in chosen]
         if chosen[0].endswith(name):
@@ -101,6 +111,15 @@ def test_registries(tmp_path: Path, denial: str) -> None:
     path = tmp_path / "registry"
     path.write_text(registry(1, 400), "ascii")
     zone = load_zone(path, ORIGIN)
+    options = DENIALS[denial]
+    check([zone if options is None else packed(tmp_path, signed(zone, **options))])
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_the_root(tmp_path: Path, denial: str) -> None:
+    path = tmp_path / "root"
+    path.write_text(registry(4, 80), "ascii")
+    zone = load_zone(path, names.ROOT)
     options = DENIALS[denial]
     check([zone if options is None else packed(tmp_path, signed(zone, **options))])
 

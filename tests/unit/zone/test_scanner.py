@@ -160,7 +160,7 @@ def test_files_of_the_process_stay_as_they_are(zone: Path) -> None:
 def test_threads_scan_side_by_side(zone: Path) -> None:
     zone.write_text("".join(f"n{number} 1 TXT {number}\n" for number in range(20000)))
     expected = scan_file(zone, ORIGIN).octets
-    found: list[bytes] = []
+    found: list[memoryview] = []
     threads = [threading.Thread(target=lambda: found.append(scan_file(zone, ORIGIN).octets)) for _ in range(3)]
     for thread in threads:
         thread.start()
