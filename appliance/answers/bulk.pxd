@@ -8,7 +8,7 @@ from appliance.zone.packed cimport Packed
 from appliance.zone.packed_nsec3 cimport Chain
 
 cdef unsigned int _ROWS, _TARGETS, _RUN, _AA, _NS, _DS, _A, _AAAA, _RRSIG, _NSEC3
-cdef unsigned int _REFERRAL, _NODATA, _POSITIVE, _NODE_CUT, _NODE_WILDCARD, _HEAD, _CACHE, _M32
+cdef unsigned int _REFERRAL, _NODATA, _POSITIVE, _NODE_CUT, _NODE_WILDCARD, _HEAD, _OPT_OUT, _CACHE, _M32
 cdef unsigned int CUT, DATA, MATCH, OCCLUDED
 
 

@@ -36,6 +36,7 @@ _POSITIVE = KIND["positive"]
 _NODE_CUT = NODE_CUT
 _NODE_WILDCARD = NODE_WILDCARD
 _HEAD = 16
+_OPT_OUT = 1
 _M32 = 0xFFFFFFFF
 _CACHE = 1 << 16
 
@@ -363,6 +364,8 @@ class Bulk:
         above = packed.octets[at] + 1
         number = self.find(at + above, length - above)
         if number < 0 or not self.chain.places[number] & MATCH:
+            return 0
+        if not self.chain.flags_at(place) & _OPT_OUT:
             return 0
         encloser = self.chain.places[number] & ~MATCH
         if encloser != place:

@@ -6,7 +6,7 @@ cimport cython
 from appliance.zone.packed cimport Packed
 
 cdef unsigned long long _M64, _M32, _MULTIPLIER, _FINAL
-cdef unsigned int _ANSWER, _FRAGMENT, _MAX_PLACES, _MAX_GROUPS, _MAX_BODY, _RUN, _NODE_CUT, _FOREVER, _GRANULES, _START, _MOVES
+cdef unsigned int _ANSWER, _FRAGMENT, _MAX_PLACES, _MAX_GROUPS, _MAX_BODY, _RUN, _NODE_CUT, _FOREVER, _GRANULES, _START, _MOVES, _TURN
 cdef long long _AROUND, _MARGIN
 
 
@@ -60,7 +60,7 @@ cdef class BulkWriter:
     cdef void split(self) noexcept
     cdef void mark(self) noexcept
 
-    @cython.locals(total="unsigned long long", weight="unsigned int", i=size_t)
+    @cython.locals(total="unsigned long long", weight="unsigned int", i=size_t, filled=size_t, last=size_t)
     cdef size_t fragment(self, size_t to, size_t start, size_t size, size_t move, size_t moves, unsigned int records) noexcept
     cdef void store16(self, size_t to, unsigned int number) noexcept
     cdef void store32(self, size_t to, unsigned int number) noexcept

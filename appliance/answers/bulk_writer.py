@@ -27,6 +27,7 @@ _MAX_BODY = 60000
 _RUN = 2048
 _AROUND = 27
 _MARGIN = 32
+_TURN = layout.RELOCATIONS_A_TURN
 _NODE_CUT = layout.NODE_CUT
 _FOREVER = layout.FOREVER
 _GRANULES = CHUNK_GRANULES
@@ -311,16 +312,18 @@ class BulkWriter:
             weight += 256 if self.move_at[move + i] & 1 else 1
             i += 1
         self.store16(to + 4, weight % 65535)
-        self.store16(to + 6, moves)
+        filled = moves + (_TURN - 1 - (moves + _TURN - 1) % _TURN)
+        self.store16(to + 6, filled)
         self.blob[to + 8] = self.base_length
         self.blob[to + 9] = min(records, 255)
         self.blob[to + 10] = 0
         self.blob[to + 11] = 0
         to += _FRAGMENT
         i = 0
-        while i < moves:
-            self.store16(to, self.move_at[move + i])
-            self.store16(to + 2, self.move_to[move + i])
+        while i < filled:
+            last = min(i, moves - 1)
+            self.store16(to, self.move_at[move + last])
+            self.store16(to + 2, self.move_to[move + last])
             to += 4
             i += 1
         i = 0

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from appliance.answers import family
 from appliance.answers.bulk import Bulk
 from appliance.answers.context import Context
+from appliance.answers.evidence import Evidence, PackedNsec3Evidence
 from appliance.answers.layout import DENIAL_BLOCK, NSEC3, NSEC3_HASH
 from appliance.answers.proofs import Nsec3Proofs, NsecProofs, Proofs, proofs_for
 from appliance.answers.writer import Writer
-from appliance.zone import names, nsec3, types
+from appliance.zone import names, nsec3
 from appliance.zone.model import Zone
 from appliance.zone.name_flags import MATCH
-from appliance.zone.packed_nsec3 import Hasher
 from appliance.zone.packed_zone import PackedZone
 
 
@@ -23,25 +23,22 @@ def bulk_for(writer: Writer, zone: Zone) -> Bulk | None:
     return Bulk(writer, zone.packed) if isinstance(zone, PackedZone) else None
 
 
-def bulk_proofs(writer: Writer, zone: Zone, bulk: Bulk | None) -> Proofs:
+def bulk_proofs(writer: Writer, zone: Zone, evidence: Evidence | None, bulk: Bulk | None) -> Proofs:
     """Return the proofs of a zone's scheme, NSEC3s written in bulk where their chain allows it."""
-    if bulk is not None and isinstance(zone, PackedZone) and zone.scheme == "nsec3" and zone.chain.regular:
-        declared = [nsec3.parameters(rdata) for rdata in zone.nodes[zone.origin][types.NSEC3PARAM].rdatas]
-        if nsec3.parameters(zone.chain.head) in declared:
-            return PackedNsec3Proofs(writer, zone, bulk)
-    return proofs_for(writer, zone)
+    if bulk is not None and isinstance(zone, PackedZone) and isinstance(evidence, PackedNsec3Evidence):
+        return PackedNsec3Proofs(writer, zone, evidence, bulk)
+    return proofs_for(writer, zone, evidence)
 
 
 class PackedNsec3Proofs(Nsec3Proofs):
     """The same proofs from a chain that is packed."""
 
-    def __init__(self, writer: Writer, zone: PackedZone, bulk: Bulk) -> None:
+    def __init__(self, writer: Writer, zone: PackedZone, evidence: PackedNsec3Evidence, bulk: Bulk) -> None:
         self._writer = writer
         self._zone = zone
-        _, iterations, salt = nsec3.parameters(zone.chain.head)
-        self.parameters = iterations, salt
+        self._evidence = evidence
         self._chain = zone.chain
-        self._hasher = Hasher(iterations, salt)
+        iterations, salt = evidence.parameters
         self._references = bulk.write_chain(zone.chain)
         table = memoryview(bulk.slots(zone.chain))
         size = DENIAL_BLOCK * NSEC3_HASH.size
@@ -51,12 +48,10 @@ class PackedNsec3Proofs(Nsec3Proofs):
         head = NSEC3.pack(*counts, salt.ljust(256, b"\0"))
         self.zone_material = writer.arena.put(head + struct.pack(f"<{len(blocks)}I", *blocks))
 
-    def match(self, name: bytes) -> int:
-        place = self._chain.place_of(self._hasher, name)
-        return int(self._references[place & ~MATCH]) if place & MATCH else 0
-
-    def cover(self, name: bytes) -> int:
-        return int(self._references[self._chain.place_of(self._hasher, name) & ~MATCH])
+    def piece(self, owner: bytes) -> int:
+        digest = nsec3.owner_digest(owner, self._zone.origin)
+        assert digest is not None
+        return int(self._references[self._chain.place_of_hash(digest) & ~MATCH])
 
 
 def write_common(context: Context, bulk: Bulk | None) -> Iterator[bytes]:
@@ -83,7 +78,7 @@ def _prepare(context: Context, bulk: Bulk, zone: PackedZone) -> None:
     if isinstance(context.proofs, NsecProofs):
         covers = array("I", bytes(4 * (packed.count + 1)))
         for number in range(packed.count):
-            covers[number] = context.proofs.own_cover(packed.name(number))
+            covers[number] = context.proofs.own(packed.name(number))
         bulk.prove_by_name(covers)
     for name in family.borders(zone, context.below):
         number = packed.find_name(name)

@@ -61,6 +61,7 @@ cdef class Chain:
     cpdef size_t place_slice(self, Hasher hasher, size_t low, size_t high)
 
     cpdef unsigned int place_of(self, Hasher hasher, bytes name)
+    cpdef unsigned int place_of_hash(self, bytes digest)
     cpdef unsigned int place(self, size_t i)
 
     @cython.locals(packed=Packed, k=size_t, at=size_t, following=size_t, i=size_t)

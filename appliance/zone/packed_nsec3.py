@@ -280,6 +280,10 @@ class Chain:
         hasher.hash(name, 0, len(name))
         return self.find(hasher.block)
 
+    def place_of_hash(self, digest: bytes) -> int:
+        """Return the place of a hash."""
+        return self.find(digest)
+
     def place(self, i: int) -> int:
         """Return the place of the hash of name number i."""
         return self.places[i]
