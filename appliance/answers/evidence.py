@@ -209,7 +209,7 @@ class PackedNsec3Evidence(Nsec3Evidence):
         """Tell whether the chain of a zone is one that this can work on."""
         declared = zone.nodes[zone.origin][types.NSEC3PARAM].rdatas
         chain = zone.chain
-        return chain.regular and nsec3.parameters(chain.head) in map(nsec3.parameters, declared)
+        return bool(chain.regular) and nsec3.parameters(chain.head) in map(nsec3.parameters, declared)
 
     def match(self, name: bytes) -> bytes:
         if name != self._matched[0]:

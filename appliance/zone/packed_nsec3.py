@@ -235,7 +235,7 @@ class Chain:
         head = bytes(self.packed.memory[at : at + 5])
         return head + bytes(self.packed.memory[at + 5 : at + 5 + head[4]])
 
-    def find(self, block: bytearray) -> int:
+    def find(self, block: bytes | bytearray) -> int:
         """Return the place of a hash, with MATCH, or of the one before it around the circle."""
         bucket = block[0] << 8 | block[1]
         low = self.steps[bucket]

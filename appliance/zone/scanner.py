@@ -408,6 +408,9 @@ class Reader:
             failed: int = zs.zs_parse_record(self.scanner)
             if failed or self.scanner.state != zs.ZS_STATE_DATA:
                 return failed
+            # At the window's end libzscanner takes what it has for the whole record.
+            if self.enough < self.end and not self.begin <= self.scanner.input.current < self.end:
+                return 0
             self.pack.append(self.scanner, self.file, self.first_line(before))
             self.seen = self.scanner.input.current
             self.keep_origin()
