@@ -29,13 +29,25 @@ class BuildWithBundle(build_py):
                     shutil.copy2(source, target / source.name)
 
 
+# Module → libraries (the scanner sits on libzscanner, Debian package libknot-dev).
+COMPILED: dict[str, list[str]] = {
+    "appliance.zone.scanner": ["zscanner"],
+    "appliance.zone.packed": [],
+    "appliance.zone.packed_nsec3": [],
+    "appliance.zone.screen": [],
+    "appliance.answers.bulk_writer": [],
+    "appliance.answers.bulk": [],
+}
+
+
 def extensions() -> list[Extension]:
-    """Return the compiled modules: the scanner sits on libzscanner (Debian package libknot-dev)."""
-    scanner = "appliance/zone/scanner.py"
-    if not (ROOT / scanner).exists():
-        return []
-    modules = [Extension("appliance.zone.scanner", [scanner], libraries=["zscanner"], extra_compile_args=["-O2"])]
-    compiled: list[Extension] = cythonize(modules, language_level=3, build_dir="build/cython")
+    """Return the compiled modules, plain Python sources whose C types stand in a .pxd file each."""
+    modules = [
+        Extension(name, [source], libraries=libraries, extra_compile_args=["-O2"])
+        for name, libraries in COMPILED.items()
+        if (ROOT / (source := name.replace(".", "/") + ".py")).exists()
+    ]
+    compiled: list[Extension] = cythonize(modules, language_level=3, build_dir="build/cython") if modules else []
     return compiled
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from appliance.answers import family, nodes
+from appliance.answers.bulk import Bulk
+from appliance.answers.bulk_zone import bulk_for, bulk_proofs, write_common
 from appliance.answers.cnames import miss
 from appliance.answers.context import Context, find_evidence, shadowed
 from appliance.answers.evidence import Evidence, closest_encloser
@@ -20,7 +22,6 @@ from appliance.answers.layout import (
     ZONE_SERVING,
 )
 from appliance.answers.negatives import prepare
-from appliance.answers.proofs import proofs_for
 from appliance.answers.referrals import referrals
 from appliance.answers.sizes import Capacity, capacity, expected_octets
 from appliance.answers.sources import Followed
@@ -134,11 +135,12 @@ def write_zone(store: Store, zone: Zone, world: Followed, evidence: dict[bytes, 
     version = begin(store, zone, expected_octets(zone))
     try:
         below = frozenset(store.sources.origins.below(zone.origin))
-        proofs = proofs_for(version.writer, zone, find_evidence(evidence, zone))
+        bulk = bulk_for(version.writer, zone)
+        proofs = bulk_proofs(version.writer, zone, find_evidence(evidence, zone), bulk)
         context = Context(zone, world, version.writer, proofs, evidence, below=below, loading=world.unknown)
         prepare(context)
         _write_wildcards(context)
-        version.apex = _write_names(context)
+        version.apex = _write_names(context, bulk)
         _write_fillers(context, store.sources.origins)
         add_outside(store, zone.origin)
     except BaseException:
@@ -153,37 +155,35 @@ def write_zone(store: Store, zone: Zone, world: Followed, evidence: dict[bytes, 
 
 def _write_wildcards(context: Context) -> None:
     zone = context.zone
-    found = [name for known in (zone.nodes, zone.ents) for name in known if name[:2] == names.WILDCARD_LABEL]
-    found.sort(key=len, reverse=True)  # a wildcard's own node names the wildcard below it
-    for wildcard in found:
+    # A wildcard's own node names the wildcard below it.
+    for wildcard in sorted(zone.wildcards(), key=len, reverse=True):
         if wildcard in zone.delegations or zone.is_occluded(wildcard) or shadowed(context, wildcard):
             continue
         context.wildcards[names.parent(wildcard)] = nodes.write_wildcard(context, wildcard)
 
 
-def _write_names(context: Context) -> int:
+def _write_names(context: Context, bulk: Bulk | None) -> int:
     """Write and publish a node for each name that exists, and return the apex's."""
     zone, writer = context.zone, context.writer
     hidden = bool(zone.delegations or zone.dnames)
     borders = family.borders(zone, context.below)
     shared = context.wildcards if zone.scheme == "unsigned" else {}
     apex = 0
-    for known in (zone.nodes, sorted(zone.ents)):
-        for name in known:
-            if hidden and zone.is_occluded(name):
-                continue
-            if context.below and shadowed(context, name):
-                _write_at_child(context, name)
-            elif name in zone.delegations:
-                writer.publish(name, nodes.write_cut(context, name, name in borders))
-            elif name == zone.origin:
-                apex = nodes.write_name(context, name)
-                if name != names.ROOT:
-                    writer.publish(name, apex)
-            else:
-                parent = name[2:] if name[:2] == names.WILDCARD_LABEL else b""
-                ref = shared[parent] if parent in shared else nodes.write_name(context, name)
-                writer.publish(name, ref)
+    for name in write_common(context, bulk):
+        if hidden and zone.is_occluded(name):
+            continue
+        if context.below and shadowed(context, name):
+            _write_at_child(context, name)
+        elif name in zone.delegations:
+            writer.publish(name, nodes.write_cut(context, name, name in borders))
+        elif name == zone.origin:
+            apex = nodes.write_name(context, name)
+            if name != names.ROOT:
+                writer.publish(name, apex)
+        else:
+            parent = name[2:] if name[:2] == names.WILDCARD_LABEL else b""
+            ref = shared[parent] if parent in shared else nodes.write_name(context, name)
+            writer.publish(name, ref)
     return apex
 
 

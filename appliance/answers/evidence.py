@@ -7,6 +7,9 @@ from typing import Protocol
 from appliance.answers import nsec3_hash
 from appliance.zone import names, nsec3, types
 from appliance.zone.model import RRset, Zone
+from appliance.zone.name_flags import MATCH
+from appliance.zone.packed_nsec3 import Hasher
+from appliance.zone.packed_zone import PackedZone
 
 Owners = list[bytes]
 """Owners of NSEC or NSEC3 RRs that together prove something, each once; none where the zone cannot prove it."""
@@ -190,8 +193,39 @@ class Nsec3Evidence:
         return [self.cover(wildcard)]
 
 
+class PackedNsec3Evidence(Nsec3Evidence):
+    """The same on a chain that is packed."""
+
+    def __init__(self, zone: PackedZone) -> None:
+        self._zone = zone
+        self._chain = zone.chain
+        _, iterations, salt = nsec3.parameters(zone.chain.head)
+        self.parameters = iterations, salt
+        self._hasher = Hasher(iterations, salt)
+        self._matched = (b"", b"")
+
+    @classmethod
+    def serves(cls, zone: PackedZone) -> bool:
+        """Tell whether the chain of a zone is one that this can work on."""
+        declared = zone.nodes[zone.origin][types.NSEC3PARAM].rdatas
+        chain = zone.chain
+        return bool(chain.regular) and nsec3.parameters(chain.head) in map(nsec3.parameters, declared)
+
+    def match(self, name: bytes) -> bytes:
+        if name != self._matched[0]:
+            place = self._chain.place_of(self._hasher, name)
+            self._matched = (name, self._chain.owner(place & ~MATCH) if place & MATCH else b"")
+        return self._matched[1]
+
+    def cover(self, name: bytes) -> bytes:
+        place = self._chain.place_of(self._hasher, name)
+        return b"" if place & MATCH else bytes(self._chain.owner(place))
+
+
 def evidence_of(zone: Zone) -> Evidence | None:
     """Return what a zone can prove, None for an unsigned one: it proves nothing."""
     if zone.scheme == "nsec":
         return NsecEvidence(zone)
+    if zone.scheme == "nsec3" and isinstance(zone, PackedZone) and PackedNsec3Evidence.serves(zone):
+        return PackedNsec3Evidence(zone)
     return Nsec3Evidence(zone) if zone.scheme == "nsec3" else None

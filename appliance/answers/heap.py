@@ -160,7 +160,15 @@ class Arena:
         self._at = after
         return at
 
-    def put(self, blob: bytes) -> int:
+    def room(self) -> Extent:
+        """Return what is left of the current extent, for somebody who places objects without asking for each."""
+        return self._at, self._end
+
+    def resume(self, at: int) -> None:
+        """Go on at a granule, behind what was placed in room."""
+        self._at = at
+
+    def put(self, blob: bytes | memoryview) -> int:
         """Copy an object into the heap and return its reference."""
         ref = self.take(len(blob))
         self.octets[ref * 16 : ref * 16 + len(blob)] = blob

@@ -137,16 +137,22 @@ class Index:
                 return at
         return 0
 
+    def count_displaced(self, first: int, tag: int) -> None:
+        """Count one more record behind a filter bit that is set already."""
+        self._displace(first, tag, 1)
+
     def _displace(self, first: int, tag: int, change: int) -> None:
         bit = tag >> 26
         key = first * 64 + bit
         displaced = self.displaced
-        count = displaced.get(key, 0) + change
-        if count:
+        count = displaced.get(key, self.words[first * 8] >> bit & 1) + change
+        if count > 1:
             displaced[key] = count
+        else:
+            displaced.pop(key, None)
+        if count:
             self.words[first * 8] |= 1 << bit
         else:
-            del displaced[key]
             self.words[first * 8] &= ~(1 << bit)
 
     def _make_room(self, first: int, second: int) -> int:

@@ -86,7 +86,8 @@ class NsecProofs:
     def piece(self, owner: bytes) -> int:
         return self._fragments.get(owner, self._zone.nodes[owner][types.NSEC])
 
-    def _own(self, name: bytes) -> int:
+    def own(self, name: bytes) -> int:
+        """Return the fragment of the NSEC that a name has, 0 for none."""
         return self.piece(name) if types.NSEC in self._zone.nodes.get(name, {}) else 0
 
     def _walk(self) -> None:
@@ -101,7 +102,7 @@ class NsecProofs:
                 after[name] = last
                 self._finish(name, children.get(name, []), after)
                 continue
-            last = self._own(name) or last
+            last = self.own(name) or last
             self._cover[name] = last
             stack.append((name, True))
             stack.extend([(child, False) for child in reversed(children.get(name, ()))])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from appliance.zone import types
 from appliance.zone.model import Zone
+from appliance.zone.packed_zone import PackedZone
 
 _LOAD = 5
 """Names per bucket of seven to plan with: some miss their first choice then, but a table twice the size has twice the
@@ -30,6 +31,10 @@ class Capacity(NamedTuple):
 
 def expected_octets(zone: Zone) -> int:
     """Return about how much heap one version of a zone takes."""
+    if isinstance(zone, PackedZone):
+        proving = zone.scheme != "unsigned"
+        table = 24 * len(zone.nsec3) if zone.scheme == "nsec3" else 40 * len(zone.nodes) if proving else 0
+        return 4096 + table + 256 * len(zone.ents) + int(zone.packed.weigh(bool(zone.signatures), proving))
     names = len(zone.nodes) + len(zone.ents)
     signed = 2 if zone.signatures else 1
     total = 2048 + names * (80 if signed == 1 else 240)
@@ -46,20 +51,26 @@ def expected_octets(zone: Zone) -> int:
     return total
 
 
+_BESIDE = 64 << 20
+"""Octets up to which there is room for a second version beside the first; larger zones move to a new store instead."""
+
+
 def index_bits(names: int) -> int:
     """Return the number of buckets, as a power of two, for so many names and a tenth more."""
     return max(8, ((names + names // 10) // _LOAD).bit_length())
 
 
 def capacity(zones: Iterable[Zone]) -> Capacity:
-    """Return sizes with room for growth and for a second version of the largest zone beside the first."""
+    """Return sizes with room for growth and for a second version of the largest zone that is not too large for that."""
     count = names = octets = largest = 0
     for zone in zones:
         size = expected_octets(zone)
         count += 1
         names += len(zone.nodes) + len(zone.ents) + 4
         octets += size
-        largest = max(largest, size)
+        if size <= _BESIDE:
+            largest = max(largest, size)
     bits = index_bits(names)
-    chunks = 2 + (octets + octets // 4 + largest + largest // 4) // (1 << 20)
+    spare = min(octets // 4, _BESIDE) + octets // 16
+    chunks = 2 + (octets + spare + largest + largest // 4) // (1 << 20)
     return Capacity(bits, chunks, max(16, count + count // 4))

@@ -50,15 +50,15 @@ def check(zone: Zone, findings: Findings, levels: Levels = DEFAULTS, now: int | 
 def _has_dnssec(zone: Zone) -> bool:
     if zone.signatures or zone.nsec3:
         return True
-    return any(
-        types.NSEC in rrsets or types.DNSKEY in rrsets or types.NSEC3PARAM in rrsets for rrsets in zone.nodes.values()
-    )
+    return any(map(zone.has_type, (types.NSEC, types.DNSKEY, types.NSEC3PARAM)))
 
 
 def _check_chain(surface: Surface, judge: Judge) -> None:
     """Check the chain that answers are taken from; a second one beside it is on its way in or out (RFC 5155 §10.4)."""
     zone = surface.zone
-    if zone.scheme == "nsec" or any(types.NSEC in zone.nodes[owner] for owner in surface.signed):
+    if zone.scheme == "nsec" or (
+        zone.has_type(types.NSEC) and any(types.NSEC in found for found in surface.signed.values())
+    ):
         if zone.scheme != "nsec3":
             check_nsec.check(surface, judge)
     elif zone.scheme == "unsigned" and types.DNSKEY in zone.nodes[zone.origin] and zone.signatures:

@@ -9,10 +9,16 @@ from appliance.zone import names, types
 from appliance.zone.checks import CheckClass, Judge
 from appliance.zone.dnskey import Keys
 from appliance.zone.model import RRset
+from appliance.zone.packed import Packed
+from appliance.zone.packed_zone import PackedZone
+from appliance.zone.screen import Screen
 from appliance.zone.surface import Surface
 
 HEAD = struct.Struct("!HBBIIIH")
 _NOTHING: dict[int, RRset] = {}
+_NEVER = 1 << 62
+_KINDS: tuple[CheckClass, ...] = ("rrsig-missing", "rrsig-mismatch", "dnskey-match", "rrsig-expired")
+"""In the order of the numbers that a screen knows them by."""
 
 
 class Rrsig(NamedTuple):
@@ -46,7 +52,7 @@ class Signatures:
         self._keys = keys
         self._now = now
         self._judge = judge
-        self.count = sum(len(rrset.rdatas) for signed in self._zone.signatures.values() for rrset in signed.values())
+        self.count = 0
         self.missing = 0
         self.expired = 0
         self.not_yet_valid = 0
@@ -54,15 +60,50 @@ class Signatures:
 
     def check(self) -> None:
         """Note RRsets without RRSIG, RRSIGs without RRset, and RRSIGs that nobody will accept."""
-        for owner, rtypes in self._surface.signed.items():
-            signed = self._zone.signatures.get(owner, _NOTHING)
-            rrsets = self._zone.nodes[owner]
-            for rtype in rtypes:
-                self._check_rrset(owner, rtype, rrsets[rtype].ttl, signed.get(rtype))
-        for owner, rrset in self._zone.nsec3.items():
-            signed = self._zone.signatures.get(owner, _NOTHING)
-            self._check_rrset(owner, types.NSEC3, rrset.ttl, signed.get(types.NSEC3))
-        self._check_superfluous()
+        if isinstance(self._zone, PackedZone):
+            self._check_packed(self._zone.packed)
+            return
+        for owner in self._surface.signed:
+            self._check_own(owner)
+        for owner in self._zone.nsec3:
+            self._check_nsec3(owner)
+        for owner in self._zone.signatures:
+            self._check_superfluous(owner)
+
+    def _check_packed(self, packed: Packed) -> None:
+        """Do the same, and look only at the names that a screen does not clear."""
+        screen = Screen(packed, sorted(self._keys.known), self._now)
+        for find, check in (
+            (screen.next_unsigned, self._check_own),
+            (screen.next_unsigned_nsec3, self._check_nsec3),
+            (screen.next_superfluous, self._check_superfluous),
+        ):
+            number = find(0)
+            while number < packed.count:
+                check(packed.name(number))
+                for place, kind in enumerate(_KINDS):
+                    if self._judge.is_silent(kind) or (kind == "rrsig-missing" and not self._zone.signatures):
+                        screen.silence(place)
+                number = find(number + 1)
+        for place, kind in enumerate(_KINDS):
+            if kind != "rrsig-missing" or self._zone.signatures:
+                self._judge.add(kind, screen.counted(place))
+        self.count += screen.count
+        self.missing += screen.missing
+        self.expired += screen.expired
+        self.not_yet_valid += screen.not_yet_valid
+        if screen.earliest < _NEVER:
+            self.earliest_expiration = min(screen.earliest, self.earliest_expiration or screen.earliest)
+
+    def _check_own(self, owner: bytes) -> None:
+        signed = self._zone.signatures.get(owner, _NOTHING)
+        rrsets = self._zone.nodes[owner]
+        for rtype in self._surface.signed[owner]:
+            self._check_rrset(owner, rtype, rrsets[rtype].ttl, signed.get(rtype))
+
+    def _check_nsec3(self, owner: bytes) -> None:
+        signed = self._zone.signatures.get(owner, _NOTHING)
+        self._check_rrset(owner, types.NSEC3, self._zone.nsec3[owner].ttl, signed.get(types.NSEC3))
 
     def _check_rrset(self, owner: bytes, rtype: int, ttl: int, signatures: RRset | None) -> None:
         if signatures is None:
@@ -108,17 +149,17 @@ class Signatures:
             start = self._now + min(distance(one.inception, self._now) for one in fields)
             self._note("rrsig-expired", owner, rtype, f"its RRSIG is not valid before {_date(start)}")
 
-    def _check_superfluous(self) -> None:
-        for owner, signed in self._zone.signatures.items():
-            at_cut = owner in self._zone.delegations
-            for covered in signed:
-                present = owner in self._zone.nsec3 if covered == types.NSEC3 else self._zone.rrset(owner, covered)
-                if not present:
-                    reason = f"{names.to_text(owner)}: RRSIG of {types.type_text(covered)}, of which there is none"
-                    self._judge.note("rrsig-mismatch", owner, types.RRSIG, reason)
-                elif at_cut and covered not in (types.DS, types.NSEC):
-                    reason = f"{names.to_text(owner)}: RRSIG of {types.type_text(covered)} at a cut (RFC 4035 §2.2)"
-                    self._judge.note("rrsig-mismatch", owner, types.RRSIG, reason)
+    def _check_superfluous(self, owner: bytes) -> None:
+        at_cut = owner in self._zone.delegations
+        for covered, rrset in self._zone.signatures[owner].items():
+            self.count += len(rrset.rdatas)
+            present = owner in self._zone.nsec3 if covered == types.NSEC3 else self._zone.rrset(owner, covered)
+            if not present:
+                reason = f"{names.to_text(owner)}: RRSIG of {types.type_text(covered)}, of which there is none"
+                self._judge.note("rrsig-mismatch", owner, types.RRSIG, reason)
+            elif at_cut and covered not in (types.DS, types.NSEC):
+                reason = f"{names.to_text(owner)}: RRSIG of {types.type_text(covered)} at a cut (RFC 4035 §2.2)"
+                self._judge.note("rrsig-mismatch", owner, types.RRSIG, reason)
 
     def _note(self, kind: CheckClass, owner: bytes, rtype: int, reason: str, at: int = types.RRSIG) -> None:
         self._judge.note(kind, owner, at, f"{names.to_text(owner)} {types.type_text(rtype)}: {reason}")

@@ -79,6 +79,19 @@ class Judge:
         if news or self.counts[kind] <= MAX_OF_A_CLASS:
             self._findings.rrset(owner, rtype, severity, f"{reason} [{kind}]")
 
+    def is_silent(self, kind: CheckClass) -> bool:
+        """Tell whether further findings of a class would only be counted, if that."""
+        level = self._levels.get(kind, DEFAULTS[kind])
+        if level == "off":
+            return True
+        news = level == "error" and not self.lenient and not self._findings.errors
+        return not news and self.counts[kind] >= MAX_OF_A_CLASS
+
+    def add(self, kind: CheckClass, count: int) -> None:
+        """Count findings that are not told."""
+        if count and self.wants(kind):
+            self.counts[kind] += count
+
     def close(self) -> dict[str, int]:
         """Say how many findings were left out, and return how many there are of each class."""
         for kind, count in self.counts.items():

@@ -18,6 +18,7 @@ cdef extern from "libzscanner/scanner.h" nogil:
     ctypedef struct zs_input:
         const char *start
         const char *current
+        const char *end
 
     ctypedef struct zs_error:
         int code

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From records to a zone: sort them into RRsets and refuse what no zone may hold."""
 
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from appliance.errors import WireError, ZoneError
@@ -8,9 +10,10 @@ from appliance.zone import check_dnssec, names, rdata, scanner, types
 from appliance.zone.checks import DEFAULTS, Levels
 from appliance.zone.findings import Findings
 from appliance.zone.model import RRset, RRsets, Zone
+from appliance.zone.name_flags import MAX_RECORDS, MAX_TTL
+from appliance.zone.packed import Packed
+from appliance.zone.packed_zone import PackedZone, first_record, record_at
 from appliance.zone.records import Record, Records
-
-MAX_TTL = 0x7FFFFFFF
 
 
 def load_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS) -> Zone:
@@ -38,19 +41,54 @@ def assemble(records: Records, origin: bytes, findings: Findings) -> Zone | None
     Where syntax errors hide records, only the others are looked at one by one: what follows from gaps would mislead.
     """
     origin = names.fold(origin)
-    sorter = _Sorter(origin, findings)
+    packed = Packed(records.octets, origin)
+    findings.locate = partial(first_record, packed, records)
     hidden = findings.errors
-    for record in records:
-        sorter.add(record)
+    refused = _refuse(packed, records, findings)
+    packed.settle()
+    for number in packed.flagged:
+        _look_closely(packed, number, records, refused, findings)
     if hidden:
         return None
-    _check_apex(sorter, findings)
-    for owner, rrsets in sorter.nodes.items():
-        if len(rrsets) > 1 or types.CNAME in rrsets or types.DNAME in rrsets:
-            _check_singletons(origin, owner, rrsets, findings)
-    if findings.errors:
-        return None
-    return Zone.build(origin, sorter.nodes, sorter.signatures, sorter.nsec3)
+    _check_apex(packed, set(refused.values()), findings)
+    return None if findings.errors else PackedZone.of(packed, origin)
+
+
+def _refuse(packed: Packed, records: Records, findings: Findings) -> dict[int, tuple[bytes, int]]:
+    """Note the records that no zone may hold; return their offsets with owner and type."""
+    judge = _Sorter(packed.origin, findings)
+    refused = {}
+    for at, head in packed.odd_at:
+        record = record_at(records, at, head)
+        owner = record.owner.lower()
+        if not judge.is_acceptable(owner, record):
+            refused[at] = owner, record.rtype
+    findings.more(packed.odd - len(packed.odd_at))
+    return refused
+
+
+def _look_closely(
+    packed: Packed, number: int, records: Records, refused: dict[int, tuple[bytes, int]], findings: Findings
+) -> None:
+    """Sort the records of one name into RRsets, tell what is wrong, and leave out what is there twice."""
+    sorter = _Sorter(packed.origin, findings)
+    owner = packed.name(number)
+    places = [(at, head) for at, head in packed.places(number) if at not in refused]
+    for at, head in places:
+        record = record_at(records, at, head)
+        if not sorter.add(owner, record):
+            packed.drop(at)
+        if sorter.too_many:
+            return
+    for at, _ in places:
+        rrset = sorter.rrset_of(owner, packed.rtype(at), packed.memory[packed.rdata(at) :][:2])
+        if packed.ttl(at) != rrset.ttl:
+            packed.set_ttl(at, rrset.ttl)
+    rrsets = sorter.nodes.get(owner, {})
+    if types.SOA in rrsets and owner != packed.origin:
+        reason = f"SOA at {names.to_text(owner)}, inside zone {names.to_text(packed.origin)}: only the apex has one"
+        findings.rrset(owner, types.SOA, "error", reason)
+    _check_singletons(packed.origin, owner, rrsets, findings)
 
 
 class _Sorter:
@@ -65,12 +103,17 @@ class _Sorter:
         # Folded RDATA of the RRsets that have more than one record: lists would make a large RRset quadratic.
         self._known: dict[tuple[bytes, int, int], set[bytes]] = {}
         self._uneven: set[tuple[bytes, int, int]] = set()
-        self.refused: set[tuple[bytes, int]] = set()
+        self.too_many = False
+        """Whether an RRset has more records than a message can count; the rest of its name is of no interest then."""
 
-    def add(self, record: Record) -> None:
-        owner = record.owner.lower()
-        if not self._acceptable(owner, record):
-            return
+    def rrset_of(self, owner: bytes, rtype: int, start: bytes | memoryview) -> RRset:
+        """Return the RRset that a record is in, given its type and the first octets of its RDATA."""
+        if rtype == types.RRSIG:
+            return self.signatures[owner][int.from_bytes(start[:2], "big")]
+        return self.nsec3[owner] if rtype == types.NSEC3 else self.nodes[owner][rtype]
+
+    def add(self, owner: bytes, record: Record) -> bool:
+        """Add an acceptable record of a folded owner; return False where the same one is there already."""
         rtype = record.rtype
         covered = 0
         if rtype == types.RRSIG:
@@ -81,8 +124,7 @@ class _Sorter:
         else:
             rrset = self.nodes.setdefault(owner, {}).get(rtype)
         if rrset is not None:
-            self._merge(owner, covered, rrset, record)
-            return
+            return self._merge(owner, covered, rrset, record)
         rrset = RRset(rtype, record.ttl, [record.rdata])
         if rtype == types.RRSIG:
             self.signatures[owner][covered] = rrset
@@ -90,8 +132,10 @@ class _Sorter:
             self.nsec3[owner] = rrset
         else:
             self.nodes[owner][rtype] = rrset
+        return True
 
-    def _acceptable(self, owner: bytes, record: Record) -> bool:
+    def is_acceptable(self, owner: bytes, record: Record) -> bool:
+        """Tell whether a zone may hold a record of a folded owner; note why not."""
         if record.rclass != types.IN:
             reason = f"class {types.class_text(record.rclass)}: only class IN is served"
         elif not names.is_subdomain(owner, self.origin):
@@ -111,18 +155,23 @@ class _Sorter:
             else:
                 return True
         self.findings.record(record, "error", reason)
-        self.refused.add((owner, record.rtype))
         return False
 
-    def _merge(self, owner: bytes, covered: int, rrset: RRset, record: Record) -> None:
+    def _merge(self, owner: bytes, covered: int, rrset: RRset, record: Record) -> bool:
         key = (owner, record.rtype, covered)
         what = f"{names.to_text(record.owner)} {types.type_text(record.rtype)}"
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = {rdata.fold(record.rtype, rrset.rdatas[0])}
         folded = rdata.fold(record.rtype, record.rdata)
-        if folded in known:
+        fresh = folded not in known
+        if not fresh:
             self.findings.record(record, "warning", f"{what}: the same record again, left out")
+        elif len(known) == MAX_RECORDS:
+            self.too_many = True
+            self.findings.record(
+                record, "error", f"{what}: more than {MAX_RECORDS} records, which is all that a message can count"
+            )
         else:
             known.add(folded)
             rrset.rdatas.append(record.rdata)
@@ -133,27 +182,25 @@ class _Sorter:
                 self.findings.record(
                     record, "warning", f"{what}: TTLs differ within the RRset; the lowest is used (RFC 2181 §5.2)"
                 )
+        return fresh
 
 
-def _check_apex(sorter: _Sorter, findings: Findings) -> None:
-    origin = sorter.origin
+def _check_apex(packed: Packed, refused: set[tuple[bytes, int]], findings: Findings) -> None:
+    origin = packed.origin
     zone = names.to_text(origin)
-    apex = sorter.nodes.get(origin, {})
-    missing = {types.SOA, types.NS} - apex.keys() - {rtype for owner, rtype in sorter.refused if owner == origin}
+    number = packed.find_name(origin)
+    counts: Counter[int] = Counter()
+    if number >= 0:
+        counts.update(packed.rtype(at) for at, _ in packed.places(number) if not packed.dropped(at))
+    missing = {types.SOA, types.NS} - counts.keys() - {rtype for owner, rtype in refused if owner == origin}
     if types.SOA in missing:
         findings.whole(
             "error", f"zone {zone} has no SOA record at {zone}: add one, or load the file under its own name"
         )
     if types.NS in missing:
         findings.whole("error", f"zone {zone} has no NS record at {zone}: name its servers (RFC 1035 §5.2)")
-    if types.SOA in apex and len(apex[types.SOA].rdatas) > 1:
-        findings.rrset(
-            origin, types.SOA, "error", f"zone {zone} has {len(apex[types.SOA].rdatas)} SOA records: keep one"
-        )
-    for owner, rrsets in sorter.nodes.items():
-        if types.SOA in rrsets and owner != origin:
-            reason = f"SOA at {names.to_text(owner)}, inside zone {zone}: only the apex has one"
-            findings.rrset(owner, types.SOA, "error", reason)
+    if counts[types.SOA] > 1:
+        findings.rrset(origin, types.SOA, "error", f"zone {zone} has {counts[types.SOA]} SOA records: keep one")
 
 
 def _check_singletons(origin: bytes, owner: bytes, rrsets: RRsets, findings: Findings) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The zone as the rest of the program sees it: RRsets by owner and type, cuts, ENTs, what is authoritative."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -55,12 +56,12 @@ class Zone:
 
     origin: bytes
     serial: int
-    nodes: dict[bytes, RRsets]
-    signatures: dict[bytes, RRsets] = field(default_factory=dict)
-    nsec3: dict[bytes, RRset] = field(default_factory=dict)
-    delegations: set[bytes] = field(default_factory=set)
-    dnames: set[bytes] = field(default_factory=set)
-    ents: set[bytes] = field(default_factory=set)
+    nodes: Mapping[bytes, RRsets]
+    signatures: Mapping[bytes, RRsets] = field(default_factory=dict)
+    nsec3: Mapping[bytes, RRset] = field(default_factory=dict)
+    delegations: AbstractSet[bytes] = frozenset()
+    dnames: AbstractSet[bytes] = frozenset()
+    ents: AbstractSet[bytes] = frozenset()
     scheme: Scheme = "unsigned"
     dnssec: DnssecSummary | None = None
 
@@ -68,46 +69,57 @@ class Zone:
     def build(
         cls,
         origin: bytes,
-        nodes: dict[bytes, RRsets],
-        signatures: dict[bytes, RRsets] | None = None,
-        nsec3: dict[bytes, RRset] | None = None,
+        nodes: Mapping[bytes, RRsets],
+        signatures: Mapping[bytes, RRsets] | None = None,
+        nsec3: Mapping[bytes, RRset] | None = None,
     ) -> "Zone":
         """Return the zone of these RRsets, which hold one SOA at the origin; cuts, ENTs and scheme are worked out."""
         soa = nodes[origin][types.SOA].rdatas[0]
         zone = cls(origin, int.from_bytes(soa[-20:-16]), nodes, signatures or {}, nsec3 or {})
         zone._find_cuts()
         zone._find_ents()
-        if types.NSEC3PARAM in nodes[origin] and zone.nsec3:
-            zone.scheme = "nsec3"
-        elif types.NSEC in nodes[origin]:
-            zone.scheme = "nsec"
+        zone.find_scheme()
         return zone
+
+    def find_scheme(self) -> None:
+        """Set .scheme from what the apex has."""
+        apex = self.nodes[self.origin]
+        if types.NSEC3PARAM in apex and self.nsec3:
+            self.scheme = "nsec3"
+        elif types.NSEC in apex:
+            self.scheme = "nsec"
 
     def _find_cuts(self) -> None:
         """Fill .delegations and .dnames: the highest ones only, since nothing below a cut or a DNAME counts."""
         cuts = {owner for owner, rrsets in self.nodes.items() if types.NS in rrsets and owner != self.origin}
         dnames = {owner for owner, rrsets in self.nodes.items() if types.DNAME in rrsets} - cuts
         borders = cuts | dnames
-        if not borders:
-            return
-        for owner in borders:
-            if any(above in borders for above in self._above(owner)):
-                continue
-            (self.delegations if owner in cuts else self.dnames).add(owner)
+        highest = {owner for owner in borders if not any(above in borders for above in self._above(owner))}
+        self.delegations, self.dnames = highest & cuts, highest & dnames
 
     def _find_ents(self) -> None:
+        ents: set[bytes] = set()
         for owner in self.nodes:
             if not self.is_occluded(owner):
                 for above in self._above(owner):
-                    if above in self.nodes or above in self.ents:
+                    if above in self.nodes or above in ents:
                         break  # this one, or whoever added it, has seen to the names above
-                    self.ents.add(above)
+                    ents.add(above)
+        self.ents = ents
 
     def _above(self, owner: bytes) -> Iterator[bytes]:
         """Yield the names above an owner of this zone, nearest first, up to and with the origin."""
         while len(owner) > len(self.origin):
             owner = owner[owner[0] + 1 :]
             yield owner
+
+    def wildcards(self) -> list[bytes]:
+        """Return the owners and ENTs whose first label is a lone asterisk."""
+        return [name for known in (self.nodes, self.ents) for name in known if names.is_wildcard(name)]
+
+    def has_type(self, rtype: int) -> bool:
+        """Tell whether any name has records of a type, RRSIG and NSEC3 aside."""
+        return any(rtype in rrsets for rrsets in self.nodes.values())
 
     @property
     def soa(self) -> RRset:

@@ -9,7 +9,7 @@ from appliance.zone import names, types
 # Fields of the types that have an inner structure: a number is that many octets, "name" a domain name, "text" one
 # character-string, "texts" one or more of them to the end, "bitmap" a type bitmap (RFC 4034 §4.1.2), "rest" anything.
 # What is not listed is opaque (RFC 3597 §3).
-_LAYOUTS: dict[int, tuple[int | str, ...]] = {
+LAYOUTS: dict[int, tuple[int | str, ...]] = {
     types.A: (4,),
     types.NS: ("name",),
     types.MD: ("name",),
@@ -62,7 +62,7 @@ _LAYOUTS: dict[int, tuple[int | str, ...]] = {
 }
 
 # Types whose names compare without regard to case (RFC 4034 §6.2 with RFC 6840 §5.1).
-_FOLDED = frozenset(rtype for rtype, layout in _LAYOUTS.items() if "name" in layout) - {
+_FOLDED = frozenset(rtype for rtype, layout in LAYOUTS.items() if "name" in layout) - {
     types.NSEC,
     types.LP,
     types.SVCB,
@@ -73,13 +73,13 @@ _FOLDED = frozenset(rtype for rtype, layout in _LAYOUTS.items() if "name" in lay
 def check(rtype: int, rdata: bytes) -> None:
     """Raise WireError where RDATA is not what its type prescribes; it may have come as octets (RFC 3597 §5)."""
     end = max(end for _, end in _fields(rtype, rdata))
-    if rtype in _LAYOUTS and end != len(rdata):
+    if rtype in LAYOUTS and end != len(rdata):
         raise WireError(f"the RDATA has {len(rdata) - end} octets too many")
 
 
 def names_in(rtype: int, rdata: bytes) -> list[bytes]:
     """Return the names in well-formed RDATA, their case kept, in order."""
-    if "name" not in _LAYOUTS.get(rtype, ()):
+    if "name" not in LAYOUTS.get(rtype, ()):
         return []
     found = []
     at = 0
@@ -104,7 +104,7 @@ def fold(rtype: int, rdata: bytes) -> bytes:
 def _fields(rtype: int, rdata: bytes) -> Iterator[tuple[int | str, int]]:
     """Yield each field of the type's layout with the offset behind it."""
     at = 0
-    for field in _LAYOUTS.get(rtype, ("rest",)):
+    for field in LAYOUTS.get(rtype, ("rest",)):
         if isinstance(field, int):
             at += field
         elif field == "name":

@@ -10,21 +10,36 @@ cdef struct Header:
     unsigned int line
     unsigned int ttl
     unsigned short rtype
-    unsigned short rclass
-    unsigned short file
+    unsigned short place
     unsigned short rdlength
     unsigned char owner_length
+    unsigned char flags
+
+
+cdef int class_code(int rclass) noexcept nogil
+cdef int CLASS_IN, CLASS_3, CLASS_4, CLASS_OTHER, SEEN_ENOUGH
 
 
 cdef class Pack:
+    cdef object memory
     cdef char *octets_at
-    cdef unsigned long long *offsets_at
-    cdef size_t used, room, count, places
+    cdef size_t used, room, owner_at
+    cdef readonly size_t count
+    cdef unsigned int owner_length
 
-    @cython.locals(room=size_t, places=size_t, octets=cython.p_void, offsets=cython.p_void)
+    @cython.locals(view="unsigned char[::1]")
+    cpdef find_memory(self)
+
     cdef int grow(self, size_t size) except -1 nogil
 
-    @cython.locals(octets=size_t, size=size_t, at=cython.p_char)
+    @cython.locals(size=size_t, start=size_t, part=size_t, done=size_t)
+    cpdef extend(self, Pack other, unsigned int lines)
+
+    @cython.locals(header="Header *")
+    cdef void move_lines(self, size_t at, unsigned int lines) noexcept
+
+    @cython.locals(octets=size_t, size=size_t, at=cython.p_char, code=int, extra=int, known=bint, owner_length="unsigned int",
+                   header="Header *")
     cdef int append(self, zs_scanner_t *scanner, int file, unsigned int line) except -1 nogil
 
 
@@ -32,12 +47,21 @@ cdef class Reader:
     cdef Pack pack
     cdef int file
     cdef bytes octets
+    cdef object source
+    cdef size_t lines
+    cdef const char *enough
     cdef const char *begin
     cdef const char *end
     cdef const char *seen
     cdef zs_scanner_t *scanner
     cdef unsigned int kept_length
     cdef char *kept
+
+    @cython.locals(margin=size_t)
+    cpdef show(self, bytes kept)
+
+    @cython.locals(seen="Py_ssize_t")
+    cpdef go_on(self)
 
     cdef void keep_origin(self) noexcept nogil
 

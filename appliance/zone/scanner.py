@@ -3,10 +3,13 @@
 """Master files (RFC 1035 §5) read by libzscanner into one buffer; compiled by Cython, with the types in scanner.pxd.
 
 A record becomes a packed header and octets (appliance.zone.records) without ever being a Python object, and other
-threads run meanwhile. Files are read into memory first: one that is cut short while mapped would kill the process.
+threads run meanwhile. Files are read through a window: one that is cut short while mapped would kill the process, and
+a whole one would take as much memory as the zone. The two halves of a large file are scanned side by side.
 """
 
 import re
+import threading
+from mmap import MADV_DONTNEED as DONTNEED
 from os import fsdecode
 from pathlib import Path
 from typing import Any
@@ -14,17 +17,24 @@ from typing import Any
 import cython
 from cython.cimports.appliance.zone import libzscanner as zs
 from cython.cimports.appliance.zone.scanner import Header
-from cython.cimports.libc.stdlib import calloc, free, realloc
-from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcmp, memcpy, memset
 
 from appliance.errors import Finding, WireError
 from appliance.zone import names, types
-from appliance.zone.records import HEADER, Records
+from appliance.zone.records import CLASS_CODES, HEADER, OTHER_CLASS, Records, reserve
 
 MAX_FINDINGS = 100
 MAX_FILES = 1000
 MAX_INCLUDE_DEPTH = 10
 MAX_EXCERPT = 60
+
+WINDOW = 8 << 20
+"""Octets of a file that are read at a time."""
+MARGIN = 1 << 20
+"""Octets in which a record must end: the largest one has 262,140 as text, if every octet of it is escaped."""
+SPLIT = 32 << 20
+"""Octets of a file whose halves are worth two threads."""
 
 # libzscanner takes only absolute names in directives; RFC 1035 §5.1 allows relative ones.
 _ABSOLUTE_ORIGIN = re.compile(rb"^\$ORIGIN[ \t]+([^\s;]*\.)[ \t]*(?:;.*)?$", re.IGNORECASE | re.MULTILINE)
@@ -32,6 +42,14 @@ _RELATIVE_ORIGIN = re.compile(rb"\$ORIGIN[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?", re
 _RELATIVE_INCLUDE = re.compile(
     rb"""\$INCLUDE[ \t]+("[^"]+"|[^\s;"]+)[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?""", re.IGNORECASE
 )
+
+_OWNER_LINE = re.compile(rb"\n(?=[A-Za-z0-9_*-])")
+
+CLASS_IN = types.IN
+CLASS_3 = CLASS_CODES.index(3)
+CLASS_4 = CLASS_CODES.index(4)
+CLASS_OTHER = OTHER_CLASS
+SEEN_ENOUGH = -1000
 
 assert cython.sizeof(Header) == HEADER.size
 
@@ -43,7 +61,7 @@ def scan_file(path: str | Path, origin: bytes, default_ttl: int = 3600) -> Recor
     """
     scan = _Scan()
     scan.read(Path(path), origin, default_ttl)
-    return Records(scan.pack.octets(), scan.pack.offsets(), scan.files, scan.findings)
+    return Records(scan.pack.octets(), scan.pack.count, scan.files, scan.findings)
 
 
 class _Scan:
@@ -70,11 +88,13 @@ class _Scan:
             if path.exists() and not path.is_file():
                 self.error(*place, f"{path}: not a regular file")
                 return
-            octets = path.read_bytes()
             real = path.resolve()
+            with path.open("rb", buffering=0) as file:
+                self._read_open(path, real, file, origin, ttl, place)
         except (OSError, ValueError) as error:
             self.error(*place, f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
-            return
+
+    def _read_open(self, path: Path, real: Path, file: Any, origin: bytes, ttl: int, place: tuple[str, int]) -> None:
         if real in self.open or len(self.open) > MAX_INCLUDE_DEPTH:
             why = "includes itself" if real in self.open else f"more than {MAX_INCLUDE_DEPTH} levels of $INCLUDE"
             self.error(*place, f"{path}: {why}")
@@ -84,19 +104,53 @@ class _Scan:
             return
         self.files.append(str(path))
         self.open.append(real)
-        # libzscanner wants plain newlines, and only understands a last line that ends in one.
-        octets = octets.replace(b"\r\n", b"\n")
-        self._scan(path, octets if octets.endswith(b"\n") else octets + b"\n", origin, ttl)
+        if not self._scan_halves(path, file, origin, ttl):
+            file.seek(0)
+            self._scan(path, Reader(self.pack, len(self.files) - 1, Source(file)), origin, ttl)
         self.open.pop()
 
-    def _scan(self, path: Path, octets: bytes, origin: bytes, ttl: int) -> None:
-        reader = Reader(self.pack, len(self.files) - 1, octets)
+    def _scan_halves(self, path: Path, file: Any, origin: bytes, ttl: int) -> bool:
+        """Scan the halves of a large file in two threads; return False where that is not what one thread would do.
+
+        The second half is read as if the origin and the TTL that hold after the first lines still held; where they do
+        not, or where either half has anything but plain records, nothing is kept.
+        """
+        size = file.seek(0, 2)
+        border = _border(file, size) if size >= SPLIT else 0
+        if not border:
+            return False
+        number = len(self.files) - 1
+        probe = Reader(Pack(), number, Source(file, 0, _border(file, 2 * MARGIN)))
+        probe.start(origin, ttl)
+        probe.run()
+        assumed = probe.state()
+        with path.open("rb", buffering=0) as again:
+            rest = Pack()
+            halves = [Reader(self.pack, number, Source(file, 0, border))]
+            halves.append(Reader(rest, number, Source(again, border, size)))
+            halves[0].start(origin, ttl)
+            halves[1].start(*assumed)
+            ends: list[str] = []
+            second = threading.Thread(target=lambda: ends.append(halves[1].run()))
+            second.start()
+            ends.append(halves[0].run())
+            second.join()
+        if ends == ["end", "end"] and halves[0].state() == assumed:
+            self.pack.extend(rest, halves[0].lines_read())
+            return True
+        self.pack = Pack()
+        return False
+
+    def _scan(self, path: Path, reader: "Reader", origin: bytes, ttl: int) -> None:
         reader.start(origin, ttl)
         while not self.full and (state := reader.run()) != "end":
             line = reader.line()
             if state == "include":
                 target, below = reader.include()
                 self.read(path.parent / target, below, reader.ttl(), (str(path), line))
+            elif state == "endless":
+                self.error(str(path), line, f"no record ends within {MARGIN} octets: reading stops here")
+                break
             elif state == "error":
                 text = reader.text().strip()
                 # Before the first owner libzscanner refuses even blank lines and comments that begin with a space.
@@ -134,76 +188,133 @@ def _with_excerpt(reason: str, text: bytes) -> str:
     return f"{reason}: {shown}{'…' if len(cut) < len(text) else ''}" if text else reason
 
 
+def _border(file: Any, near: int) -> int:
+    """Return where a line with an owner starts in the middle of so many octets, 0 if there is none close by."""
+    file.seek(near // 2)
+    octets = file.read(65536)
+    match = _OWNER_LINE.search(octets)
+    return near // 2 + match.end() if match else 0
+
+
+class Source:
+    """The octets of a file, from one offset up to another or to the end."""
+
+    def __init__(self, file: Any, start: int = 0, end: int | None = None) -> None:
+        self.file = file
+        self.at = start
+        self.end = end
+        self.done = False
+
+    def read(self) -> bytes:
+        """Return the next octets, with plain newlines; .done tells whether there are more."""
+        wanted = WINDOW if self.end is None else min(WINDOW, self.end - self.at)
+        self.file.seek(self.at)
+        octets: bytes = self.file.read(wanted)
+        if octets[-1:] == b"\r":
+            octets += self.file.read(1)
+        self.at += len(octets)
+        self.done = len(octets) < wanted or self.at == self.end
+        return octets.replace(b"\r\n", b"\n") if b"\r\n" in octets else octets
+
+
 class Pack:
-    """The packed records and where each one starts, in plain memory; the room doubles when it is used up."""
+    """The packed records in private memory that is reserved ahead and only taken page by page."""
 
     def __init__(self) -> None:
-        self.octets_at = cython.NULL
-        self.offsets_at = cython.NULL
-        self.used = self.room = self.count = self.places = 0
+        self.memory = reserve(1 << 20)
+        self.used = self.count = self.owner_at = self.owner_length = 0
+        self.find_memory()
 
-    def __dealloc__(self) -> None:
-        free(self.octets_at)
-        free(self.offsets_at)
+    def find_memory(self) -> None:
+        """Note where the memory is; it moves when it grows."""
+        view = self.memory
+        self.octets_at = cython.cast(cython.p_char, cython.address(view[0]))
+        self.room = len(self.memory)
 
-    def octets(self) -> bytes:
-        """Return a copy of all packed records."""
-        copy: bytes = self.octets_at[: self.used]
-        return copy
-
-    def offsets(self) -> bytes:
-        """Return a copy of the offsets, eight octets each in native order."""
-        copy: bytes = cython.cast(cython.p_char, self.offsets_at)[: self.count * 8]
-        return copy
+    def octets(self) -> memoryview:
+        """Return the packed records; pages that are not needed any more can be given back through .obj."""
+        return memoryview(self.memory)[: self.used]
 
     def grow(self, size: int) -> int:
         """Make room for one more record."""
         if self.used + size > self.room:
-            room = 2 * self.room + size + 65536
-            octets = realloc(self.octets_at, room)
-            if octets == cython.NULL:
-                with cython.gil:
-                    raise MemoryError
-            self.octets_at = cython.cast(cython.p_char, octets)
-            self.room = room
-        if self.count == self.places:
-            places = 2 * self.places + 1024
-            offsets = realloc(self.offsets_at, places * 8)
-            if offsets == cython.NULL:
-                with cython.gil:
-                    raise MemoryError
-            self.offsets_at = cython.cast(cython.pointer(cython.ulonglong), offsets)
-            self.places = places
+            with cython.gil:
+                self.memory.resize((2 * self.room + size + 4095) & ~4095)
+                self.find_memory()
         return 0
 
+    def extend(self, other: "Pack", lines: int) -> None:
+        """Take over the records of another pack, which then is empty; their lines stand so many lines further down."""
+        size = other.used
+        start = self.used
+        self.grow(size)
+        done = 0
+        while done < size:
+            part = min(size - done, WINDOW)
+            memcpy(self.octets_at + start + done, other.octets_at + done, part)
+            done += part
+            if part == WINDOW:
+                other.memory.madvise(DONTNEED, done - WINDOW, WINDOW)
+        self.used += size
+        self.count += other.count
+        other.memory.close()
+        self.move_lines(start, lines)
+
+    def move_lines(self, at: int, lines: int) -> None:
+        """Add to the line of each record from an offset on."""
+        while at < self.used:
+            header = cython.cast(cython.pointer(Header), self.octets_at + at)
+            header.line += lines
+            at += (cython.sizeof(Header) + header.owner_length + header.rdlength + 3) & ~3
+
     def append(self, scanner: Any, file: int, line: int) -> int:
-        """Add the record that libzscanner has just read."""
-        octets = cython.sizeof(Header) + scanner.r_owner_length + scanner.r_data_length
+        """Add the record that libzscanner has just read; an owner that the record before has too is left out."""
+        code = 0
+        extra = 0
+        if scanner.r_class != CLASS_IN:
+            code = class_code(scanner.r_class)
+            extra = 2 if code == CLASS_OTHER else 0
+        owner_length = scanner.r_owner_length
+        known = self.count > 0 and owner_length == self.owner_length
+        if known and not memcmp(self.octets_at + self.owner_at, scanner.r_owner, owner_length):
+            owner_length = 0
+        octets = cython.sizeof(Header) + owner_length + extra + scanner.r_data_length
         size = (octets + 3) & ~3  # headers stay aligned
         self.grow(size)
         at = self.octets_at + self.used
-        memset(at, 0, cython.sizeof(Header))
         header = cython.cast(cython.pointer(Header), at)
         header.line = line
         header.ttl = scanner.r_ttl
         header.rtype = scanner.r_type
-        header.rclass = scanner.r_class
-        header.file = file
-        header.rdlength = scanner.r_data_length
-        header.owner_length = scanner.r_owner_length
-        memcpy(at + cython.sizeof(Header), scanner.r_owner, scanner.r_owner_length)
-        memcpy(at + cython.sizeof(Header) + scanner.r_owner_length, scanner.r_data, scanner.r_data_length)
-        memset(at + octets, 0, size - octets)
-        self.offsets_at[self.count] = self.used
+        header.place = code << 10 | file
+        header.rdlength = extra + scanner.r_data_length
+        header.owner_length = owner_length
+        header.flags = 0
+        at += cython.sizeof(Header)
+        if owner_length:
+            self.owner_at = self.used + cython.sizeof(Header)
+            self.owner_length = owner_length
+            memcpy(at, scanner.r_owner, owner_length)
+            at += owner_length
+        if extra:
+            memcpy(at, cython.address(scanner.r_class), 2)
+            at += 2
+        memcpy(at, scanner.r_data, scanner.r_data_length)
+        memset(at + scanner.r_data_length, 0, size - octets)
         self.used += size
         self.count += 1
         return 0
 
 
+def class_code(rclass: int) -> int:
+    """Return how a class other than IN is packed."""
+    return CLASS_3 if rclass == 3 else CLASS_4 if rclass == 4 else CLASS_OTHER
+
+
 class Reader:
     """libzscanner on the octets of one file; records go to the pack, everything else comes back to the caller."""
 
-    def __init__(self, pack: Pack, file: int, octets: bytes) -> None:
+    def __init__(self, pack: Pack, file: int, source: Source) -> None:
         self.scanner = cython.cast(cython.pointer(zs.zs_scanner_t), calloc(1, cython.sizeof(zs.zs_scanner_t)))
         self.kept = cython.cast(cython.p_char, calloc(1, cython.sizeof(self.scanner.zone_origin)))
         if self.scanner == cython.NULL or self.kept == cython.NULL:
@@ -211,10 +322,31 @@ class Reader:
         self.scanner.file.descriptor = -1  # zs_deinit would close standard input
         self.pack = pack
         self.file = file
-        self.octets = octets  # libzscanner reads them in place
+        self.source = source
+        self.lines = 0
+        self.show(b"")
+
+    def show(self, kept: bytes) -> None:
+        """Put the next octets of the file behind kept ones into the window, which libzscanner reads in place."""
+        octets = kept + self.source.read()
+        # libzscanner only understands a last line that ends in a newline.
+        if self.source.done and not octets.endswith(b"\n"):
+            octets += b"\n"
+        self.octets = octets
         self.begin = cython.cast(cython.p_char, octets)
         self.end = self.begin + len(octets)
         self.seen = self.begin
+        margin = 0 if self.source.done else MARGIN
+        self.enough = self.end - margin
+
+    def go_on(self) -> None:
+        """Move the window behind the last record."""
+        seen = self.seen - self.begin
+        self.lines += self.octets.count(b"\n", 0, seen)
+        self.show(self.octets[seen:])
+        self.scanner.input.start = self.begin
+        self.scanner.input.current = self.begin
+        self.scanner.input.end = self.end
 
     def __dealloc__(self) -> None:
         if self.scanner != cython.NULL:
@@ -239,6 +371,10 @@ class Reader:
     def resume(self, origin: bytes) -> bool:
         """Start again behind the line that stopped the scanner; return False if that was the last one."""
         at = self.position()
+        if self.enough < self.end and at > self.enough - self.begin:
+            self.seen = self.begin + cython.cast(cython.size_t, self.octets.rfind(b"\n", 0, at) + 1)
+            at -= self.seen - self.begin
+            self.go_on()
         end = self.octets.find(b"\n", at) + 1 if at >= 0 else 0
         if end == 0 or end == len(self.octets):
             return False
@@ -247,9 +383,15 @@ class Reader:
         return True
 
     def run(self) -> str:
-        """Read on until there is something to say: "include", "error", "fatal" (reading cannot go on) or "end"."""
-        with cython.nogil:
-            failed = self.parse()
+        """Read on until there is something to say: "include", "error", "fatal" (no going on), "endless" or "end"."""
+        while True:
+            with cython.nogil:
+                failed = self.parse()
+            if failed != SEEN_ENOUGH:
+                break
+            self.go_on()
+        if not self.source.done and not 0 <= self.position() < self.end - self.begin:
+            return "endless"
         if self.scanner.state == zs.ZS_STATE_INCLUDE:
             self.seen = self.scanner.input.current
             self.scanner.error.fatal = False
@@ -266,10 +408,15 @@ class Reader:
             failed: int = zs.zs_parse_record(self.scanner)
             if failed or self.scanner.state != zs.ZS_STATE_DATA:
                 return failed
+            # At the window's end libzscanner takes what it has for the whole record.
+            if self.enough < self.end and not self.begin <= self.scanner.input.current < self.end:
+                return 0
             self.pack.append(self.scanner, self.file, self.first_line(before))
             self.seen = self.scanner.input.current
-            before = self.scanner.line_counter
             self.keep_origin()
+            if self.enough <= self.seen < self.end:
+                return SEEN_ENOUGH
+            before = self.scanner.line_counter
 
     def keep_origin(self) -> None:
         """Remember the origin: libzscanner writes over it while it reads a directive that then fails."""
@@ -313,9 +460,13 @@ class Reader:
     def line(self) -> int:
         """Return the line of the error or directive that run stopped at; of an unclosed parenthesis, its record's."""
         if self.scanner.error.code == zs.ZS_UNCLOSED_MULTILINE:
-            return self.first_line(1 + self.octets[: self.seen - self.begin].count(b"\n"))
+            return self.first_line(1 + self.lines + self.octets.count(b"\n", 0, self.seen - self.begin))
         line: int = self.scanner.line_counter
         return line
+
+    def lines_read(self) -> int:
+        """Return how many lines there are up to the window's end."""
+        return self.lines + self.octets.count(b"\n")
 
     def reason(self) -> str:
         """Return libzscanner's words for the last error."""
@@ -336,6 +487,11 @@ class Reader:
         for match in _ABSOLUTE_ORIGIN.finditer(self.octets[self.seen - self.begin : stopped]):
             origin = names.from_text(match[1].decode("latin-1"))
         return origin
+
+    def state(self) -> tuple[bytes, int]:
+        """Return origin and TTL, in seconds, for the next line."""
+        origin: bytes = self.scanner.zone_origin[: self.scanner.zone_origin_length]
+        return origin, self.ttl()
 
     def ttl(self) -> int:
         """Return the TTL, in seconds, of records without one."""

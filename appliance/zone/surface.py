@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which data of a zone are signed and denied: authoritative RRsets, and cuts with the little that is signed there."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.zone import rdata, types
 from appliance.zone.model import Zone
+from appliance.zone.name_flags import DATA, OCCLUDED
+from appliance.zone.packed_zone import PackedZone
 
 _AT_CUT = (types.DS, types.NSEC)
 
@@ -14,11 +17,13 @@ class Surface:
     """Signed types by owner, for all names that are not occluded; at an insecure cut without NSEC there is none."""
 
     zone: Zone
-    signed: dict[bytes, list[int]]
+    signed: Mapping[bytes, list[int]]
 
     @classmethod
     def of(cls, zone: Zone) -> "Surface":
         """Return the surface of a zone (RFC 4035 §2.2)."""
+        if isinstance(zone, PackedZone):
+            return cls(zone, _Signed(zone))
         hidden = zone.occluded()
         return cls(
             zone,
@@ -40,6 +45,28 @@ class Surface:
         if owner in self.zone.delegations:
             found.append(types.NS)
         return found
+
+
+class _Signed(Mapping[bytes, list[int]]):
+    """The same, worked out for each name that is asked for."""
+
+    def __init__(self, zone: PackedZone) -> None:
+        self._zone = zone
+
+    def __getitem__(self, owner: bytes) -> list[int]:
+        rrsets = self._zone.nodes[owner]
+        if self._zone.is_occluded(owner):
+            raise KeyError(owner)
+        cut = owner in self._zone.delegations
+        return [rtype for rtype in rrsets if not cut or rtype in _AT_CUT]
+
+    def __iter__(self) -> Iterator[bytes]:
+        packed = self._zone.packed
+        for number in packed.numbers(DATA, OCCLUDED):
+            yield packed.name(number)
+
+    def __len__(self) -> int:
+        return int(self._zone.packed.how_many(DATA, OCCLUDED))
 
 
 class Bitmaps:

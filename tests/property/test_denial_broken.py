@@ -72,7 +72,8 @@ def _nsec3(zone: Zone, rng: random.Random) -> RRset:
 
 
 def _no_nsec3(zone: Zone, rng: random.Random) -> None:
-    del zone.nsec3[rng.choice(sorted(zone.nsec3))]
+    gone = rng.choice(sorted(zone.nsec3))
+    zone.nsec3 = {owner: rrset for owner, rrset in zone.nsec3.items() if owner != gone}
 
 
 def _second_nsec3(zone: Zone, rng: random.Random) -> None:
@@ -105,7 +106,7 @@ def _superfluous_nsec3(zone: Zone, rng: random.Random) -> None:
     """Add an NSEC3 for a name that does not exist."""
     digest = nsec3_hash.digest(b"\x04none" + ORIGIN, nsec3_hash.parameters(zone))
     owner = b"\x20" + base64.b32hexencode(digest).lower() + ORIGIN
-    zone.nsec3[owner] = RRset(types.NSEC3, 300, list(_nsec3(zone, rng).rdatas))
+    zone.nsec3 = {**zone.nsec3, owner: RRset(types.NSEC3, 300, list(_nsec3(zone, rng).rdatas))}
 
 
 NSEC_BREAKAGES: Final = (_no_nsec, _other_next, _second_nsec)

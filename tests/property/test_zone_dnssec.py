@@ -34,7 +34,7 @@ def signed(text: str, scheme: Scheme) -> Zone:
 
 
 def chain_findings(zone: Zone) -> list[Finding]:
-    findings = Findings(Records(b"", b"", [], []))
+    findings = Findings(Records(memoryview(b""), 0, [], []))
     check(zone, findings, now=NOW)
     return [one for one in findings.finish() if one.reason.endswith(tuple(f"[{kind}]" for kind in CHAIN))]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import WireError
-from appliance.zone import names, rdata, types
+from appliance.zone import names, rdata, scanner, types
 from appliance.zone.records import Record
 from appliance.zone.scanner import MAX_FINDINGS, MAX_INCLUDE_DEPTH, scan_file
 
@@ -160,10 +160,63 @@ def test_files_of_the_process_stay_as_they_are(zone: Path) -> None:
 def test_threads_scan_side_by_side(zone: Path) -> None:
     zone.write_text("".join(f"n{number} 1 TXT {number}\n" for number in range(20000)))
     expected = scan_file(zone, ORIGIN).octets
-    found: list[bytes] = []
+    found: list[memoryview] = []
     threads = [threading.Thread(target=lambda: found.append(scan_file(zone, ORIGIN).octets)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert found == [expected] * 3
+
+
+def pieces(count: int) -> str:
+    """Return a file with everything that a window may end in."""
+    lines = []
+    for number in range(count):
+        lines += [
+            f"n{number} A 192.0.2.{number % 256}",
+            f'  TXT ( "a{number}',
+            f' b" ; comment ( "\n   c{number} )',
+            "",
+            ";x",
+        ]
+        lines += [f"broken{number} A 192.0.2"] if number % 50 == 7 else []
+        lines += ["$TTL 77", "$ORIGIN sub"] if number == count // 2 else []
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("margin", [700, 1024, 3000])
+def test_windows_change_nothing(zone: Path, monkeypatch: pytest.MonkeyPatch, margin: int, newline: str) -> None:
+    zone.write_text(pieces(600), newline=newline)
+    whole = scan_file(zone, ORIGIN)
+    assert len(whole) == 1200
+    assert len(whole.findings) == 12
+    monkeypatch.setattr(scanner, "WINDOW", 4096)
+    monkeypatch.setattr(scanner, "MARGIN", margin)
+    found = scan_file(zone, ORIGIN)
+    assert list(found) == list(whole)
+    assert found.findings == whole.findings
+
+
+@pytest.mark.parametrize("start", ['a TXT "', "a TXT (\n", "a TXT ", "a"])
+def test_a_record_that_outgrows_the_window_is_the_last(zone: Path, monkeypatch: pytest.MonkeyPatch, start: str) -> None:
+    monkeypatch.setattr(scanner, "WINDOW", 8192)
+    monkeypatch.setattr(scanner, "MARGIN", 4096)
+    zone.write_text("first A 192.0.2.1\n" + start + "x" * 100_000)
+    found = scan_file(zone, ORIGIN)
+    assert [record.owner[:6] for record in found] == [b"\x05first"]
+    assert found.findings
+    assert all(finding.line == 2 for finding in found.findings)
+
+
+@pytest.mark.parametrize("middle", ["", "$TTL 9\n", "$ORIGIN deeper\n", "bad A x\n", "$INCLUDE nowhere\n", "o TXT (\n"])
+def test_halves_are_what_one_thread_reads(zone: Path, monkeypatch: pytest.MonkeyPatch, middle: str) -> None:
+    lines = [f"n{number // 3} A 192.0.2.{number % 256}\n" for number in range(9000)]
+    zone.write_text("$TTL 5\n" + "".join(lines[:3000]) + middle + "".join(lines[3000:]))
+    whole = scan_file(zone, ORIGIN)
+    monkeypatch.setattr(scanner, "SPLIT", 1000)
+    monkeypatch.setattr(scanner, "MARGIN", 2000)
+    found = scan_file(zone, ORIGIN)
+    assert list(found) == list(whole)
+    assert found.findings == whole.findings

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The C types of packed.py.
+
+cimport cython
+
+cdef unsigned int CUT, DNAME, OCCLUDED, DATA, SIGNED, HASHED, ALIAS
+cdef unsigned int MAX_TTL, MAX_ODD
+cdef unsigned int _ROWS, _HEAD, _M32, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
+cdef unsigned int _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END
+
+
+cdef class Packed:
+    cdef public object memory
+    cdef public bytes origin
+    cdef public list odd_at, flagged, ent_names, wildcards
+    cdef public bint settled
+    cdef public unsigned long long odd
+    cdef public long long count
+    cdef size_t length
+    cdef unsigned char[::1] octets, seen, apex, starts, probe, wanted, layouts, flags
+    cdef unsigned short[::1] layout_starts
+    cdef unsigned int[::1] heads, first, rows_key
+    cdef unsigned long long[::1] rows_at
+    cdef long long apex_length, low, cut_octets, ds_octets
+    cdef unsigned int sum
+
+    cdef unsigned int u16(self, size_t at) noexcept
+    cdef unsigned int big16(self, size_t at) noexcept
+    @cython.locals(low="unsigned int", high="unsigned int")
+    cdef unsigned int u32(self, size_t at) noexcept
+    @cython.locals(high="unsigned int")
+    cdef unsigned int rdata32(self, size_t at) noexcept
+    cpdef unsigned int ttl(self, size_t at) noexcept
+    cpdef unsigned int rtype(self, size_t at) noexcept
+    cpdef unsigned int rdlength(self, size_t at) noexcept
+    cpdef size_t rdata(self, size_t at) noexcept
+    cpdef unsigned int dropped(self, size_t at) noexcept
+    cdef size_t after(self, size_t at) noexcept
+
+    @cython.locals(at=size_t, found=size_t)
+    cdef size_t runs(self) noexcept
+
+    @cython.locals(at=size_t, run=size_t, found=size_t, inside=bint)
+    cdef size_t find_heads(self, unsigned int[::1] heads) except? 0
+
+    @cython.locals(border="long long", place="long long", i="long long")
+    cdef bint in_zone(self, size_t at, long long length) noexcept
+
+    @cython.locals(rtype="unsigned int", start=size_t)
+    cdef bint is_sound(self, size_t at) noexcept
+
+    @cython.locals(field="unsigned int", again=bint)
+    cdef bint fits(self, unsigned int program, long long at, long long end) noexcept
+
+    @cython.locals(start="long long")
+    cdef long long name_end(self, long long at, long long end) noexcept
+
+    @cython.locals(before=int, size=int)
+    cdef long long bitmap_end(self, long long at, long long end) noexcept
+
+    @cython.locals(heads_view="unsigned int[::1]", size=size_t)
+    cpdef sort(self, object heads, size_t found)
+
+    @cython.locals(total=size_t, i=size_t)
+    cdef size_t key_octets(self, unsigned int[::1] heads, size_t found) noexcept
+
+    @cython.locals(i=size_t, k=size_t, at=size_t)
+    cdef void write_keys(self, unsigned int[::1] heads, size_t found, unsigned char[::1] keys, unsigned int[::1] places) noexcept
+
+    @cython.locals(i=size_t, count=size_t, a=size_t, b=size_t)
+    cdef size_t take_over(self, unsigned int[::1] heads, size_t found, unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, unsigned int[::1] first) noexcept
+
+    @cython.locals(i=size_t, at=size_t)
+    cpdef settle(self)
+
+    cpdef size_t first_record(self, size_t i) noexcept
+
+    @cython.locals(rows="unsigned int", flags="unsigned int", others="unsigned int", odd=bint, run=size_t, at=size_t, more=bint, rtype="unsigned int", key="unsigned int")
+    cdef bint look(self, size_t i) noexcept
+
+    cpdef bint is_apex(self, size_t i) noexcept
+
+    @cython.locals(ttl="unsigned int", length=size_t, start=size_t, row="unsigned int", other=size_t, place=size_t, i=size_t)
+    cdef bint clashes(self, size_t at, unsigned int key, unsigned int rows) noexcept
+
+    @cython.locals(border="long long", before="long long", i="long long", flags="unsigned int")
+    cdef void find_borders(self) except *
+
+    @cython.locals(at=size_t, top=size_t)
+    cdef bint is_below(self, size_t i, size_t above) noexcept
+
+    @cython.locals(border="long long", place="long long", i="long long")
+    cdef bint ends_with(self, size_t at, long long length, size_t suffix, long long size) noexcept
+
+    @cython.locals(at=size_t, length="long long", place="long long", other=size_t, size="long long")
+    cdef void find_ents(self, size_t i, long long before) except *
+
+    @cython.locals(length="long long", size=size_t)
+    cpdef long long find_name(self, bytes name) except -2
+
+    cpdef long long number_of_apex(self) except -2
+    cpdef long long position(self, bytes name) except -2
+    cdef long long find_at(self, size_t at, long long length) noexcept
+
+    @cython.locals(low="long long", high="long long", middle="long long", at=size_t, length="long long", end=size_t, order=int)
+    cdef long long search(self, size_t size) noexcept
+
+    @cython.locals(bits="unsigned char[::1]", total="long long", bodies="long long", cuts="long long", used="long long", i="long long", flags="unsigned int", own="long long", at=size_t, size="long long", place="unsigned int", different="long long")
+    cpdef long long weigh(self, bint signed, bint proving)
+
+    @cython.locals(flags="unsigned int", total="long long", run=size_t, at=size_t, more=bint, rtype="unsigned int", size="long long")
+    cdef long long weigh_records(self, size_t i, bint signed) noexcept
+
+    @cython.locals(i=size_t)
+    cdef void add_sum(self, size_t at, size_t size) noexcept
+
+    @cython.locals(at=size_t)
+    cpdef bytes name(self, size_t i)
+
+    @cython.locals(run=size_t, at=size_t, head=size_t, more=bint)
+    cpdef list places(self, size_t i)
+
+    cpdef drop(self, size_t at)
+
+    @cython.locals(i=int)
+    cpdef set_ttl(self, size_t at, unsigned int ttl)
+
+    cpdef int has_type(self, unsigned int rtype)
+    cpdef unsigned int flags_of(self, size_t i) noexcept
+
+    @cython.locals(found="unsigned int[::1]", i=size_t, k=size_t)
+    cpdef object numbers(self, unsigned int wanted, unsigned int unwanted)
+
+    @cython.locals(total=size_t, i=size_t)
+    cpdef size_t how_many(self, unsigned int wanted, unsigned int unwanted) noexcept
+
+
+cdef size_t scaled(size_t unit) noexcept nogil
+cdef unsigned int fold(unsigned int octet) noexcept nogil
+
+@cython.locals(labels="unsigned int", place=size_t, end=size_t, octet="unsigned int")
+cdef size_t write_key(const unsigned char[::1] octets, size_t at, size_t length, unsigned char[::1] keys, size_t k, unsigned char[::1] starts) noexcept nogil
+
+cdef int compare(const unsigned char[::1] keys, size_t a, size_t a_end, size_t b, size_t b_end) noexcept nogil
+
+@cython.locals(i=size_t)
+cdef int compare_two(const unsigned char[::1] one, size_t size, const unsigned char[::1] other, size_t other_size) noexcept nogil
+
+@cython.locals(i=size_t, start=size_t, middle=size_t, end=size_t, again=bint)
+cdef void merge_sort(const unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, unsigned int[::1] spare, size_t count) noexcept nogil
+
+@cython.locals(i=size_t, a=size_t, b=size_t)
+cdef size_t run_end(const unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, size_t start, size_t count) noexcept nogil
+
+@cython.locals(i=size_t, left=size_t, right=size_t, at=size_t, a=size_t, b=size_t)
+cdef void merge(const unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, unsigned int[::1] spare, size_t start, size_t middle, size_t end) noexcept nogil

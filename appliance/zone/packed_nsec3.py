@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# cython: annotation_typing=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""NSEC3 hashes of all names of a packed zone, and its chain in hash order; compiled, types in packed_nsec3.pxd.
+
+SHA-1 (FIPS 180-4) is spelled out here because a call for each of millions of short hashes costs more than the hash.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import cython
+
+from appliance.zone import types
+from appliance.zone.name_flags import DATA, HASHED, MATCH, OCCLUDED
+from appliance.zone.packed import Packed
+from appliance.zone.records import HEADER
+
+_HEAD = HEADER.size
+_M32 = 0xFFFFFFFF
+_K1 = 0x5A827999
+_K2 = 0x6ED9EBA1
+_K3 = 0x8F1BBCDC
+_K4 = 0xCA62C1D6
+_NSEC3 = types.NSEC3
+_DIGEST = 20
+_LABEL = 32
+
+
+class Hasher:
+    """Computes NSEC3 hashes (RFC 5155 §5) with room of its own, so that each thread can have one."""
+
+    def __init__(self, iterations: int, salt: bytes) -> None:
+        """Take the number of additional iterations and the salt."""
+        self.iterations = iterations
+        self.salt = array("B", salt + b"\0")
+        self.salt_length = len(salt)
+        self.block = bytearray(640)
+        self.words = array("I", bytes(4 * 80))
+        self.state = array("I", bytes(4 * 5))
+
+    def hash(self, octets: Any, at: int, length: int) -> None:
+        """Leave the hash of a name, folded on the way, in .block."""
+        i = 0
+        while i < length:
+            octet = octets[at + i]
+            self.block[i] = octet + 32 if 65 <= octet <= 90 else octet
+            i += 1
+        self.finish(length)
+        done = 0
+        while done < self.iterations:
+            self.finish(_DIGEST)
+            done += 1
+
+    def finish(self, length: int) -> None:
+        """Replace so many octets of .block by the SHA-1 of them and the salt."""
+        i = 0
+        while i < self.salt_length:
+            self.block[length + i] = self.salt[i]
+            i += 1
+        length += self.salt_length
+        end = (length + 72) & ~63
+        self.block[length] = 0x80
+        i = length + 1
+        while i < end:
+            self.block[i] = 0
+            i += 1
+        bits = length * 8
+        self.block[end - 2] = bits >> 8
+        self.block[end - 1] = bits & 255
+        self.state[0] = 0x67452301
+        self.state[1] = 0xEFCDAB89
+        self.state[2] = 0x98BADCFE
+        self.state[3] = 0x10325476
+        self.state[4] = 0xC3D2E1F0
+        i = 0
+        while i < end:
+            self.compress(i)
+            i += 64
+        i = 0
+        while i < 5:
+            word = self.state[i]
+            self.block[4 * i] = word >> 24
+            self.block[4 * i + 1] = word >> 16 & 255
+            self.block[4 * i + 2] = word >> 8 & 255
+            self.block[4 * i + 3] = word & 255
+            i += 1
+
+    def compress(self, at: int) -> None:
+        """Take one block of 64 octets into .state."""
+        t = 0
+        while t < 16:
+            high = self.block[at + 4 * t]
+            low = self.block[at + 4 * t + 1] << 16 | self.block[at + 4 * t + 2] << 8 | self.block[at + 4 * t + 3]
+            self.words[t] = high << 24 | low
+            t += 1
+        while t < 80:
+            w = self.words[t - 3] ^ self.words[t - 8] ^ self.words[t - 14] ^ self.words[t - 16]
+            self.words[t] = (w << 1 | w >> 31) & _M32
+            t += 1
+        a, b, c, d, e = self.state[0], self.state[1], self.state[2], self.state[3], self.state[4]
+        t = 0
+        while t < 80:
+            if t < 20:
+                f = (b & c | ~b & d) + _K1
+            elif t < 40:
+                f = (b ^ c ^ d) + _K2
+            elif t < 60:
+                f = (b & c | b & d | c & d) + _K3
+            else:
+                f = (b ^ c ^ d) + _K4
+            w = ((a << 5 | a >> 27) + f + e + self.words[t]) & _M32
+            e = d
+            d = c
+            c = (b << 30 | b >> 2) & _M32
+            b = a
+            a = w
+            t += 1
+        self.state[0] = (self.state[0] + a) & _M32
+        self.state[1] = (self.state[1] + b) & _M32
+        self.state[2] = (self.state[2] + c) & _M32
+        self.state[3] = (self.state[3] + d) & _M32
+        self.state[4] = (self.state[4] + e) & _M32
+
+
+class Chain:
+    """The NSEC3s of a zone in the order of their hashes, which is the canonical order of their owners.
+
+    .regular tells whether all of them have one record, a hash right below the apex as owner, and the same parameters.
+    """
+
+    def __init__(self, packed: Packed) -> None:
+        """Read the chain of a settled zone."""
+        self.packed = packed
+        self.numbers = packed.numbers(HASHED, 0)
+        self.count = len(self.numbers)
+        self.hashes = bytearray(_DIGEST * (self.count + 1))
+        self.records = array("I", bytes(4 * (self.count + 1)))
+        self.steps = array("I", bytes(4 * 65537))
+        self.places = array("I", b"\xff" * (4 * (packed.count + 1)))
+        self.matches = 0
+        self.regular = self.count > 0 and self.read()
+        self.head = self.parameters() if self.count else b""
+
+    def read(self) -> int:
+        """Fill .hashes and .records; tell whether the chain is regular."""
+        k = 0
+        while k < self.count:
+            if not self.read_one(k):
+                return False
+            k += 1
+        bucket = 0
+        k = 0
+        while bucket < 65536:
+            while k < self.count and (self.hashes[_DIGEST * k] << 8 | self.hashes[_DIGEST * k + 1]) < bucket:
+                k += 1
+            self.steps[bucket] = k
+            bucket += 1
+        self.steps[65536] = self.count
+        return True
+
+    def read_one(self, k: int) -> int:
+        """Decode the owner of one NSEC3 and find its record."""
+        packed = self.packed
+        at = packed.first_record(self.numbers[k])
+        if packed.octets[at + 14] != packed.apex_length + _LABEL + 1 or packed.octets[at + _HEAD] != _LABEL:
+            return False
+        if not self.decode(packed.octets, at + _HEAD + 1, _DIGEST * k):
+            return False
+        found = self.find_record(self.numbers[k])
+        if not found:
+            return False
+        self.records[k] = found >> 2
+        return k == 0 or self.same_head(self.records[0], self.records[k])
+
+    def find_record(self, i: int) -> int:
+        """Return the only NSEC3 record of a name, 0 where there are several."""
+        packed = self.packed
+        found = 0
+        run = packed.first[i]
+        while run < packed.first[i + 1]:
+            at = wide(packed.heads[run])
+            run += 1
+            more = True
+            while more:
+                if packed.rtype(at) == _NSEC3 and not packed.dropped(at):
+                    if found:
+                        return 0
+                    found = at
+                at = packed.after(at)
+                more = at != 0
+        # A record at the very start of the octets is the SOA, or the zone has none.
+        return found
+
+    def decode(self, octets: Any, at: int, to: int) -> int:
+        """Decode 32 octets of base32hex to 20; tell whether that is what they are."""
+        bits = 0
+        value = 0
+        i = 0
+        while i < _LABEL:
+            octet = octets[at + i]
+            if 48 <= octet <= 57:
+                octet -= 48
+            elif 97 <= octet <= 118:
+                octet -= 87
+            elif 65 <= octet <= 86:
+                octet -= 55
+            else:
+                return False
+            value = (value << 5 | octet) & 0xFFFF
+            bits += 5
+            if bits >= 8:
+                bits -= 8
+                self.hashes[to] = value >> bits & 255
+                to += 1
+            i += 1
+        return True
+
+    def same_head(self, one: int, other: int) -> int:
+        """Tell whether two NSEC3s have the same algorithm, flags and parameters."""
+        packed = self.packed
+        a = packed.rdata(wide(one))
+        b = packed.rdata(wide(other))
+        i = 0
+        while i < 5 + packed.octets[a + 4]:
+            if packed.octets[a + i] != packed.octets[b + i]:
+                return False
+            i += 1
+        return True
+
+    def parameters(self) -> bytes:
+        """Return algorithm, flags, iterations and salt of the first NSEC3, as they stand in its RDATA."""
+        at = self.packed.rdata(wide(self.records[0]))
+        head = bytes(self.packed.memory[at : at + 5])
+        return head + bytes(self.packed.memory[at + 5 : at + 5 + head[4]])
+
+    def find(self, block: bytes | bytearray) -> int:
+        """Return the place of a hash, with MATCH, or of the one before it around the circle."""
+        bucket = block[0] << 8 | block[1]
+        low = self.steps[bucket]
+        high = self.steps[bucket + 1]
+        while low < high:
+            middle = (low + high) >> 1
+            order = 0
+            i = 0
+            while i < _DIGEST and order == 0:
+                order = self.hashes[_DIGEST * middle + i] - block[i]
+                i += 1
+            if order == 0:
+                return middle | MATCH
+            if order < 0:
+                low = middle + 1
+            else:
+                high = middle
+        return low - 1 if low else self.count - 1
+
+    def place_names(self, hasher: Hasher, low: int, high: int) -> int:
+        """Find the places of the hashes of names, from one number up to another; return how many match."""
+        matches = 0
+        i = low
+        while i < high:
+            if self.packed.flags[i] & DATA and not self.packed.flags[i] & OCCLUDED:
+                at = wide(self.packed.heads[self.packed.first[i]])
+                hasher.hash(self.packed.octets, at + _HEAD, self.packed.octets[at + 14])
+                self.places[i] = self.find(hasher.block)
+                matches += self.places[i] >> 31
+            i += 1
+        return matches
+
+    def place_slice(self, hasher: Hasher, low: int, high: int) -> int:
+        """Do place_names while other threads run."""
+        matches = 0
+        with cython.nogil:
+            matches += self.place_names(hasher, low, high)
+        return matches
+
+    def place_of(self, hasher: Hasher, name: bytes) -> int:
+        """Return the place of the hash of any name."""
+        hasher.hash(name, 0, len(name))
+        return self.find(hasher.block)
+
+    def place_of_hash(self, digest: bytes) -> int:
+        """Return the place of a hash."""
+        return self.find(digest)
+
+    def place(self, i: int) -> int:
+        """Return the place of the hash of name number i."""
+        return self.places[i]
+
+    def leads_on(self) -> int:
+        """Tell whether each NSEC3 leads to the next one, the last to the first."""
+        packed = self.packed
+        k = 0
+        while k < self.count:
+            at = packed.rdata(wide(self.records[k]))
+            at += 5 + packed.octets[at + 4]
+            following = k + 1 if k + 1 < self.count else 0
+            if packed.octets[at] != _DIGEST:
+                return False
+            i = 0
+            while i < _DIGEST:
+                if packed.octets[at + 1 + i] != self.hashes[_DIGEST * following + i]:
+                    return False
+                i += 1
+            k += 1
+        return True
+
+    def flags_at(self, k: int) -> int:
+        """Return the flags field of an NSEC3."""
+        return self.packed.octets[self.packed.rdata(wide(self.records[k])) + 1]
+
+    def owner(self, k: int) -> bytes:
+        """Return the owner of an NSEC3, folded."""
+        found: bytes = self.packed.name(self.numbers[k])
+        return found
+
+    def digest_at(self, k: int) -> bytes:
+        """Return a hash of the chain."""
+        return bytes(self.hashes[_DIGEST * k : _DIGEST * k + _DIGEST])
+
+
+def wide(unit: int) -> int:
+    """Return the offset of a record from its place in units of four octets."""
+    return unit << 2
