@@ -138,6 +138,8 @@ def _refuse(error: Exception) -> None:
 
 def _changes(zone: Zone) -> Iterator[Figure]:
     """Change the servers of a thousand insecure delegations, from records to visible."""
+    nodes = {name: dict(rrsets) for name, rrsets in zone.nodes.items()}
+    zone = Zone.build(zone.origin, nodes, zone.signatures, zone.nsec3)
     store = Store.sized(capacity([zone]), 1)
     compile_zones(store, [zone])
     reach = Reach(zone)
@@ -149,10 +151,10 @@ def _changes(zone: Zone) -> Iterator[Figure]:
         zone.serial += 1
         soa = zone.soa
         rdata = soa.rdatas[0][:-20] + zone.serial.to_bytes(4, "big") + soa.rdatas[0][-16:]
-        zone.nodes[zone.origin][types.SOA] = RRset(types.SOA, soa.ttl, [rdata])
+        nodes[zone.origin][types.SOA] = RRset(types.SOA, soa.ttl, [rdata])
         for number, cut in enumerate(chosen):
             server = names.from_text(f"ns1.changed{round_number}-{number}.com.")
-            zone.nodes[cut] = {types.NS: RRset(types.NS, 7200, [server])}
+            nodes[cut] = {types.NS: RRset(types.NS, 7200, [server])}
             reach.note(zone, cut)
         changed = {zone.origin: {types.SOA, types.RRSIG}, **{cut: {types.NS} for cut in chosen}}
         retired = change_zone(store, zone, changed, reach)
