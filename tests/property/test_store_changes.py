@@ -177,7 +177,7 @@ def test_delegations_with_nsec3(seed: int) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 150))
 def test_ten_thousand(seed: int) -> None:
-    assert run(seed, 200, nsec3=seed % 2 == 1) > 80
+    assert run(seed, 200, nsec3=seed % 2 == 1) > 40  # the others came when half the store was waste: compiled whole
 
 
 @pytest.mark.parametrize("nsec3", [False, True])
