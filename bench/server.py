@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.answers.compile import capacity, compile_zones
+from appliance.answers.heap import StoreFull
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.zone import names
 from appliance.zone.load import load_zone
@@ -17,6 +18,7 @@ from bench.lab import SERVER, SERVER_DEVICE, Veth
 from bench.packets import TEST_RUN
 
 LOOPBACK_INDEX = 1
+_ATTEMPTS = 3
 
 
 def read_zone(path: Path, origin: str) -> Zone:
@@ -38,9 +40,8 @@ def loaded(zones: Sequence[Zone], veth: Veth | None = None) -> Iterator[Generati
     Inbound checksums are verified in both cases: the generator's are whole.
     """
     spec = InterfaceSpec(SERVER_DEVICE if veth else "lo", "native", (SERVER,), verify_checksum="on")
-    generation = Generation.load([spec], **capacity(zones)._asdict())
+    generation = _filled(spec, zones)
     try:
-        compile_zones(generation.store, zones)
         if not veth:
             generation.set_port(LOOPBACK_INDEX, TEST_RUN.server_mac, verify=True)
         generation.serving(True)
@@ -48,3 +49,19 @@ def loaded(zones: Sequence[Zone], veth: Veth | None = None) -> Iterator[Generati
     finally:
         generation.close()
         shutil.rmtree(generation.folder, ignore_errors=True)
+
+
+def _filled(spec: InterfaceSpec, zones: Sequence[Zone]) -> Generation:
+    """Load a generation and compile the zones into it; like the server, take a larger one when it is full."""
+    for times in range(_ATTEMPTS):
+        generation = Generation.load([spec], **capacity(zones).grown(times)._asdict())
+        try:
+            compile_zones(generation.store, zones)
+        except BaseException as error:
+            generation.close()
+            shutil.rmtree(generation.folder, ignore_errors=True)
+            if not isinstance(error, StoreFull) or times == _ATTEMPTS - 1:
+                raise
+        else:
+            return generation
+    raise AssertionError("unreachable: the last attempt returns or raises")
