@@ -16,56 +16,48 @@ static inline u64 body_offset(struct query *q)
   return q->l4 + UDP_HEADER + DNS_HEADER;
 }
 
-static inline int move_pointer(void *body, void *end, u64 entry, u64 delta)
+static inline s64 move_pointer(void *body, void *end, struct relocation *r, u64 delta)
 {
-  u64 offset = entry & BODY_MAX;
+  u64 offset = r->offset;
+  MASK(offset, BODY_MAX);
   u16 *pointer = body + offset;
   if ((void *)(pointer + 1) > end)
     return DROP_internal;
-  *pointer = htons((u16)(entry >> 16) + delta);
+  *pointer = htons(r->value + delta);
   return GO_ON;
 }
 
 /* Move the pointers of one fragment by delta, four a turn: the list is filled up to a multiple of that. */
-static inline int relocate(void *data, void *end, u8 *fragment, u64 at, u64 delta)
+static inline s64 relocate(void *data, void *end, u8 *fragment, u64 at, u64 delta)
 {
-  u64 count = ((struct fragment *)fragment)->nrel;
-  u8 *list = fragment + sizeof(struct fragment);
+  u64 octets = ((struct fragment *)fragment)->nrel * sizeof(struct relocation), o = 0;
   void *body = data + at;
-  for (u64 i = 0; i < RELOCATIONS_MAX; i += RELOCATIONS_A_TURN) {
-    OPAQUE(i);
-    if (i >= count || i >= RELOCATIONS_MAX)
-      break;
-    u64 o = i * sizeof(struct relocation);
-    MASK(o, 0x3f0);
-    u64 a = load8(list + o), b = load8(list + o + 8);
-    if (move_pointer(body, end, a, delta) != GO_ON || move_pointer(body, end, a >> 32, delta) != GO_ON ||
-        move_pointer(body, end, b, delta) != GO_ON || move_pointer(body, end, b >> 32, delta) != GO_ON)
+  for (;;) {
+    OPAQUE(o);
+    if (o >= octets || o >= RELOCATIONS_MAX * sizeof(struct relocation))
+      return GO_ON;
+    struct relocation *r = (void *)(fragment + sizeof(struct fragment) + o);
+    if (move_pointer(body, end, r, delta) != GO_ON || move_pointer(body, end, r + 1, delta) != GO_ON ||
+        move_pointer(body, end, r + 2, delta) != GO_ON || move_pointer(body, end, r + 3, delta) != GO_ON)
       return DROP_internal;
+    o += RELOCATIONS_A_TURN * sizeof(struct relocation);
   }
-  return GO_ON;
 }
 
 /*
  * Copy n octets, 8 to BODY_MAX, 32 a turn: a helper call costs more than the copy. The last 32 (or 8) come first, at the end, and
  * overlap what follows, so there is no remainder to care for.
  */
-static inline void copy32(void *to, u8 *from)
-{
-  u64 a = load8(from), b = load8(from + 8), c = load8(from + 16), d = load8(from + 24);
-  store8(to, a);
-  store8(to + 8, b);
-  store8(to + 16, c);
-  store8(to + 24, d);
-}
+#define COPY32(to, from, o)                                                                                              \
+  {                                                                                                                      \
+    u64 a = LOAD8(from, o), b = LOAD8(from, o + 8), c = LOAD8(from, o + 16), d = LOAD8(from, o + 24);                    \
+    STORE8(to, o, a);                                                                                                    \
+    STORE8(to, o + 8, b);                                                                                                \
+    STORE8(to, o + 16, c);                                                                                               \
+    STORE8(to, o + 24, d);                                                                                               \
+  }
 
-static inline void copy64(void *to, u8 *from)
-{
-  copy32(to, from);
-  copy32(to + 32, from + 32);
-}
-
-static inline int copy_octets(void *to, void *end, u8 *from, u64 n)
+static inline s64 copy_octets(void *to, void *end, u8 *from, u64 n)
 {
   if (n < 8 || n > BODY_MAX)
     return DROP_internal;
@@ -74,13 +66,13 @@ static inline int copy_octets(void *to, void *end, u8 *from, u64 n)
     MASK(last, 63);
     if (to + last + 8 > end)
       return DROP_internal;
-    store8(to + last, load8(from + last));
+    STORE8(to + last, 0, LOAD8(from + last, 0));
     for (u64 i = 0; i < 7; i++) {
       if (i * 8 >= last)
         break;
       if (to + i * 8 + 8 > end)
         return DROP_internal;
-      store8(to + i * 8, load8(from + i * 8));
+      STORE8(to + i * 8, 0, LOAD8(from + i * 8, 0));
     }
     return GO_ON;
   }
@@ -88,29 +80,34 @@ static inline int copy_octets(void *to, void *end, u8 *from, u64 n)
   MASK(last, BODY_MAX);
   if (to + last + 64 > end)
     return DROP_internal;
-  copy64(to + last, from + last);
-  for (u64 i = 0; i < BODY_MAX / 128 + 1; i++) {
-    OPAQUE(i);
-    u64 o = i * 128;
-    if (o >= last)
+  void *t = to + last;
+  u8 *f = from + last;
+  COPY32(t, f, 0)
+  COPY32(t, f, 32)
+  u64 o = 0;
+  for (;;) {
+    OPAQUE(o);
+    if (o >= last || o > BODY_MAX)
       break;
-    MASK(o, BODY_MAX);
-    void *t = to + o;
-    u8 *f = from + o;
+    t = to + o;
+    f = from + o;
     if (t + 64 > end)
       return DROP_internal;
-    copy64(t, f);
+    COPY32(t, f, 0)
+    COPY32(t, f, 32)
     if (o + 64 >= last)
       break;
     if (t + 128 > end)
       return DROP_internal;
-    copy64(t + 64, f + 64);
+    COPY32(t, f, 64)
+    COPY32(t, f, 96)
+    o += 128;
   }
   return GO_ON;
 }
 
 /* Copy one fragment to `at`; its sum, as if it began at an even place, is added to *sum. */
-static inline int write_fragment(struct xdp_md *ctx, struct query *q, u8 *p, u64 at, u64 *len, u64 *sum)
+static inline s64 write_fragment(void *data, void *end, struct query *q, u8 *p, u64 at, u64 *len, u64 *sum)
 {
   struct fragment *f = (void *)p;
   u64 octets = f->len, count = f->nrel;
@@ -118,7 +115,6 @@ static inline int write_fragment(struct xdp_md *ctx, struct query *q, u8 *p, u64
   OPAQUE(list);
   if (list > sizeof(struct fragment) + RELOCATIONS_MAX * sizeof(struct relocation))
     return DROP_internal;
-  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   MASK(at, 0xfff);
   if (copy_octets(data + at, end, p + list, octets) != GO_ON)
     return DROP_internal;
@@ -131,16 +127,16 @@ static inline int write_fragment(struct xdp_md *ctx, struct query *q, u8 *p, u64
 }
 
 /* The body of an answer that is one fragment. */
-static inline int write_single(struct xdp_md *ctx, struct query *q, u8 *fragment, u64 at, u64 *sum)
+static inline s64 write_single(void *data, void *end, struct query *q, u8 *fragment, u64 at, u64 *sum)
 {
   u64 len = 0, part = 0;
-  int verdict = write_fragment(ctx, q, fragment, at, &len, &part);
+  s64 verdict = write_fragment(data, end, q, fragment, at, &len, &part);
   *sum = sum_at(part, 1); /* the store keeps sums as big-endian numbers */
   return verdict;
 }
 
 /* Write piece number q->written of the answer, its own or of the proof, behind the ones before it. */
-static inline int append_fragment(struct xdp_md *ctx, struct query *q)
+static inline s64 append_fragment(struct xdp_md *ctx, struct query *q)
 {
   u8 *p = heap_at(q->answer);
   if (!p)
@@ -159,8 +155,9 @@ static inline int append_fragment(struct xdp_md *ctx, struct query *q)
   }
   if (!f)
     return DROP_internal;
+  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   u64 len = 0, part = 0, done = q->body_len;
-  int verdict = write_fragment(ctx, q, f, body_offset(q) + q->shape.question + done, &len, &part);
+  s64 verdict = write_fragment(data, end, q, f, body_offset(q) + q->shape.question + done, &len, &part);
   if (verdict != GO_ON)
     return verdict;
   q->body_sum += sum_at(part, done + 1);

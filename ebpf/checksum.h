@@ -11,13 +11,30 @@ static inline u64 sum_word(u64 word)
   return (word & 0xffffffff) + (word >> 32);
 }
 
-static inline u64 sum_fold(u64 sum)
+/* Of a sum below 2^34. */
+static inline u64 sum_fold34(u64 sum)
 {
-  sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffff) + (sum >> 16);
   sum = (sum & 0xffff) + (sum >> 16);
   return (sum & 0xffff) + (sum >> 16);
 }
+
+static inline u64 sum_fold(u64 sum)
+{
+  return sum_fold34((sum & 0xffffffff) + (sum >> 32));
+}
+
+#define ONES_INVERSE 0xfffefffefffeffffULL
+#define ONES_QUOTIENT 0x1000100010001ULL /* 2^64 / 65535 */
+
+/* Is this sum, which is not zero, all ones when folded? A multiple of 65535 is: the odd number has an inverse modulo 2^64. */
+static inline s64 sums_to_ones(u64 sum)
+{
+  return sum * ONES_INVERSE <= ONES_QUOTIENT;
+}
+
+/* A sum that counts as nothing: something smaller than 2^48 is taken away by adding this first. */
+#define SUM_ZERO (65535ULL << 32)
 
 /* Two octets of a number the other way round. */
 static inline u64 swap16(u64 value)

@@ -94,7 +94,7 @@ struct nsec3_hash { u64 hash_hi; u32 hash_mid, fragment; };
 struct nsec3_node { u32 closest_encloser, wildcard_cover, next_closer, reserved; };
 
 struct service { u8 address[16]; u32 used; u32 reserved[3]; }; /* IPv4 as ::ffff:a.b.c.d */
-struct port { u32 ifindex; u8 mac[6]; u8 flags, reserved; u32 reserved2; };
+struct port { u32 ifindex; u8 mac[6]; u8 flags, reserved; u32 services; }; /* services: bit n: the table holds an address whose hash starts with n */
 struct counter_row { u64 slot[COUNTER_SLOTS]; };
 
 #define LAYOUT_SIZES(X)                                                                                                  \

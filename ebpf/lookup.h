@@ -6,13 +6,13 @@
 #ifndef APPLIANCE_LOOKUP_H
 #define APPLIANCE_LOOKUP_H
 
-static inline u8 *heap_at(u32 ref)
+static inline u8 *heap_at(u64 ref)
 {
   u32 chunk = ref >> 16;
   u8 *base = (u8 *)heap.lookup(&chunk);
   if (!base)
     return 0;
-  u64 offset = (u64)(ref & 0xffff) << 4;
+  u64 offset = ref << 4;
   MASK(offset, 0xffff0);
   if (offset > HEAP_CHUNK - HEAP_WINDOW)
     return 0;
@@ -31,16 +31,17 @@ static inline u64 name_offset(struct node *n)
 static inline void hash_suffixes(struct query *q, u64 seed)
 {
   u64 h = seed, stop = DNS_HEADER + q->qname_len - 1;
-  u32 labels = q->labels, depth = q->depth;
-  for (u32 d = 1; d <= LABELS_MAX; d++) {
+  u64 labels = q->labels, depth = q->depth, d = 0;
+  for (;;) {
     OPAQUE(d);
-    if (d > depth || d > LABELS_MAX)
+    if (d >= depth || d >= LABELS_MAX)
       break;
+    d++;
     u64 i = labels - d;
     MASK(i, LABELS_MAX - 1);
     u64 at = q->label[i], len = stop - at;
     stop = at;
-    for (u32 w = 0; w < 8; w++) {
+    for (u64 w = 0; w < 8; w++) {
       u64 v = fold8(word(q, at));
       if (len < 8) {
         if (len)
@@ -56,12 +57,13 @@ static inline void hash_suffixes(struct query *q, u64 seed)
 }
 
 /* Do `left` folded octets of the question from `at` equal the stored ones, which zeros fill up to whole words? */
-static inline int octets_equal(struct query *q, u64 at, u8 *stored, u64 left)
+static inline s64 octets_equal(struct query *q, u64 at, u8 *stored, u64 left)
 {
-  for (u64 w = 0; w < 32; w++) {
-    OPAQUE(w);
-    u64 o = w * 8;
-    MASK(o, 0xf8);
+  u64 o = 0;
+  for (;;) {
+    OPAQUE(o);
+    if (o > NAME_MAX)
+      return 0;
     u64 v = fold8(word(q, at + o));
     if (left <= 8) {
       if (left < 8)
@@ -71,12 +73,12 @@ static inline int octets_equal(struct query *q, u64 at, u8 *stored, u64 left)
     if (v != *(u64 *)(stored + o))
       return 0;
     left -= 8;
+    o += 8;
   }
-  return 0;
 }
 
 /* The same with the apex, which owner names in nodes leave out. A name that ends where the root is needs no look. */
-static inline int ends_in_apex(struct query *q, u64 at, struct zone *z)
+static inline s64 ends_in_apex(struct query *q, u64 at, struct zone *z)
 {
   u64 left = z->suffix_len;
   if (left <= 1)
@@ -103,30 +105,25 @@ struct found {
 };
 
 /* An empty slot looks like tag 0, and gives nothing. */
-static inline u32 match_slots(struct bucket *b, u32 tag)
+static inline u64 match_slots(struct bucket *b, u64 tag)
 {
 #pragma unroll
   for (int i = 0; i < BUCKET_SLOTS; i++) {
     u64 slot = b->slot[i];
-    if (slot >> 32 == tag && (u32)slot)
-      return slot;
+    if (slot >> 32 == tag && slot << 32)
+      return slot & 0xffffffff;
   }
   return 0;
 }
 
 /* Head of the chain for a hash, 0 when there is none. */
-static inline u32 probe_index(u64 hash)
+static inline u64 probe_bucket(struct bucket *b, u64 f)
 {
-  u64 f = hash * HASH_FINAL, high = f >> 32;
-  u32 tag = f ^ high;
-  u32 first = f >> (64 - BUCKET_BITS);
-  struct bucket *b = buckets.lookup(&first);
-  if (!b)
-    return 0;
-  u32 ref = match_slots(b, tag);
+  u64 tag = (f ^ f >> 32) & 0xffffffff, ref = match_slots(b, tag);
+  OPAQUE(tag);
   if (ref || !((b->filter >> (tag >> 26)) & 1))
     return ref;
-  u32 second = first ^ (tag & (NBUCKETS - 1));
+  u32 second = f >> (64 - BUCKET_BITS) ^ (tag & (NBUCKETS - 1));
   b = buckets.lookup(&second);
   return b ? match_slots(b, tag) : 0;
 }
@@ -148,33 +145,46 @@ static inline struct zone *matching_zone(struct query *q, u8 *p, u64 d)
   return ends_in_apex(q, at + len, z) ? z : 0;
 }
 
+/* Where the suffix of a depth is in the index. */
+struct probe {
+  u64 f;
+  struct bucket *bucket;
+};
+
+static inline void begin_probe(struct query *q, u64 d, struct probe *p)
+{
+  MASK(d, LABELS_MAX - 1);
+  p->f = q->hash[d] * HASH_FINAL;
+  u32 first = p->f >> (64 - BUCKET_BITS);
+  p->bucket = buckets.lookup(&first);
+}
+
 /* Hash the name and ask for the line of the index that the first probe will need. */
-static inline void begin_lookup(struct query *q, struct ctl *c)
+static inline void begin_lookup(struct query *q, struct ctl *c, struct probe *first)
 {
   volatile u32 *flips = &c->flips;
-  u32 labels = q->labels, deepest = c->max_depth;
+  u64 labels = q->labels, deepest = c->max_depth, hint = c->hint_depth;
   q->flips = *flips;
   q->depth = labels < deepest ? labels : deepest;
   hash_suffixes(q, c->seed);
   FORGET();
-  u64 d = c->hint_depth < q->depth ? c->hint_depth : q->depth;
-  MASK(d, LABELS_MAX - 1);
-  u32 first = (q->hash[d] * HASH_FINAL) >> (64 - BUCKET_BITS);
-  struct bucket *b = buckets.lookup(&first);
-  if (b)
-    load8(&b->filter);
+  u64 d = q->depth;
+  begin_probe(q, d < hint ? d : hint, first);
+  if (first->bucket)
+    LOAD8(first->bucket, 0);
 }
 
-static inline u32 probe_depth(struct query *q, u64 d)
+static inline u64 probe_depth(struct query *q, u64 d)
 {
-  MASK(d, LABELS_MAX - 1);
-  return probe_index(q->hash[d]);
+  struct probe p;
+  begin_probe(q, d, &p);
+  return p.bucket ? probe_bucket(p.bucket, p.f) : 0;
 }
 
 /* Visible record of the suffix of depth d, 0 when there is none. */
-static inline u32 find_record(struct query *q, u32 d)
+static inline u64 find_record(struct query *q, u64 d)
 {
-  u32 ref = probe_depth(q, d);
+  u64 ref = probe_depth(q, d);
   for (u32 hop = 0; hop < CHAIN_MAX; hop++) {
     u8 *p = ref ? heap_at(ref) : 0;
     if (!p)
@@ -186,45 +196,49 @@ static inline u32 find_record(struct query *q, u32 d)
   return 0;
 }
 
-static inline int nothing_deeper(u8 *p)
+static inline s64 nothing_deeper(u8 *p)
 {
   return (((struct node *)p)->flags & (NODE_CUT | NODE_BELOW)) == NODE_CUT;
+}
+
+/* Take this record if it is that of the suffix of depth d and, should the name have more labels, if nothing deeper can have one. */
+static inline s64 settle(struct query *q, u64 ref, u64 d, u64 deepest, struct found *found)
+{
+  u8 *p = heap_at(ref);
+  if (!p)
+    return 0;
+  LOAD8(p, 64); /* types and answer follow the name: have them come with it */
+  struct zone *z = matching_zone(q, p, d);
+  if (!z || (d != deepest && !nothing_deeper(p)))
+    return 0;
+  found->node = p;
+  found->zone = z;
+  q->record = ref;
+  q->depth = d;
+  return 1;
 }
 
 /*
  * A probe at the depth where most names of the store are, and if there is none a second one label higher, decide most questions.
  * Returns 1 with q->record and q->depth set (and *found, if it is not the root's), or 0 when the search must go on.
  */
-static inline int find_at_hint(struct query *q, struct ctl *c, struct found *found)
+static inline s64 find_at_hint(struct query *q, struct ctl *c, struct probe *first, struct found *found)
 {
-  u32 d = c->hint_depth, whole = q->depth;
-  q->record = c->root;
+  u64 whole = q->depth, d = c->hint_depth;
   if (d > whole)
     d = whole;
-  for (int probe = 0; probe < 2; probe++) {
-    if (!d) {
-      q->depth = 0;
-      return 1;
-    }
-    u32 ref = probe_depth(q, d);
-    if (ref) {
-      u8 *p = heap_at(ref);
-      if (!p)
-        return 0;
-      load8(p + 64); /* types and answer follow the name: have them come with it */
-      struct zone *z = matching_zone(q, p, d);
-      if (!z || (!probe && d != whole && !nothing_deeper(p)))
-        return 0;
-      found->node = p;
-      found->zone = z;
-      q->record = ref;
-      q->depth = d;
-      return 1;
-    }
+  u64 ref = d && first->bucket ? probe_bucket(first->bucket, first->f) : 0;
+  if (ref)
+    return settle(q, ref, d, whole, found);
+  if (d > 1) {
     d--;
+    ref = probe_depth(q, d);
+    if (ref)
+      return settle(q, ref, d, d, found);
+    if (d > 1)
+      return 0;
   }
-  if (d)
-    return 0;
+  q->record = c->root;
   q->depth = 0;
   return 1;
 }
@@ -239,10 +253,10 @@ static inline void begin_search(struct query *q, struct ctl *c)
 }
 
 /* One step of the search: first the hint, then the whole name or one label less, then halves. Returns 1 when done. */
-static inline int search_step(struct query *q)
+static inline s64 search_step(struct query *q)
 {
-  u32 d = q->probe, low = q->low, high = q->high;
-  u32 ref = find_record(q, d);
+  u64 d = q->probe, low = q->low, high = q->high;
+  u64 ref = find_record(q, d);
   if (ref) {
     u8 *p = heap_at(ref);
     q->record = ref;

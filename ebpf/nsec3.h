@@ -27,19 +27,19 @@ static inline u64 hash_input(struct query *q, struct nsec3 *n, u64 at)
         v = first_octets(v, len - o);
     }
     MASK(o, 511);
-    store8(&q->hashed[o], v);
+    STORE8(&q->hashed[o], 0, v);
   }
   MASK(len, 255);
   for (u64 i = 0; i < SALT_MAX / 8; i++) {
     if (i * 8 >= salt)
       break;
-    store8(&q->hashed[len + i * 8], *(u64 *)(n->salt + i * 8));
+    STORE8(&q->hashed[len + i * 8], 0, *(u64 *)(n->salt + i * 8));
   }
   MASK(total, 511);
-  store8(&q->hashed[total], 0x80);
+  STORE8(&q->hashed[total], 0, 0x80);
   u64 last = blocks * SHA1_BLOCK - 8;
   MASK(last, 511);
-  store8(&q->hashed[last], __builtin_bswap64(total * 8));
+  STORE8(&q->hashed[last], 0, __builtin_bswap64(total * 8));
   return blocks;
 }
 
@@ -57,16 +57,16 @@ static inline void hash_input_again(struct query *q, struct nsec3 *n)
   for (u64 i = 0; i < SALT_MAX / 8; i++) {
     if (i * 8 >= salt)
       break;
-    store8(&q->hashed[SHA1_DIGEST + i * 8], *(u64 *)(n->salt + i * 8));
+    STORE8(&q->hashed[SHA1_DIGEST + i * 8], 0, *(u64 *)(n->salt + i * 8));
   }
   MASK(total, 63);
-  store8(&q->hashed[total], 0x80);
+  STORE8(&q->hashed[total], 0, 0x80);
   w[14] = 0;
   w[15] = htonl((SHA1_DIGEST + salt) * 8);
 }
 
 /* H(x) = IH(salt, x, iterations) (RFC 5155 §5), a few blocks for each tail call; returns 1 when q->digest is complete. */
-static inline int digest_step(struct query *q, struct nsec3 *n)
+static inline s64 digest_step(struct query *q, struct nsec3 *n)
 {
   for (u64 i = 0; i < BLOCKS_A_CALL; i++) {
     u64 step = q->hash_step;
@@ -129,7 +129,7 @@ static inline u32 find_cover(struct query *q, u8 *p)
 }
 
 /* RFC 5155 §7.2.2: what is known of the closest encloser, and the cover of the next closer name. */
-static inline int add_nxdomain_proof(struct query *q, struct answer *a, struct nsec3_node *known, u32 cover)
+static inline s64 add_nxdomain_proof(struct query *q, struct answer *a, struct nsec3_node *known, u32 cover)
 {
   add_proof(q, a, known->closest_encloser);
   add_proof(q, a, cover);
@@ -141,7 +141,7 @@ static inline int add_nxdomain_proof(struct query *q, struct answer *a, struct n
  * Begin: is the zone one whose hashes are computed here? Below a name that opt-out leaves without NSEC3 the next closer name
  * lies above the question's, and its cover is known.
  */
-static inline int begin_hash(struct query *q, struct answer *a, u32 material, u32 table)
+static inline s64 begin_hash(struct query *q, struct answer *a, u32 material, u32 table)
 {
   u8 *p = table ? heap_at(table) : 0, *m = material ? heap_at(material) : 0;
   if (!p || (a->denial == DENIAL_NXDOMAIN && !m))
@@ -161,7 +161,7 @@ static inline int begin_hash(struct query *q, struct answer *a, u32 material, u3
 }
 
 /* RFC 5155 §7.2.2 (closest encloser, next closer, wildcard) or §7.2.6 (next closer alone), once the hash is known. */
-static inline int prove_by_nsec3(struct query *q, struct answer *a)
+static inline s64 prove_by_nsec3(struct query *q, struct answer *a)
 {
   u8 *p = heap_at(q->table), *m = q->material ? heap_at(q->material) : 0;
   if (!p)
@@ -177,7 +177,7 @@ static inline int prove_by_nsec3(struct query *q, struct answer *a)
 }
 
 /* NSEC: find q->proof at once. NSEC3: prepare the hash; returns HASH_FIRST. */
-static inline int begin_proof(struct query *q)
+static inline s64 begin_proof(struct query *q)
 {
   u8 *p = heap_at(q->record), *answer = heap_at(q->answer);
   q->proofs = q->proof_len = q->proof_records = 0;

@@ -9,32 +9,44 @@
 #define IPV6_HEADER 40
 #define UDP_HEADER 8
 #define DNS_HEADER 12
+#define SERVICE_PORTS 1024 /* below it no client asks; an error reply to such a source could start a loop */
 
 /* Services that answer whatever arrives; a reply to one of them could start a loop. */
-static inline int reflects(u64 port)
+static inline s64 reflects(u64 port)
 {
-  if (port >= 1024 && port != 1900 && port != 11211)
+  if (port >= SERVICE_PORTS && port != 1900 && port != 11211)
     return 0;
   return port == 7 || port == 13 || port == 17 || port == 19 || port == 37 || port == 69 || port == 123 || port == 1900 ||
          port == 11211;
 }
 
-/* An unused slot holds ::, which is no destination, and as a source is as wrong as one of ours. */
-static inline int is_service(u64 high, u64 low)
+static inline u64 service_hash(u64 high, u64 low)
 {
-  u32 slot = ((high ^ low) * SERVICE_SEED) >> 56;
+  return (high ^ low) * SERVICE_SEED;
+}
+
+/* An unused slot holds ::, which is no destination, and as a source is as wrong as one of ours. */
+static inline s64 is_service(u64 high, u64 low)
+{
+  u32 slot = service_hash(high, low) >> 56;
   struct service *s = services.lookup(&slot);
-  return s && *(u64 *)s->address == high && *(u64 *)(s->address + 8) == low;
+  return s && LOAD8(s, 0) == high && LOAD8(s, 8) == low;
+}
+
+/* Hardly any source looks like one of our addresses, so that few are looked up. */
+static inline s64 may_be_service(struct query *q, u64 high, u64 low)
+{
+  return q->services >> (service_hash(high, low) >> 59) & 1;
 }
 
 /* The lower half of an IPv4 address written as ::ffff:a.b.c.d. */
-static inline u64 mapped(u32 address)
+static inline u64 mapped(u64 address)
 {
-  return (u64)address << 32 | 0xffff0000;
+  return address << 32 | 0xffff0000;
 }
 
 /* Frame header: is it for this interface, and what is inside. */
-static inline int parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether_type)
+static inline s64 parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether_type)
 {
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   u64 l3 = sizeof(struct ethhdr);
@@ -59,12 +71,13 @@ static inline int parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether
   }
   q->l3 = l3;
   q->verify = p->flags & PORT_VERIFY_CHECKSUM;
+  q->services = p->services;
   q->frame_len = end - data;
   *ether_type = type;
   return mac[6] & 1 ? DROP_source_address : GO_ON;
 }
 
-static inline int parse_ipv4(void *at, void *end, struct query *q, u64 *ip_payload)
+static inline s64 parse_ipv4(void *at, void *end, struct query *q, u64 *ip_payload)
 {
   struct iphdr *ip = at;
   if ((void *)(ip + 1) > end)
@@ -78,11 +91,11 @@ static inline int parse_ipv4(void *at, void *end, struct query *q, u64 *ip_paylo
   u64 total = ntohs(ip->tot_len);
   *ip_payload = total - IPV4_HEADER;
   q->ipv6 = 0;
-  q->address_sum = (u64)ip->saddr + ip->daddr + htons(IPPROTO_UDP);
+  q->fixed_sum = (u64)ip->saddr + ip->daddr + htons(IPPROTO_UDP);
   return GO_ON;
 }
 
-static inline int parse_ipv6(void *at, void *end, struct query *q, u64 *ip_payload)
+static inline s64 parse_ipv6(void *at, void *end, struct query *q, u64 *ip_payload)
 {
   struct ipv6hdr *ip = at;
   if ((void *)(ip + 1) > end)
@@ -94,12 +107,12 @@ static inline int parse_ipv6(void *at, void *end, struct query *q, u64 *ip_paylo
   *ip_payload = ntohs(ip->payload_len);
   u64 *a = (u64 *)&ip->saddr;
   q->ipv6 = 1;
-  q->address_sum = sum_word(a[0]) + sum_word(a[1]) + sum_word(a[2]) + sum_word(a[3]) + htons(IPPROTO_UDP);
+  q->fixed_sum = sum_word(a[0]) + sum_word(a[1]) + sum_word(a[2]) + sum_word(a[3]) + htons(IPPROTO_UDP);
   return GO_ON;
 }
 
 /* RFC 1122 §3.2.1.3, RFC 4291: a source must be one unicast host, and not one of our addresses. */
-static inline int check_addresses(void *at, void *end, struct query *q)
+static inline s64 check_addresses(void *at, void *end, struct query *q)
 {
   if (q->ipv6) {
     u64 *a = (u64 *)(at + 8);
@@ -107,7 +120,7 @@ static inline int check_addresses(void *at, void *end, struct query *q)
       return PASS_ip_length;
     if (!is_service(a[2], a[3]))
       return PASS_other_address;
-    if ((a[0] & 0xff) == 0xff || is_service(a[0], a[1]))
+    if ((a[0] & 0xff) == 0xff || (may_be_service(q, a[0], a[1]) && is_service(a[0], a[1])))
       return DROP_source_address;
     u32 third = (u32)a[1];
     if (!a[0] && (!third || third == htonl(0xffff)))
@@ -119,24 +132,24 @@ static inline int check_addresses(void *at, void *end, struct query *q)
     return PASS_ip_length;
   if (!is_service(0, mapped(ip->daddr)))
     return PASS_other_address;
-  u8 net = ip->saddr & 0xff;
-  if (net == 0 || net == 127 || net >= 224 || is_service(0, mapped(ip->saddr)))
+  u64 source = ip->saddr, net = source & 0xff;
+  if (net == 0 || net == 127 || net >= 224)
     return DROP_source_address;
-  return GO_ON;
+  return may_be_service(q, 0, mapped(source)) && is_service(0, mapped(source)) ? DROP_source_address : GO_ON;
 }
 
 /* RFC 791: the sum over a whole header is all ones. */
-static inline int ipv4_header_is_whole(void *at)
+static inline s64 ipv4_header_is_whole(void *at)
 {
   u32 *w = at;
   u64 sum = (u64)w[0] + w[1] + w[2] + w[3] + w[4];
-  return sum_fold(sum) == 0xffff;
+  return sums_to_ones(sum);
 }
 
-static inline int parse_packet(struct xdp_md *ctx, struct query *q)
+static inline s64 parse_packet(struct xdp_md *ctx, struct query *q)
 {
   u16 type = 0;
-  int verdict = parse_ethernet(ctx, q, &type);
+  s64 verdict = parse_ethernet(ctx, q, &type);
   if (verdict != GO_ON)
     return verdict;
   FORGET();
@@ -162,7 +175,7 @@ static inline int parse_packet(struct xdp_md *ctx, struct query *q)
   verdict = check_addresses(ip, end, q);
   if (verdict != GO_ON)
     return verdict;
-  u64 len = ntohs(udp->len);
+  u64 check = udp->check, length = udp->len, len = ntohs(length), ports = *(u32 *)udp;
   if (len != payload || l4 + len > q->frame_len)
     return PASS_ip_length;
   if (len < UDP_HEADER + DNS_HEADER)
@@ -172,7 +185,9 @@ static inline int parse_packet(struct xdp_md *ctx, struct query *q)
     return DROP_source_port;
   if (q->verify && !q->ipv6 && !ipv4_header_is_whole(ip))
     return DROP_ip_checksum;
-  q->service_port = source < 1024;
+  q->source = source;
+  q->fixed_sum += ports;
+  q->udp_sum = check ? length + length + check : 0;
   q->l4 = l4;
   q->message_len = len - UDP_HEADER;
   return GO_ON;

@@ -24,7 +24,7 @@ static inline void *block_entry(u8 *blocks, u64 i)
 }
 
 /* Canonical order (RFC 4034 §6.1) of a stored label against the question's at `at`, of equal first eight octets. */
-static inline int label_is_after(struct query *q, u64 at, u64 len, u32 ref)
+static inline s64 label_is_after(struct query *q, u64 at, u64 len, u32 ref)
 {
   u8 *stored = heap_at(ref);
   if (!stored)
@@ -34,7 +34,7 @@ static inline int label_is_after(struct query *q, u64 at, u64 len, u32 ref)
     u64 o = i * 8;
     if (o >= len || o >= stored_len)
       break;
-    u64 a = load8(stored + 1 + o), b = fold8(word(q, at + 1 + o));
+    u64 a = LOAD8(stored + o, 1), b = fold8(word(q, at + 1 + o));
     if (stored_len - o < 8)
       a = first_octets(a, stored_len - o);
     if (len - o < 8)
@@ -99,8 +99,8 @@ static inline void add_proof(struct query *q, struct answer *a, u32 ref)
   if (!p)
     return;
   struct fragment *f = (void *)p;
-  load8(p + 64); /* have its lines come together, or the copy waits for one after the other */
-  load8(p + 128);
+  LOAD8(p, 64); /* have its lines come together, or the copy waits for one after the other */
+  LOAD8(p, 128);
   MASK(n, PROOFS_MAX - 1);
   q->proof[n] = ref;
   q->proofs = n + 1;
@@ -116,7 +116,7 @@ static inline u64 next_closer(struct query *q)
   return q->label[l];
 }
 
-static inline int prove_by_nsec(struct query *q, struct answer *a, u32 material)
+static inline s64 prove_by_nsec(struct query *q, struct answer *a, u32 material)
 {
   u8 *p = material ? heap_at(material) : 0;
   if (!p)

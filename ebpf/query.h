@@ -17,35 +17,41 @@ struct bucket_of_tokens { u64 last_ns, tokens; };
 /* Sections and sizes of the reply: octets; header fields in host order. */
 struct shape {
   u64 body, question, opt; /* octets */
-  u64 an, ns, ar, flags;   /* header fields in host order */
+  u64 head;                /* flags, an, ns, ar of 16 bits each, from the lowest up, in host order, as in struct answer */
   u64 fragments, insert, listed, extended; /* pieces in all; where proofs go in; pieces of the answer itself */
-  u32 kind;
+  s64 kind;
 };
 
+/*
+ * Numbers are 64 bits wide: bcc's target has no 32-bit registers, and narrower ones would be cut with two shifts wherever something is
+ * added to them.
+ */
 struct query {
   u8 message[MESSAGE_MASK + 9];   /* the DNS message as it came; offsets below count from its first octet */
   u64 hash[LABELS_MAX + 1];       /* hash[d]: of the rightmost d labels */
   u16 label[LABELS_MAX + 1];      /* offset of label i, from the left; label[labels] is the root's */
-  u32 l3, l4;                     /* offsets of the IP and the UDP header in the frame */
-  u32 frame_len, message_len;     /* whole frame; DNS message */
-  u32 ipv6, service_port, verify; /* flags: family; source port below 1024; check the query's checksums */
-  u32 qname_len, labels, depth;   /* depth: labels that are worth looking up */
-  u32 qtype, edns, dnssec_ok, limit;
-  u32 flags;                      /* the query's flags, network order */
-  u32 question_len;               /* octets of the question to echo, 0 for a bare header */
-  u64 address_sum;                /* of the addresses and the protocol number */
+  u64 l3, l4;                     /* offsets of the IP and the UDP header in the frame */
+  u64 frame_len, message_len;     /* whole frame; DNS message */
+  u64 ipv6, verify;               /* flags: family; check the query's checksums */
+  u64 source;                     /* port */
+  u64 services;                   /* of the port's row */
+  u64 qname_len, labels, depth;   /* depth: labels that are worth looking up */
+  u64 qtype, edns, dnssec_ok, limit;
+  u64 question_len;               /* octets of the question to echo, 0 for a bare header */
+  u64 fixed_sum, udp_sum;         /* of addresses, protocol number and ports; of the UDP header's length (twice) and checksum */
   u64 message_sum, question_sum;
-  u32 flips;                      /* of the store when the lookup began */
-  u32 low, high, probe, probes;   /* depths between which the search goes on; its next one */
-  u32 record, answer;             /* deepest record; answer chosen */
+  u64 flips;                      /* of the store when the lookup began */
+  u64 low, high, probe, probes;   /* depths between which the search goes on; its next one */
+  u64 record, answer;             /* deepest record; answer chosen */
   struct shape shape;             /* of a reply that is written in several stages */
   u64 written, body_len, body_sum; /* its fragments, octets and sum so far */
   u64 proofs, proof_len, proof_records; /* fragments found for a denial, their octets and records */
-  u32 proof[PROOFS_MAX], proved;
+  u64 proved;
+  u32 proof[PROOFS_MAX];
   u64 first, last;                /* bounds of a search in sorted entries */
   u64 slot, upwards;              /* where a hash is looked for; which way: 1 down, 2 up */
-  u32 cover;                      /* the last fragment met that may cover it */
-  u32 material, table;            /* of NSEC3 */
+  u64 cover;                      /* the last fragment met that may cover it */
+  u64 material, table;            /* of NSEC3 */
   u64 hash_blocks, hash_steps, hash_step; /* blocks of the name, with those of the iterations, done */
   u32 digest[5], pad;
   u8 hashed[512 + 48];            /* what SHA-1 reads: name or digest, salt, padding */
@@ -57,18 +63,17 @@ struct query {
 /* Read the query's fields back from memory: the verifier then forgets by which way they got their values. */
 #define FORGET() asm volatile("" ::: "memory")
 
-/* Eight octets at any address: left to itself the compiler assembles an unaligned word octet by octet. */
-static inline u64 load8(void *at)
-{
-  u64 v;
-  asm volatile("%0 = *(u64 *)(%1 + 0)" : "=r"(v) : "r"(at) : "memory");
-  return v;
-}
-
-static inline void store8(void *at, u64 v)
-{
-  asm volatile("*(u64 *)(%0 + 0) = %1" : : "r"(at), "r"(v) : "memory");
-}
+/*
+ * Eight octets at any address: left to itself the compiler assembles an unaligned word octet by octet. The offset is a constant that is
+ * part of the instruction; an address that is computed first costs two more.
+ */
+#define LOAD8(at, offset)                                                                                                \
+  ({                                                                                                                     \
+    u64 loaded_;                                                                                                         \
+    asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(loaded_) : "r"(at), "i"(offset) : "memory");                            \
+    loaded_;                                                                                                             \
+  })
+#define STORE8(at, offset, v) asm volatile("*(u64 *)(%0 + %2) = %1" : : "r"(at), "r"((u64)(v)), "i"(offset) : "memory")
 
 static inline u8 octet(struct query *q, u64 offset)
 {
@@ -79,7 +84,7 @@ static inline u8 octet(struct query *q, u64 offset)
 static inline u64 word(struct query *q, u64 offset)
 {
   MASK(offset, MESSAGE_MASK);
-  return load8(&q->message[offset]);
+  return LOAD8(q->message + offset, 0);
 }
 
 #endif

@@ -14,94 +14,90 @@
 #define TYPE_AXFR 252
 #define TYPE_ANY 255
 
-/* Copy the message to the scratch entry, sixteen octets a step and the last eight at the end, and sum it on the way. */
-static inline int read_message(struct xdp_md *ctx, struct query *q)
+/*
+ * Copy the message to the scratch entry, sixteen octets a step and the last eight at the end, and sum it on the way. Words are added
+ * whole, modulo 2^64, and their upper halves once more: with these the sum of the halves is known at the end.
+ */
+static inline s64 read_message(struct xdp_md *ctx, struct query *q)
 {
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  u64 l4 = q->l4, len = q->message_len, at = 0, sum = 0;
+  u64 l4 = q->l4, len = q->message_len, whole = len & ~15ULL, words = 0, uppers = 0, at = 0;
   MASK(l4, 127);
   void *message = data + l4 + UDP_HEADER;
-  for (u64 i = 0; i < MESSAGE_MAX / 16 + 1; i++) {
-    OPAQUE(i);
-    at = i * 16;
-    if (at + 16 > len)
+  for (;;) {
+    OPAQUE(at);
+    if (at >= whole || at > MESSAGE_MAX)
       break;
-    MASK(at, MESSAGE_MASK - 15);
     void *p = message + at;
     if (p + 16 > end)
       return PASS_ip_length;
-    u64 v = load8(p), w = load8(p + 8);
-    store8(&q->message[at], v);
-    store8(&q->message[at + 8], w);
-    sum += sum_word(v) + sum_word(w);
+    u64 v = LOAD8(p, 0), w = LOAD8(p, 8);
+    u8 *to = q->message + at;
+    STORE8(to, 0, v);
+    STORE8(to, 8, w);
+    words += v + w;
+    uppers += (v >> 32) + (w >> 32);
+    at += 16;
   }
   if (len & 8) {
-    MASK(at, MESSAGE_MASK - 15);
-    void *p = message + at;
+    MASK(whole, MESSAGE_MASK - 15);
+    void *p = message + whole;
     if (p + 8 > end)
       return PASS_ip_length;
-    u64 v = load8(p);
-    store8(&q->message[at], v);
-    sum += sum_word(v);
+    u64 v = LOAD8(p, 0);
+    STORE8(q->message + whole, 0, v);
+    words += v;
+    uppers += v >> 32;
   }
   u64 last = len - 8;
   MASK(last, MESSAGE_MASK);
   void *p = message + last;
   if (p + 8 > end)
     return PASS_ip_length;
-  u64 v = load8(p);
-  store8(&q->message[last], v);
-  u64 rest = len & 7;
-  if (rest)
-    sum += sum_word(v >> (64 - rest * 8));
-  q->message_sum = sum;
+  u64 v = LOAD8(p, 0), rest = len & 7;
+  STORE8(q->message + last, 0, v);
+  if (rest) {
+    v >>= 64 - rest * 8;
+    words += v;
+    uppers += v >> 32;
+  }
+  q->message_sum = words - (uppers << 32) + uppers;
   return GO_ON;
 }
 
 /* RFC 768; over IPv6 a checksum is a must (RFC 8200 §8.1). The message's own sum is known by now. */
-static inline int udp_is_whole(struct xdp_md *ctx, struct query *q)
+static inline s64 udp_is_whole(struct query *q)
 {
-  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  u64 l4 = q->l4;
-  MASK(l4, 127);
-  u16 *udp = data + l4;
-  if ((void *)(udp + 4) > end)
-    return 0;
-  if (!udp[3])
-    return !q->ipv6;
-  u64 sum = q->address_sum + q->message_sum + udp[0] + udp[1] + udp[2] + udp[2] + udp[3];
-  return sum_fold(sum) == 0xffff;
+  u64 udp = q->udp_sum;
+  return udp ? sums_to_ones(q->fixed_sum + q->message_sum + udp) : !q->ipv6;
 }
 
 /* Flags, opcode and counts. Silence for responses comes before everything else (a reply to a reply is a loop). */
-static inline int parse_header(struct query *q, struct ctl *c, u32 *additional)
+static inline s64 parse_header(struct query *q, struct ctl *c, u64 *additional)
 {
-  u64 head = *(u64 *)q->message;
-  u32 counts = *(u32 *)(q->message + 8);
-  u32 flags = (head >> 16) & 0xffff;
-  q->flags = flags;
-  if (flags & htons(0x8000))
+  u64 head = *(u64 *)q->message, counts = *(u32 *)(q->message + 8);
+  if (head & (u64)htons(0x8000) << 16)
     return DROP_response;
-  u32 opcode = (flags >> 3) & 15;
+  u64 opcode = (head >> 19) & 15;
   if (opcode)
     return (c->opcode_pass >> opcode) & 1 ? PASS_opcode : ANSWER_notimp;
   if ((head >> 32) != htons(1))
     return ANSWER_formerr;
-  if (counts & ~((u32)htons(1) << 16))
+  if (counts & 0xfeffffff)
     return PASS_header_counts;
   *additional = counts;
   return GO_ON;
 }
 
 /* Where each label starts. Compression has no place in a question: any pointer is malformed. */
-static inline int walk_name(struct query *q)
+static inline s64 walk_name(struct query *q)
 {
-  u64 at = DNS_HEADER;
-  for (u32 i = 0; i < LABELS_MAX; i++) {
+  u64 at = DNS_HEADER, i = 0;
+  for (;;) {
     OPAQUE(i);
     if (i >= LABELS_MAX)
       break;
-    u64 len = octet(q, at);
+    u64 len = q->message[at];
     q->label[i] = at;
     if (!len) {
       q->labels = i;
@@ -113,12 +109,13 @@ static inline int walk_name(struct query *q)
     at += len + 1;
     if (at >= DNS_HEADER + NAME_MAX)
       return ANSWER_formerr;
+    i++;
   }
   return ANSWER_formerr;
 }
 
 /* RFC 6891 §6.1.2: options must fill RDLENGTH exactly; unknown ones are ignored. */
-static inline int walk_options(struct query *q, u64 at, u64 stop)
+static inline s64 walk_options(struct query *q, u64 at, u64 stop)
 {
   for (u32 i = 0; i < EDNS_OPTIONS_MAX; i++) {
     if (at == stop)
@@ -149,11 +146,13 @@ static inline u64 sum_octets(struct query *q, u64 from, u64 to)
 }
 
 /* The OPT record at `at`, which must end the message. *sum becomes its sum as if it began at an even place. */
-static inline int parse_opt(struct query *q, u64 at, u64 *sum)
+static inline s64 parse_opt(struct query *q, u64 at, u64 *sum)
 {
   if (at + OPT_LEN > q->message_len)
     return ANSWER_formerr;
-  u64 head = word(q, at), tail = word(q, at + 8) & 0xffffff;
+  u64 o = at;
+  MASK(o, MESSAGE_MASK);
+  u64 head = LOAD8(q->message + o, 0), tail = LOAD8(q->message + o, 8) & 0xffffff;
   if ((head & 0xffffff) != 0x290000)
     return PASS_additional;
   u64 size = swap16(head >> 24), options = swap16(tail >> 8);
@@ -162,7 +161,7 @@ static inline int parse_opt(struct query *q, u64 at, u64 *sum)
     return ANSWER_formerr;
   *sum = sum_word(head) + tail;
   if (options) {
-    int verdict = walk_options(q, at + OPT_LEN, stop);
+    s64 verdict = walk_options(q, at + OPT_LEN, stop);
     if (verdict != GO_ON)
       return verdict;
     *sum = sum_octets(q, at, stop);
@@ -174,13 +173,13 @@ static inline int parse_opt(struct query *q, u64 at, u64 *sum)
 }
 
 /* Behind the name: type, class, OPT. Sets question_sum: the message's sum less the header's and OPT's. */
-static inline int parse_tail(struct query *q, u32 additional)
+static inline s64 parse_tail(struct query *q, u64 additional)
 {
   u64 stop = DNS_HEADER + q->qname_len + 4, other = 0;
   if (stop > q->message_len)
     return ANSWER_formerr;
   u64 tail = word(q, stop - 4);
-  int verdict = GO_ON;
+  s64 verdict = GO_ON;
   if (additional) {
     verdict = parse_opt(q, stop, &other);
     other = sum_at(other, stop);
@@ -190,7 +189,7 @@ static inline int parse_tail(struct query *q, u32 additional)
   if (verdict != GO_ON && verdict != ANSWER_badvers)
     return verdict;
   other += sum_word(*(u64 *)q->message) + *(u32 *)(q->message + 8);
-  q->question_sum = q->message_sum + (0xffff ^ sum_fold(other));
+  q->question_sum = q->message_sum + SUM_ZERO - other;
   q->question_len = stop - DNS_HEADER;
   q->qtype = swap16(tail);
   if (verdict != GO_ON)

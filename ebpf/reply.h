@@ -9,7 +9,7 @@
 #define SMALLER_MAX 4
 
 /* The bodies of error replies are answers too, made when the store is. */
-static inline u32 builtin_answer(struct ctl *c, int verdict)
+static inline u64 builtin_answer(struct ctl *c, s64 verdict)
 {
   switch (verdict) {
   case ANSWER_refused: return c->refused;
@@ -21,34 +21,33 @@ static inline u32 builtin_answer(struct ctl *c, int verdict)
 }
 
 /* The first variant of the answer that fits, with its first fragment or list in *body; else an empty one with TC=1. */
-static inline int choose_variant(struct query *q, struct shape *s, u8 **body)
+static inline s64 choose_variant(struct query *q, struct shape *s, u8 **body)
 {
-  u32 ref = q->answer;
+  u64 ref = q->answer;
   u64 room = q->limit - DNS_HEADER - s->question - s->opt;
-  for (u32 i = 0; i < SMALLER_MAX; i++) {
+  for (u64 i = 0; i < SMALLER_MAX; i++) {
     u8 *p = ref ? heap_at(ref) : 0;
     if (!p)
       return PASS_denial;
     struct answer *a = (void *)p;
-    u64 len = a->len, ns = a->ns, proofs = 0;
+    u64 len = a->len, head = LOAD8(a, 0), proofs = 0;
     if (a->denial) {
       if (!q->proved)
         return UNPROVED;
       len += q->proof_len;
-      ns += q->proof_records;
+      head += q->proof_records << 32;
       proofs = q->proofs;
     }
-    s->flags = a->flags;
-    s->kind = q->qtype == TYPE_ANY && a->kind == ANSWER_positive ? ANSWER_any : a->kind;
+    s->head = head;
+    s->kind = a->kind;
+    if (q->qtype == TYPE_ANY && a->kind == ANSWER_positive)
+      s->kind = ANSWER_any;
     s->extended = a->extended;
     if (a->nfrag > FRAGMENTS_MAX)
       return PASS_denial;
     if (len <= room) {
       *body = p + sizeof(struct answer);
       s->body = len;
-      s->an = a->an;
-      s->ns = ns;
-      s->ar = a->ar;
       s->listed = a->nfrag;
       s->insert = a->insert;
       s->fragments = a->nfrag + proofs;
@@ -59,19 +58,19 @@ static inline int choose_variant(struct query *q, struct shape *s, u8 **body)
     if (!ref)
       break;
   }
-  s->flags |= 0x0200;
+  s->head = (s->head & 0xffff) | 0x0200;
   s->kind = ANSWER_truncated;
   return GO_ON;
 }
 
 /* RFC 6891 §6.1.1: OPT at the end; our size, the asker's DO, the upper bits of the rcode. */
-static inline int write_opt(void *data, void *end, struct query *q, struct shape *s, u64 at, u64 *sum)
+static inline s64 write_opt(void *data, void *end, struct query *q, struct shape *s, u64 at, u64 *sum)
 {
   MASK(at, 0xfff);
   u8 *p = data + at;
   if ((void *)(p + OPT_LEN) > end)
     return DROP_internal;
-  u64 head = 0x290000ULL | (u64)htons(EDNS_SIZE) << 24 | s->extended << 40 | (u64)(q->dnssec_ok & 1) << 63;
+  u64 head = 0x290000ULL | (u64)htons(EDNS_SIZE) << 24 | s->extended << 40 | q->dnssec_ok << 63;
   *(u64 *)p = head;
   *(u16 *)(p + 8) = 0;
   p[10] = 0;
@@ -79,7 +78,7 @@ static inline int write_opt(void *data, void *end, struct query *q, struct shape
   return GO_ON;
 }
 
-static inline int swap_addresses(void *data, void *end)
+static inline s64 swap_addresses(void *data, void *end)
 {
   u32 *mac = data;
   if (data + 14 > end)
@@ -96,16 +95,13 @@ static inline int swap_addresses(void *data, void *end)
 /* TTL 64, DF, identification 0 (RFC 6864), no DSCP or ECN: nothing of the query's header survives but the addresses. */
 static inline void write_ipv4(void *at, u64 len)
 {
-  struct iphdr *ip = at;
-  u32 source = ip->saddr, destination = ip->daddr;
   u32 *w = at;
-  u64 first = 0x45 | (u64)htons(len) << 16;
-  w[0] = first;
-  w[1] = (u32)htons(0x4000) << 16;
-  ip->saddr = destination;
-  ip->daddr = source;
+  u64 source = w[3], destination = w[4], first = 0x45 | (u64)htons(len) << 16;
   u64 sum = first + ((u64)htons(0x4000) << 16) + (64 | IPPROTO_UDP << 8) + source + destination;
-  w[2] = 64 | IPPROTO_UDP << 8 | (u32)(~sum_fold(sum) & 0xffff) << 16;
+  STORE8(at, 0, first | (u64)htons(0x4000) << 48);
+  w[2] = 64 | IPPROTO_UDP << 8 | (~sum_fold34(sum) & 0xffff) << 16;
+  w[3] = destination;
+  w[4] = source;
 }
 
 static inline void write_ipv6(void *at, u64 payload)
@@ -119,7 +115,7 @@ static inline void write_ipv6(void *at, u64 payload)
   w[4] = s1;
 }
 
-static inline int write_headers(void *data, void *end, struct query *q, struct shape *s, u64 body_sum)
+static inline s64 write_headers(void *data, void *end, struct query *q, struct shape *s, u64 body_sum)
 {
   if (swap_addresses(data, end) != GO_ON)
     return DROP_internal;
@@ -136,37 +132,37 @@ static inline int write_headers(void *data, void *end, struct query *q, struct s
     write_ipv6(ip, udp_len);
   else
     write_ipv4(ip, udp_len + IPV4_HEADER);
-  u16 source = udp[0], destination = udp[1], len = htons(udp_len);
-  u16 flags = (q->flags & htons(0x7910)) | htons(0x8000 | s->flags); /* opcode, RD and CD as asked */
-  u16 qd = s->question ? htons(1) : 0, an = htons(s->an), ns = htons(s->ns), ar = htons(s->ar + (s->opt ? 1 : 0));
-  header[1] = flags;
-  header[2] = qd;
-  header[3] = an;
-  header[4] = ns;
+  u64 source = udp[0], destination = udp[1], len = htons(udp_len);
+  u64 head = s->head, ar = htons((head >> 48) + (s->opt & 1)); /* one record more: OPT_LEN is odd */
+  u64 sum = q->fixed_sum + len + len + header[0] + ar + body_sum;
+  head = head << 48 | (head & 0xffff0000) | head << 16 >> 48 | 1ULL << 63;
+  if (s->question) {
+    head |= 1ULL << 32;
+    sum += q->question_sum;
+  }
+  head = __builtin_bswap64(head) | (*(u16 *)(q->message + 2) & htons(0x7910)); /* opcode, RD and CD as asked */
+  sum += sum_word(head);
+  STORE8(header, 2, head);
   header[5] = ar;
   udp[0] = destination;
   udp[1] = source;
   udp[2] = len;
-  u64 sum = q->address_sum + source + destination + len + len + header[0] + flags + qd + an + ns + ar + body_sum;
-  if (s->question)
-    sum += q->question_sum;
   u16 check = ~sum_fold(sum);
   udp[3] = check ? check : 0xffff;
   return GO_ON;
 }
 
 /* OPT and the headers, once the body (of sum `body`, as if it began at an even place) is there: the reply is complete. */
-static inline int finish_reply(struct xdp_md *ctx, struct query *q, struct shape *s, u64 body)
+static inline s64 finish_reply(void *data, void *end, struct query *q, struct shape *s, u64 body)
 {
   u64 sum = sum_at(body, s->question);
-  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
   if (s->opt) {
     u64 part = 0, before = s->question + s->body;
     if (write_opt(data, end, q, s, body_offset(q) + before, &part) != GO_ON)
       return DROP_internal;
     sum += sum_at(part, before);
   }
-  int verdict = write_headers(data, end, q, s, sum);
+  s64 verdict = write_headers(data, end, q, s, sum);
   return verdict == GO_ON ? s->kind : verdict;
 }
 

@@ -9,13 +9,13 @@
 #define TYPES_MAX 128
 
 /* Reference of the answer for the asked type, 0 when the type is not at this node. */
-static inline u32 find_type(u8 *node, u32 qtype, u32 dnssec_ok)
+static inline u64 find_type(u8 *node, u64 qtype, u64 dnssec_ok)
 {
   struct node *n = (void *)node;
   u64 table = name_offset(n) + ((n->name_len + 7) & 0x1f8);
-  u32 types = n->ntypes;
+  u64 types = n->ntypes, i = 0;
   u8 *p = node + table;
-  for (u32 i = 0; i < TYPES_MAX; i++) {
+  for (;;) {
     OPAQUE(i);
     if (i >= types || i >= TYPES_MAX)
       break;
@@ -24,24 +24,25 @@ static inline u32 find_type(u8 *node, u32 qtype, u32 dnssec_ok)
     struct type_entry *t = (void *)(p + o);
     if (t->type == qtype || qtype == TYPE_ANY)
       return dnssec_ok && t->answer[1] ? t->answer[1] : t->answer[0];
+    i++;
   }
   return 0;
 }
 
-static inline u32 zone_nodata(struct zone *z, u32 dnssec_ok)
+static inline u64 zone_nodata(struct zone *z, u64 dnssec_ok)
 {
   struct zone_slot *s = z->version & 1 ? &z->slot[1] : &z->slot[0];
   return dnssec_ok ? s->nodata[1] : s->nodata[0];
 }
 
-static inline u32 zone_nxdomain(struct zone *z, u32 dnssec_ok)
+static inline u64 zone_nxdomain(struct zone *z, u64 dnssec_ok)
 {
   struct zone_slot *s = z->version & 1 ? &z->slot[1] : &z->slot[0];
   return dnssec_ok ? s->nxdomain[1] : s->nxdomain[0];
 }
 
 /* RFC 4035 §3.1.4.1: DS at an apex belongs to the parent. Its record of the cut hangs in the same chain. */
-static inline u32 parent_cut(struct query *q, u32 ref)
+static inline u64 parent_cut(struct query *q, u64 ref)
 {
   for (u32 hop = 0; hop < CHAIN_MAX; hop++) {
     u8 *p = heap_at(ref);
@@ -57,15 +58,15 @@ static inline u32 parent_cut(struct query *q, u32 ref)
   return 0;
 }
 
-static inline int answer_at_node(struct query *q, u8 *p, struct zone *z)
+static inline s64 answer_at_node(struct query *q, u8 *p, struct zone *z)
 {
   struct node *n = (void *)p;
-  u32 dnssec_ok = q->dnssec_ok & 1;
+  u64 dnssec_ok = q->dnssec_ok;
   if (n->ntypes > TYPES_MAX)
     return PASS_type_table;
   if ((n->flags & (NODE_DNAME | NODE_FILLER)) == (NODE_DNAME | NODE_FILLER))
     return PASS_dname_synthesis;
-  u32 ref = find_type(p, q->qtype, dnssec_ok);
+  u64 ref = find_type(p, q->qtype, dnssec_ok);
   if (!ref && dnssec_ok)
     ref = n->other[1];
   if (!ref && (!dnssec_ok || n->flags & NODE_CNAME))
@@ -76,14 +77,14 @@ static inline int answer_at_node(struct query *q, u8 *p, struct zone *z)
   return GO_ON;
 }
 
-static inline int zone_is_served(struct zone *z)
+static inline s64 zone_is_served(struct zone *z)
 {
   if (z->state != ZONE_SERVING)
     return 0;
   return !z->expiry_ns || bpf_ktime_get_boot_ns() < z->expiry_ns;
 }
 
-static inline int answer_below_node(struct query *q, struct node *n, struct zone *z)
+static inline s64 answer_below_node(struct query *q, struct node *n, struct zone *z)
 {
   if (n->flags & NODE_DNAME)
     return PASS_dname_synthesis;
@@ -91,11 +92,11 @@ static inline int answer_below_node(struct query *q, struct node *n, struct zone
     u8 *p = heap_at(n->wildcard);
     return p ? answer_at_node(q, p, z) : PASS_flip;
   }
-  q->answer = zone_nxdomain(z, q->dnssec_ok & 1);
+  q->answer = zone_nxdomain(z, q->dnssec_ok);
   return GO_ON;
 }
 
-static inline int record_at(u32 ref, struct found *found)
+static inline s64 record_at(u64 ref, struct found *found)
 {
   found->node = heap_at(ref);
   if (!found->node)
@@ -106,9 +107,9 @@ static inline int record_at(u32 ref, struct found *found)
 }
 
 /* Sets q->answer, or returns the verdict. */
-static inline int select_answer(struct query *q, struct found *found)
+static inline s64 select_answer(struct query *q, struct found *found)
 {
-  u32 ref = q->record, exact = q->depth == q->labels;
+  u64 ref = q->record, exact = q->depth == q->labels;
   if (!ref)
     return ANSWER_refused;
   if (!found->node && !record_at(ref, found))
@@ -119,7 +120,7 @@ static inline int select_answer(struct query *q, struct found *found)
   if (n->flags & NODE_OUTSIDE)
     return ANSWER_refused;
   if (exact && (n->flags & NODE_APEX) && q->qtype == TYPE_DS) {
-    u32 cut = parent_cut(q, ref);
+    u64 cut = parent_cut(q, ref);
     if (!cut && q->labels)
       return PASS_query_type; /* the parent zone may be served without a cut here: rare, userspace looks */
     if (cut) {
@@ -134,11 +135,11 @@ static inline int select_answer(struct query *q, struct found *found)
     return ANSWER_servfail;
   if (n->flags & NODE_CUT) {
     if (!exact || q->qtype != TYPE_DS || (n->flags & NODE_FILLER)) {
-      q->answer = q->dnssec_ok & 1 && n->other[1] ? n->other[1] : n->other[0];
+      q->answer = q->dnssec_ok && n->other[1] ? n->other[1] : n->other[0];
       return GO_ON;
     }
-    u32 ds = find_type(p, TYPE_DS, q->dnssec_ok & 1);
-    q->answer = ds ? ds : zone_nodata(z, q->dnssec_ok & 1);
+    u64 ds = find_type(p, TYPE_DS, q->dnssec_ok);
+    q->answer = ds ? ds : zone_nodata(z, q->dnssec_ok);
     return GO_ON;
   }
   return exact ? answer_at_node(q, p, z) : answer_below_node(q, n, z);

@@ -27,12 +27,12 @@ enum verdict {
 #undef X
 };
 
-static inline int is_answer(int verdict)
+static inline s64 is_answer(s64 verdict)
 {
-  return verdict >= 0 && verdict < PASS_BASE;
+  return (u64)verdict < PASS_BASE;
 }
 
-static inline void count(int verdict)
+static inline void count(s64 verdict)
 {
   u32 cpu = bpf_get_smp_processor_id();
   struct counter_row *row = counters.lookup(&cpu);
@@ -43,7 +43,7 @@ static inline void count(int verdict)
 }
 
 /* One token for a packet handed up; a flood of odd queries must not starve transfers and TCP. */
-static inline int may_pass(struct ctl *c)
+static inline s64 may_pass(struct ctl *c)
 {
   u32 zero = 0;
   struct bucket_of_tokens *b = policer.lookup(&zero);
@@ -65,13 +65,15 @@ static inline int may_pass(struct ctl *c)
   return 1;
 }
 
-static inline int leave(struct ctl *c, int verdict)
+static inline s64 leave(struct ctl *c, s64 verdict)
 {
+  if (is_answer(verdict)) {
+    count(verdict);
+    return XDP_TX;
+  }
   if (verdict >= PASS_opcode && verdict < DROP_BASE && verdict != PASS_not_serving && !may_pass(c))
     verdict = DROP_policed;
   count(verdict);
-  if (is_answer(verdict))
-    return XDP_TX;
   return verdict >= DROP_BASE ? XDP_DROP : XDP_PASS;
 }
 

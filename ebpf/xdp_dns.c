@@ -58,18 +58,18 @@ BPF_PROG_ARRAY(stages, 16);
 enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND, STAGE_PROVE, STAGE_HASH, STAGE_COVER };
 
 /* From the record to the answer. A zone version that flipped during the lookup sends the packet up. */
-static inline int choose(struct query *q, struct ctl *c, struct found *found)
+static inline s64 choose(struct query *q, struct ctl *c, struct found *found)
 {
   volatile u32 *flips = &c->flips;
-  int verdict = select_answer(q, found);
+  s64 verdict = select_answer(q, found);
   return q->flips & 1 || q->flips != *flips ? PASS_flip : verdict;
 }
 
 /* From the answer to the reply; `verdict` is GO_ON with q->answer set, or the kind of an error reply. */
-static inline int respond(struct xdp_md *ctx, struct query *q, struct ctl *c, int verdict)
+static inline s64 respond(struct xdp_md *ctx, struct query *q, struct ctl *c, s64 verdict)
 {
   if (is_answer(verdict)) {
-    if (q->service_port)
+    if (q->source < SERVICE_PORTS)
       return leave(c, DROP_service_error);
     q->answer = builtin_answer(c, verdict);
   }
@@ -90,18 +90,17 @@ static inline int respond(struct xdp_md *ctx, struct query *q, struct ctl *c, in
  * From the message to a question whose lookup has begun. The order is that of waiting: the index line that the name
  * needs is asked for as early as it is known, and comes while checksum, type and EDNS are looked at.
  */
-static inline int parse_question(struct xdp_md *ctx, struct query *q, struct ctl *c)
+static inline s64 parse_question(struct xdp_md *ctx, struct query *q, struct ctl *c, struct probe *first)
 {
-  u32 additional = 0;
+  u64 additional = 0;
   q->question_len = 0;
   q->edns = 0;
   q->dnssec_ok = 0;
   q->limit = 512;
-  q->question_sum = 0;
   q->proved = 0;
   if (q->message_len > MESSAGE_MAX)
     return PASS_query_length;
-  int verdict = read_message(ctx, q);
+  s64 verdict = read_message(ctx, q);
   if (verdict != GO_ON)
     return verdict;
   verdict = parse_header(q, c, &additional);
@@ -109,9 +108,9 @@ static inline int parse_question(struct xdp_md *ctx, struct query *q, struct ctl
     verdict = walk_name(q);
   FORGET();
   if (verdict == GO_ON)
-    begin_lookup(q, c);
+    begin_lookup(q, c, first);
   FORGET();
-  if (q->verify && !udp_is_whole(ctx, q))
+  if (q->verify && !udp_is_whole(q))
     return DROP_udp_checksum;
   return verdict == GO_ON ? parse_tail(q, additional) : verdict;
 }
@@ -126,13 +125,14 @@ int dns(struct xdp_md *ctx)
     return XDP_PASS;
   if (!c->serving)
     return leave(c, PASS_not_serving);
-  int verdict = parse_packet(ctx, q);
+  struct probe first = {};
+  s64 verdict = parse_packet(ctx, q);
   FORGET();
   if (verdict == GO_ON)
-    verdict = parse_question(ctx, q, c);
+    verdict = parse_question(ctx, q, c, &first);
   if (verdict == GO_ON) {
     struct found found = {};
-    if (!find_at_hint(q, c, &found)) {
+    if (!find_at_hint(q, c, &first, &found)) {
       begin_search(q, c);
       stages.call(ctx, STAGE_SEARCH);
       return leave(c, PASS_depth);
@@ -168,14 +168,14 @@ int answer(struct xdp_md *ctx)
   if (!q || !c)
     return XDP_PASS;
   struct found found = {};
-  int verdict = choose(q, c, &found);
+  s64 verdict = choose(q, c, &found);
   if (verdict != GO_ON && !is_answer(verdict))
     return leave(c, verdict);
   return respond(ctx, q, c, verdict);
 }
 
 /* The proof stands or not: answer with it. A zone version that flipped meanwhile sends the packet up. */
-static inline int proved(struct xdp_md *ctx, struct query *q, struct ctl *c, int verdict)
+static inline s64 proved(struct xdp_md *ctx, struct query *q, struct ctl *c, s64 verdict)
 {
   volatile u32 *flips = &c->flips;
   if (q->flips != *flips)
@@ -193,7 +193,7 @@ int prove(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  int verdict = begin_proof(q);
+  s64 verdict = begin_proof(q);
   if (verdict == HASH_FIRST) {
     stages.call(ctx, STAGE_HASH);
     verdict = PASS_denial;
@@ -236,7 +236,7 @@ int list(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  int verdict = begin_list(ctx, q);
+  s64 verdict = begin_list(ctx, q);
   if (verdict == GO_ON) {
     stages.call(ctx, STAGE_APPEND);
     return leave(c, DROP_internal);
@@ -254,7 +254,7 @@ int grow_head(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  int verdict = begin_with_head_room(ctx, q);
+  s64 verdict = begin_with_head_room(ctx, q);
   if (verdict != GO_ON)
     return leave(c, verdict);
   stages.call(ctx, STAGE_APPEND);
@@ -269,7 +269,7 @@ int append(struct xdp_md *ctx)
   if (!q || !c)
     return XDP_PASS;
   if (q->written < q->shape.fragments) {
-    int verdict = append_fragment(ctx, q);
+    s64 verdict = append_fragment(ctx, q);
     if (verdict != GO_ON)
       return leave(c, verdict);
     if (q->written < q->shape.fragments) {
@@ -277,5 +277,6 @@ int append(struct xdp_md *ctx)
       return leave(c, DROP_internal);
     }
   }
-  return leave(c, finish_reply(ctx, q, &q->shape, q->body_sum));
+  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+  return leave(c, finish_reply(data, end, q, &q->shape, q->body_sum));
 }

@@ -75,7 +75,7 @@ STRUCTS: Final[Mapping[str, str]] = {
     "nsec3_hash": "u64 hash_hi; u32 hash_mid, fragment",
     "nsec3_node": "u32 closest_encloser, wildcard_cover, next_closer, reserved",
     "service": "u8 address[16]; u32 used, reserved[3]",
-    "port": "u32 ifindex; u8 mac[6], flags, reserved; u32 reserved2",
+    "port": "u32 ifindex; u8 mac[6], flags, reserved; u32 services",
     "counter_row": "u64 slot[128]",
 }
 

@@ -131,7 +131,9 @@ class Generation:
         present = int.from_bytes(ports[slot : slot + 4], "little")
         if present not in (0, ifindex):
             raise DatapathError(f"interfaces {present} and {ifindex} share a slot of the port table; serve one of them")
-        row = ifindex.to_bytes(4, "little") + mac + bytes([_PORT_VERIFY if verify else 0, 0]) + bytes(4)
+        bits = services.present((a for s in self._specs for a in s.addresses), self.plan.service_seed)
+        flags = bytes([_PORT_VERIFY if verify else 0, 0])
+        row = ifindex.to_bytes(4, "little") + mac + flags + bits.to_bytes(4, "little")
         ports[slot : slot + 16] = row
 
     def attach(self) -> None:

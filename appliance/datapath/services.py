@@ -31,6 +31,14 @@ def slot_of(address: bytes, seed: int) -> int:
     return slot
 
 
+def present(addresses: Iterable[str], seed: int) -> int:
+    """Return 32 bits: bit n is set when an address has a slot that starts with n (`port.services`)."""
+    bits = 0
+    for address in addresses:
+        bits |= 1 << (slot_of(packed(address), seed) >> 3)
+    return bits
+
+
 def find_seed(addresses: Iterable[str]) -> int:
     """Find a multiplier that gives each address a slot of its own."""
     wanted = sorted({packed(a) for a in addresses})
