@@ -9,23 +9,21 @@
 #define SHA1_DIGEST 20
 
 /*
- * bcc's target has 64-bit registers only. Values are kept clean (upper halves zero) where they are rotated, by one mask in a register: a
- * rotation then is two shifts side by side, and the way from one round to the next is short.
+ * bcc's target has 64-bit registers only. What is rotated is kept twice, in both halves: a shift to the right then leaves the rotated
+ * word in the lower half, and nothing minds what is in the upper one.
  */
-#define ROTATED(x, n) ((x) << (n) | (x) >> (32 - (n)))
+#define ROUND(f, k, word)                                                                                                \
+  {                                                                                                                      \
+    u64 next = (a >> 27) + (f) + e + (s32)(k) + (word), upper = next << 32;                                              \
+    e = d;                                                                                                               \
+    d = c;                                                                                                               \
+    c = b >> 2;                                                                                                          \
+    b = a;                                                                                                               \
+    a = (next & clean) | upper;                                                                                          \
+  }
 
 /* Word t of the schedule; the sixteen latest are kept, in place, where storing cuts what is above 32 bits. */
 #define SCHEDULE(t) scheduled(w, t)
-#define ROUND(f, k, word)                                                                                                \
-  {                                                                                                                      \
-    u64 next = ROTATED(a, 5) + (f) + e + (k) + (word);                                                                   \
-    e = d;                                                                                                               \
-    d = c;                                                                                                               \
-    c = ROTATED(b, 30) & clean;                                                                                          \
-    b = a;                                                                                                               \
-    a = next & clean;                                                                                                    \
-  }
-
 static inline u64 scheduled(volatile u32 *w, int t)
 {
   u64 x = w[(t + 13) & 15], x8 = w[(t + 8) & 15], x14 = w[(t + 2) & 15], x16 = w[t & 15];
@@ -34,7 +32,7 @@ static inline u64 scheduled(volatile u32 *w, int t)
   OPAQUE(x14);
   OPAQUE(x16);
   x ^= x8 ^ x14 ^ x16;
-  x = ROTATED(x, 1);
+  x = x << 1 | x >> 31;
   w[t & 15] = x;
   return x;
 }
@@ -43,7 +41,7 @@ static inline u64 scheduled(volatile u32 *w, int t)
 static inline void sha1_block(u32 *h, u8 *block)
 {
   volatile u32 w[16];
-  u64 a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], clean = 0xffffffff;
+  u64 a = h[0] * 0x100000001ULL, b = h[1] * 0x100000001ULL, c = h[2], d = h[3], e = h[4], clean = 0xffffffff;
   OPAQUE(clean);
 #pragma unroll
   for (int t = 0; t < 16; t++) {
@@ -59,10 +57,10 @@ static inline void sha1_block(u32 *h, u8 *block)
     ROUND(b ^ c ^ d, 0x6ED9EBA1, SCHEDULE(t))
 #pragma unroll
   for (int t = 40; t < 60; t++)
-    ROUND((b & c) | (d & (b | c)), 0x8F1BBCDCULL, SCHEDULE(t))
+    ROUND((b & c) | (d & (b | c)), 0x8F1BBCDC, SCHEDULE(t))
 #pragma unroll
   for (int t = 60; t < 80; t++)
-    ROUND(b ^ c ^ d, 0xCA62C1D6ULL, SCHEDULE(t))
+    ROUND(b ^ c ^ d, 0xCA62C1D6, SCHEDULE(t))
   h[0] += a;
   h[1] += b;
   h[2] += c;

@@ -228,7 +228,28 @@ int cover(struct xdp_md *ctx)
   return proved(ctx, q, c, answer ? prove_by_nsec3(q, (void *)answer) : PASS_denial);
 }
 
-/* Answers of several fragments (signed ones, mostly): make room, then one fragment for each tail call. */
+/* Write the next two fragments, or what there is; then the rest by tail call, or headers and checksums. */
+static inline s64 write_on(struct xdp_md *ctx, struct query *q, struct ctl *c)
+{
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    FORGET();
+    if (q->written < q->shape.fragments) {
+      s64 verdict = append_fragment(ctx, q);
+      if (verdict != GO_ON)
+        return leave(c, verdict);
+    }
+  }
+  FORGET();
+  if (q->written < q->shape.fragments) {
+    stages.call(ctx, STAGE_APPEND);
+    return leave(c, DROP_internal);
+  }
+  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+  return leave(c, finish_reply(data, end, q, &q->shape, q->body_sum));
+}
+
+/* Answers of several fragments (signed ones, mostly): make room, then two fragments for each tail call. */
 int list(struct xdp_md *ctx)
 {
   u32 zero = 0;
@@ -237,10 +258,8 @@ int list(struct xdp_md *ctx)
   if (!q || !c)
     return XDP_PASS;
   s64 verdict = begin_list(ctx, q);
-  if (verdict == GO_ON) {
-    stages.call(ctx, STAGE_APPEND);
-    return leave(c, DROP_internal);
-  }
+  if (verdict == GO_ON)
+    return write_on(ctx, q, c);
   if (verdict == NO_ROOM)
     stages.call(ctx, STAGE_GROW_HEAD);
   return leave(c, verdict < 0 ? PASS_room : verdict);
@@ -268,15 +287,5 @@ int append(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  if (q->written < q->shape.fragments) {
-    s64 verdict = append_fragment(ctx, q);
-    if (verdict != GO_ON)
-      return leave(c, verdict);
-    if (q->written < q->shape.fragments) {
-      stages.call(ctx, STAGE_APPEND);
-      return leave(c, DROP_internal);
-    }
-  }
-  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  return leave(c, finish_reply(data, end, q, &q->shape, q->body_sum));
+  return write_on(ctx, q, c);
 }
