@@ -151,7 +151,8 @@ static inline s64 append_fragment(struct xdp_md *ctx, struct query *q)
     if (i >= q->shape.insert)
       i -= proofs;
     MASK(i, FRAGMENTS_MAX - 1);
-    f = heap_at(*(u32 *)(p + sizeof(struct answer) + i * 4));
+    u64 ref = *(u32 *)(p + sizeof(struct answer) + i * 4);
+    f = heap_at(ref ? ref : q->soa);
   }
   if (!f)
     return DROP_internal;

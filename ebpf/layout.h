@@ -7,7 +7,7 @@
 #define APPLIANCE_LAYOUT_H
 
 #define STORE_MAGIC 0x31534e4453504c41ULL /* "ALPSDNS1" as octets */
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3
 #define HEAP_CHUNK (1u << 20)
 #define HEAP_WINDOW 4096u
 #define HASH_MULTIPLIER 0x9E3779B97F4A7C15ULL
@@ -48,7 +48,7 @@ struct ctl {
 
 struct bucket { u64 filter; u64 slot[BUCKET_SLOTS]; };
 
-struct zone_slot { u32 serial, apex, nxdomain[2], nodata[2], denial, reserved; };
+struct zone_slot { u32 serial, apex, nxdomain[2], nodata[2], denial, soa; };
 
 struct zone {
   u32 version, state;

@@ -45,6 +45,7 @@ struct query {
   u64 record, answer;             /* deepest record; answer chosen */
   struct shape shape;             /* of a reply that is written in several stages */
   u64 written, body_len, body_sum; /* its fragments, octets and sum so far */
+  u64 soa;                        /* fragment that an answer means by piece 0 */
   u64 proofs, proof_len, proof_records; /* fragments found for a denial, their octets and records */
   u64 proved;
   u32 proof[PROOFS_MAX];

@@ -41,6 +41,12 @@ static inline u64 zone_nxdomain(struct zone *z, u64 dnssec_ok)
   return dnssec_ok ? s->nxdomain[1] : s->nxdomain[0];
 }
 
+/* The SOA that answers of a signed zone quote: by the zone's slot, so that no answer changes with the serial. */
+static inline u64 zone_soa(struct zone *z)
+{
+  return z->version & 1 ? z->slot[1].soa : z->slot[0].soa;
+}
+
 /* RFC 4035 §3.1.4.1: DS at an apex belongs to the parent. Its record of the cut hangs in the same chain. */
 static inline u64 parent_cut(struct query *q, u64 ref)
 {
@@ -133,6 +139,8 @@ static inline s64 select_answer(struct query *q, struct found *found)
   }
   if (!zone_is_served(z))
     return ANSWER_servfail;
+  if (q->dnssec_ok & 1)
+    q->soa = zone_soa(z);
   if (n->flags & NODE_CUT) {
     if (!exact || q->qtype != TYPE_DS || (n->flags & NODE_FILLER)) {
       q->answer = q->dnssec_ok && n->other[1] ? n->other[1] : n->other[0];

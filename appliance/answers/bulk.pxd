@@ -20,11 +20,11 @@ cdef class Bulk:
     cdef long long[::1] target, cached
     cdef unsigned char[::1] required, cached_length, skip
     cdef unsigned int[::1] model, sums, plain, fragment, covers, fragments
-    cdef size_t class_slots, classes, second, nodata, soa
+    cdef size_t class_slots, classes, second, soa
     cdef unsigned int ns_count, ds_count, sg_count, targets, sum
     cdef bint signed, proving, by_name, inside
 
-    cpdef prepare(self, bint signed, size_t nodata, size_t soa)
+    cpdef prepare(self, bint signed, size_t soa)
     cpdef prove_by_name(self, object covers)
 
     @cython.locals(writer=BulkWriter, k=size_t, number=size_t, at=size_t, owner=size_t, length=size_t, size=size_t, apex=size_t, base=size_t)

@@ -68,12 +68,11 @@ class Bulk:
         self.fragments = array("I", bytes(4))
         self.chain: Chain | None = None
         self.signed = self.proving = self.by_name = False
-        self.nodata = self.soa = 0
+        self.soa = 0
 
-    def prepare(self, signed: bool, nodata: int, soa: int) -> None:
-        """Take what all answers of the zone share: whether it is signed, its NODATA answer, its SOA fragment."""
+    def prepare(self, signed: bool, soa: int) -> None:
+        """Take what all answers of the zone share: whether it is signed, its SOA fragment."""
         self.signed = signed
-        self.nodata = nodata
         self.soa = soa
 
     def prove_by_name(self, covers: array[int]) -> None:
@@ -228,7 +227,7 @@ class Bulk:
             if not proof:
                 return writer.cut_node(at, flags, plain, signed, 0, 0, 0, 0)
             size = writer.nodata(0, _NODATA, self.soa, proof, second)
-            return writer.cut_node(at, flags, plain, signed, 1, self.nodata, 0, size)
+            return writer.cut_node(at, flags, plain, signed, 1, 0, 0, size)
         own = self.ds_answer(0, at, length, False)
         more = 0
         if own and self.sg_count:

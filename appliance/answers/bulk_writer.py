@@ -448,7 +448,7 @@ class BulkWriter:
         return self.heap[start] | self.heap[start + 1] << 8
 
     def nodata(self, to: int, kind: int, soa: int, proof: int, second: int) -> int:
-        """Write into .blob the answer that there is no such type: SOA and proofs by reference; return where it ends."""
+        """Write the answer that there is no such type (the zone's SOA, proofs by reference); return where it ends."""
         size = self.heap16(soa, 0) + self.heap16(proof, 0)
         records = self.heap[wide(soa) + 9] + self.heap[wide(proof) + 9]
         pieces = 2
@@ -460,7 +460,7 @@ class BulkWriter:
         self.blob[to + 10] = pieces
         self.blob[to + 11] = kind
         to += _ANSWER
-        self.store32(to, soa)
+        self.store32(to, 0)
         self.store32(to + 4, proof)
         to += 8
         if second:
@@ -476,8 +476,8 @@ class BulkWriter:
         """Write the node of a cut whose name stands at an offset, and return its reference.
 
         entries is 0, or 1 for a table with DS. Its answers without and with DNSSEC: answer is the reference of the
-        first, or 0 where that, in the first own octets of .blob, goes with the node; so does the second, which is more
-        octets behind it on a multiple of 16 (none if more is 0).
+        first, or 0 where that, in the first own octets of .blob, goes with the node (none: the zone's NODATA); so does
+        the second, which is more octets behind it on a multiple of 16 (none if more is 0).
         """
         packed = self.packed
         length = packed.octets[at - 2]
@@ -509,7 +509,7 @@ class BulkWriter:
         if entries:
             row = (start + table) >> 2
             self.heap_words[row] = 43
-            self.heap_words[row + 1] = answer or ref + (own_at >> 4)
+            self.heap_words[row + 1] = ref + (own_at >> 4) if own and not answer else answer
             second = own_at + ((own + 15) & ~15 if own and not answer else 0)
             self.heap_words[row + 2] = ref + (second >> 4) if more else 0
             i = 0

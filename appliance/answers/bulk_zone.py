@@ -72,7 +72,7 @@ def write_common(context: Context, bulk: Bulk | None) -> Iterator[bytes]:
 def _prepare(context: Context, bulk: Bulk, zone: PackedZone) -> None:
     """Say what is shared, and which names are Python's: those at or above other loaded zones, or below them."""
     packed = zone.packed
-    bulk.prepare(context.signed, context.writer.refer(context.nodata[0]), context.soa_fragment)
+    bulk.prepare(context.signed, context.soa_fragment)
     if zone.dnames or (zone.scheme != "unsigned" and not isinstance(context.proofs, NsecProofs | PackedNsec3Proofs)):
         bulk.leave_out(0, packed.count)
     if isinstance(context.proofs, NsecProofs):

@@ -98,7 +98,6 @@ class _Change:
         self.number = store.numbers.get(zone.origin, 0)
         self.old: list[int] = []
         self._known: dict[bytes, list[int]] = {}
-        self.in_place: list[tuple[int, bytes]] = []
 
     def is_small(self) -> bool:
         """Tell whether the change can be made name by name, and the waste of those before it is bearable."""
@@ -178,7 +177,7 @@ class _Change:
         return bool(records) and exists and was is not (name in self.zone.delegations)
 
     def write(self, affected: set[bytes]) -> Version | None:
-        """Write the new nodes; None if the SOA does not fit where the old one is."""
+        """Write the new nodes; None if the SOA is not as long as the old one, which answers that stay count on."""
         store, zone = self.store, self.zone
         version = versions.begin(store, zone, 512 * len(affected))
         world = store.sources.followed()
@@ -190,7 +189,7 @@ class _Change:
             )
             context = Context(zone, world, version.writer, proofs, {}, loading=world.unknown)
             prepare(context)
-            if zone.scheme == "nsec3" and not self._put_in_place(context):
+            if zone.scheme == "nsec3" and not self._quotes_alike(context):
                 versions.roll_back(store, version)
                 return None
             self._write_wildcards(context, affected)
@@ -204,6 +203,7 @@ class _Change:
         version.nxdomain = (refer(context.nxdomain[0]), refer(context.nxdomain[1]))
         version.nodata = (refer(context.nodata[0]), refer(context.nodata[1]))
         version.denial = store.slot(self.number)[6]
+        version.soa = context.soa_fragment
         version.chains = frozenset(context.chains - {zone.origin})
         return version
 
@@ -231,38 +231,23 @@ class _Change:
                 ref = nodes.write_name(context, name)
             writer.publish(name, ref)
 
-    def _put_in_place(self, context: Context) -> bool:
-        """Let the new version go on using the old one's SOA objects, which most nodes refer to."""
-        store = self.store
-        slot = store.slot(self.number)
-        apex = store.node(slot[1])
-        quoted = _first_fragment(store, apex[9])
-        writer = context.writer
-        new = [writer.refer(answer) for pair in (context.nxdomain, context.nodata) for answer in pair]
-        pairs = [*zip(slot[2:6], new, strict=True), (quoted, context.soa_fragment)]
-        for old, fresh in pairs:
-            size = _fragment_size if fresh == context.soa_fragment else _answer_size
-            octets = size(store, fresh)
-            if not old or not octets or octets != size(store, old):
-                return False
-            self.in_place.append((old, bytes(store.octets[fresh * 16 : fresh * 16 + octets])))
-        context.nxdomain, context.nodata = (slot[2], slot[3]), (slot[4], slot[5])
-        context.soa_fragment = quoted
-        return True
+    def _quotes_alike(self, context: Context) -> bool:
+        """Tell whether the SOA takes the place of the old one in the lengths and counts of answers that stay."""
+        old = self.store.slot(self.number)[7]
+        sizes = context.writer.fragment_size
+        return bool(old) and sizes(context.soa_fragment) == sizes(old)
 
     def commit(self, version: Version) -> None:
         """Make the version visible in one flip, and take the old nodes out."""
         store, number, writer = self.store, self.number, version.writer
         state = store.states[number]
         assert isinstance(state, ZoneState)
-        slot = (self.zone.serial, version.apex, *version.nxdomain, *version.nodata, version.denial, 0)
+        slot = (self.zone.serial, version.apex, *version.nxdomain, *version.nodata, version.denial, version.soa)
         store.set_slot(number, version.version, slot)
         store.note_depths()
         for ref in self.old:
             store.expire_record(ref, version.version)
         with store.flipping():
-            for ref, octets in self.in_place:
-                store.octets[ref * 16 : ref * 16 + len(octets)] = octets
             store.set_zone_word(number, "version", version.version)
             if self.zone.origin == names.ROOT:
                 store.set("root", version.apex)
@@ -359,28 +344,6 @@ class _StoredProofs(Nsec3Proofs):
                     first = answer * 4 + ANSWER.size // 4
                     return list(self._store.words[first + 1 : first + fields[5]])
         return []
-
-
-def _first_fragment(store: Store, answer: int) -> int:
-    """Return the first fragment that an answer of several refers to, 0 if it has none or its own."""
-    if not answer:
-        return 0
-    return store.words[answer * 4 + ANSWER.size // 4] if ANSWER.unpack_from(store.octets, answer * 16)[5] > 1 else 0
-
-
-def _answer_size(store: Store, ref: int) -> int:
-    """Return the octets of an answer with its only fragment; 0 for others."""
-    fields = ANSWER.unpack_from(store.octets, ref * 16)
-    return ANSWER.size + _size_at(store, ref * 16 + ANSWER.size) if fields[5] == 1 and not fields[11] else 0
-
-
-def _fragment_size(store: Store, ref: int) -> int:
-    return _size_at(store, ref * 16)
-
-
-def _size_at(store: Store, at: int) -> int:
-    length, _, _, moves, *_ = FRAGMENT.unpack_from(store.octets, at)
-    return FRAGMENT.size + 4 * int(moves) + int(length)
 
 
 def owners(changed: Iterable[tuple[bytes, int]]) -> dict[bytes, set[int]]:

@@ -149,6 +149,7 @@ def write_zone(store: Store, zone: Zone, world: Followed, evidence: dict[bytes, 
     version.nxdomain = (version.writer.refer(context.nxdomain[0]), version.writer.refer(context.nxdomain[1]))
     version.nodata = (version.writer.refer(context.nodata[0]), version.writer.refer(context.nodata[1]))
     version.denial = context.proofs.zone_material
+    version.soa = context.soa_fragment
     version.chains = frozenset(context.chains - {zone.origin})
     return version
 

@@ -9,7 +9,7 @@ from typing import Final
 from appliance.answers import verdict_names
 
 STORE_MAGIC: Final = 0x31534E4453504C41
-STORE_FORMAT: Final = 2
+STORE_FORMAT: Final = 3
 HEAP_CHUNK: Final = 1 << 20
 HEAP_WINDOW: Final = 4096
 HASH_MULTIPLIER: Final = 0x9E3779B97F4A7C15
@@ -61,7 +61,7 @@ STRUCTS: Final[Mapping[str, str]] = {
     "chunks, zones, refused, servfail, formerr, notimp, badvers, reserved_ref, heap_next, records; u64 generation; "
     "u32 pass_rate, pass_burst, opcode_pass, reserved[37]",
     "bucket": "u64 filter, slot[7]",
-    "zone_slot": "u32 serial, apex, nxdomain[2], nodata[2], denial, reserved",
+    "zone_slot": "u32 serial, apex, nxdomain[2], nodata[2], denial, soa",
     "zone": "u32 version, state; u64 expiry_ns; u32 slot[16]; u8 apex_len, apex_labels, scheme, suffix_len; "
     "u32 counter; u8 suffix[40]",
     "node": "u8 name_len, labels, flags, ntypes; u32 zone, from, until, next, other[2], reserved, wildcard, denial",

@@ -10,6 +10,9 @@ from appliance.answers.writer import Answer
 
 NXDOMAIN: Final = 3
 
+SOA: Final = 0
+"""In the list of an answer: the SOA of the zone's current version, which the zone table knows."""
+
 
 def prepare(context: Context) -> None:
     """Write the zone's own negative answers and the fragment of SOA and signature that all proofs follow."""
@@ -43,7 +46,7 @@ def nodata_with(context: Context, proofs: list[int], denial: int = 0) -> Answer:
     kind = KIND["nodata"]
     insert = 1 if denial else 0  # a validator takes the first NSEC for the one of the name (see docs/differences.md)
     head = ANSWER.pack(AA, 0, count, 0, length, len(pieces), kind, denial, insert, 0, 0, 0)
-    return head + b"".join([ref.to_bytes(4, "little") for ref in pieces])
+    return head + b"".join([ref.to_bytes(4, "little") for ref in (SOA, *proofs)])
 
 
 def at_name(context: Context, name: bytes) -> tuple[Answer, Answer]:

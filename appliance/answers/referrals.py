@@ -85,7 +85,7 @@ def ds_entry(context: Context, cut: bytes) -> list[Entry]:
     rrset = zone.nodes.get(cut, {}).get(types.DS)
     if not rrset:
         _, proved = negatives.at_name(context, cut)
-        return [(types.DS, context.nodata[0], proved)] if proved else []
+        return [(types.DS, 0, proved)] if proved else []
     answers: list[Answer] = []
     for dnssec in (False, True):
         sections = Sections(KIND["positive"], answer=signed_rrs(zone, cut, cut, rrset, dnssec))

@@ -56,7 +56,8 @@ def variant(store: Store, ref: int, outcome: Outcome, qname: bytes) -> Variant:
     flags, an, ns, ar, length, nfrag, kind, denial, insert, extended, _, smaller = ANSWER.unpack_from(octets, start)
     body = start + SIZES["answer"]
     if nfrag > 1:
-        fragments = [ref * 16 for ref in struct.unpack_from(f"<{nfrag}I", octets, body)]
+        listed = struct.unpack_from(f"<{nfrag}I", octets, body)
+        fragments = [(ref or store.slot(outcome.zone)[7]) * 16 for ref in listed]
     else:
         fragments = [body] * nfrag
     if denial:

@@ -275,7 +275,7 @@ class Store:
         return self.zones[at] | self.zones[at + 1] << 32
 
     def slot(self, number: int, version: int | None = None) -> tuple[int, ...]:
-        """Return serial, apex, two nxdomain, two nodata, denial, 0 of the current or a given version."""
+        """Return serial, apex, two nxdomain, two nodata, denial, SOA fragment of the current or a given version."""
         if version is None:
             version = self.zones[number * _ZONE_WORDS]
         at = (number * _ZONE_WORDS + _ZONE_SLOT) * 4 + (version & 1) * layout.SIZES["zone_slot"]

@@ -24,6 +24,7 @@ class Version:
     nxdomain: tuple[int, int] = (0, 0)
     nodata: tuple[int, int] = (0, 0)
     denial: int = 0
+    soa: int = 0
     chains: frozenset[bytes] = frozenset()
 
 
@@ -49,7 +50,7 @@ def commit(store: Store, version: Version, state: int | None) -> Retired:
     number = version.number
     zone = version.zone
     old = store.states.get(number) or ZoneState()
-    slot = (zone.serial, version.apex, *version.nxdomain, *version.nodata, version.denial, 0)
+    slot = (zone.serial, version.apex, *version.nxdomain, *version.nodata, version.denial, version.soa)
     store.set_slot(number, version.version, slot)
     store.note_depths()
     for ref in old.records:

@@ -74,7 +74,7 @@ class Contents:
             body = [self.fragment(0, first)]
         else:
             refs = [int.from_bytes(self._octets[first + 4 * i : first + 4 * i + 4], "little") for i in range(head[5])]
-            body = [self.fragment(one) for one in refs]
+            body = [self.fragment(one) if one else b"the SOA of the zone" for one in refs]
         return head[:11], body, self.answer(head[11])
 
     def record(self, ref: int) -> Any:
@@ -114,14 +114,15 @@ class Contents:
     def zone(self, origin: bytes) -> Any:
         """Return what the zone table says, the table of NSEC3 hashes with it."""
         number = self._store.numbers[origin]
-        serial, _, nx, nx_signed, no, no_signed, denial, _ = self._store.slot(number)
+        serial, _, nx, nx_signed, no, no_signed, denial, soa = self._store.slot(number)
         hashes: list[Any] = []
         if denial and self._scheme(number) == 2:
             head = NSEC3.unpack_from(self._octets, denial * 16)
             entries = self._blocks(denial * 16 + NSEC3.size, head[4], head[0], NSEC3_HASH.size)
             found = [NSEC3_HASH.unpack(entry) for entry in entries]
             hashes = [head, *((high, middle, self.fragment(ref)) for high, middle, ref in found)]
-        return serial, [self.answer(ref) for ref in (nx, nx_signed, no, no_signed)], hashes
+        quoted = self.fragment(soa)
+        return serial, [self.answer(ref) for ref in (nx, nx_signed, no, no_signed)], quoted, hashes
 
     def everything(self, zones: Iterable[Zone]) -> dict[bytes, Any]:
         """Return all of this by name."""
