@@ -87,7 +87,7 @@ struct fragment {
 
 struct relocation { u16 offset, value; };
 
-struct children { u32 n, wildcard_cover, nblocks, reserved; };
+struct children { u32 n, wildcard_cover, nblocks, firsts; };
 struct child { u64 prefix; u32 label, nsec; };
 struct nsec3 { u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks; u32 scale; u8 salt[256]; };
 struct nsec3_hash { u64 hash_hi; u32 hash_mid, fragment; };

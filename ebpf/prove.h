@@ -87,6 +87,13 @@ static inline u64 find_child(struct query *q, u8 *p, u64 at)
   u64 small = c->n <= DENIAL_BLOCK;
   q->first = 0;
   q->last = c->n;
+  u8 *firsts = c->firsts ? heap_at(c->firsts) : 0;
+  if (firsts) {
+    u64 o = (key >> 56) * 4;
+    MASK(o, 0x3fc);
+    q->first = *(u32 *)(firsts + o) - 1;
+    q->last = *(u32 *)(firsts + o + 4);
+  }
   for (u32 i = 0; i < CHILDREN_STEPS; i++) {
     FORGET();
     u64 low = q->first, high = q->last;

@@ -69,7 +69,7 @@ STRUCTS: Final[Mapping[str, str]] = {
     "answer": "u16 flags, an, ns, ar, len; u8 nfrag, kind, denial, insert, extended, reserved; u32 smaller",
     "fragment": "u16 len, sum, weight, nrel; u8 base_len, records, reserved[2]",
     "relocation": "u16 offset, value",
-    "children": "u32 n, wildcard_cover, nblocks, reserved",
+    "children": "u32 n, wildcard_cover, nblocks, firsts",
     "child": "u64 prefix; u32 label, nsec",
     "nsec3": "u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks, scale; u8 salt[256]",
     "nsec3_hash": "u64 hash_hi; u32 hash_mid, fragment",

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DNSSEC proofs at compile time: fragments of NSEC and NSEC3 RRs, and what nodes keep for searched proofs."""
 
+import bisect
 import struct
-from typing import Protocol
+from typing import Final, Protocol
 
 from appliance.answers.evidence import Evidence, Nsec3Evidence, NsecEvidence
 from appliance.answers.fragments import Body, question_places
@@ -10,6 +11,10 @@ from appliance.answers.layout import CHILD, CHILDREN, DENIAL_BLOCK, NSEC3, NSEC3
 from appliance.answers.writer import Writer
 from appliance.zone import names, types
 from appliance.zone.model import RRset, Zone
+
+
+_MANY: Final = 128
+"""Children from which on a table of first octets pays: it takes 1,028 octets and spares four to five halvings."""
 
 
 class Proofs(Protocol):
@@ -28,6 +33,12 @@ class Proofs(Protocol):
 
     def piece(self, owner: bytes) -> int:
         """Return the fragment of an owner's NSEC or NSEC3 RRset."""
+
+
+def _first_octets(entries: list[bytes]) -> bytes:
+    """Tell for each octet, and for 256, which entry is the first whose label starts with that octet or a later one."""
+    starts = [entry[7] for entry in entries[1:]]  # the most significant octet of a prefix
+    return struct.pack("<257I", *(1 + bisect.bisect_left(starts, octet) for octet in range(257)))
 
 
 class NoProofs:
@@ -131,8 +142,9 @@ class NsecProofs:
             blob = head + b"".join(entries)
             arena.octets[ref * 16 : ref * 16 + len(blob)] = blob
             return ref
+        firsts = arena.put(_first_octets(entries)) if len(entries) >= _MANY else 0
         blocks = put_blocks(self._writer, entries)
-        head = CHILDREN.pack(len(entries), wildcard_cover, len(blocks), 0)
+        head = CHILDREN.pack(len(entries), wildcard_cover, len(blocks), firsts)
         return arena.put(head + struct.pack(f"<{len(blocks)}I", *blocks))
 
     def nodata(self, name: bytes) -> list[int]:
