@@ -153,10 +153,16 @@ for name in NAMES:
     assert sys.modules[name].__file__.endswith(".py"), name
 """
 MODULES = (
+    "appliance.zone.canonical",
+    "appliance.zone.packed_octets",
     "appliance.zone.packed",
     "appliance.zone.packed_nsec3",
     "appliance.zone.screen",
+    "appliance.answers.bulk_heap",
+    "appliance.answers.bulk_body",
     "appliance.answers.bulk_writer",
+    "appliance.answers.bulk_chain",
+    "appliance.answers.bulk_classes",
     "appliance.answers.bulk",
 )
 
