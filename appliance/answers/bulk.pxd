@@ -6,6 +6,7 @@ cimport cython
 from appliance.answers.bulk_classes cimport CutClasses
 from appliance.answers.bulk_writer cimport BulkWriter
 from appliance.zone.packed cimport Packed
+from appliance.zone.packed_nsec3 cimport Chain
 
 cdef unsigned int _ROWS, _TARGETS, _RUN, _OWN, _RR_HEAD, _LEAST, _AA, _NS, _DS, _A, _AAAA, _RRSIG
 cdef unsigned int _REFERRAL, _NODATA, _POSITIVE, _NODE_CUT, _NODE_WILDCARD, _HEAD, _OPT_OUT, _CACHE, _M32
@@ -16,13 +17,14 @@ cdef class Bulk(CutClasses):
     cdef unsigned long long[::1] ds, sg, cached_at
     cdef long long[::1] target, cached
     cdef unsigned char[::1] required, cached_length, skip
-    cdef unsigned int[::1] covers
+    cdef unsigned int[::1] covers, denied, denied_by
     cdef size_t second, nodata, soa
     cdef unsigned int ds_count, sg_count
     cdef bint by_name
 
     cpdef prepare(self, bint signed, size_t nodata, size_t soa)
 
+    cpdef object prove_by_chain(self, Chain chain)
     cpdef prove_by_name(self, object covers)
 
     @cython.locals(i=size_t)
@@ -34,7 +36,7 @@ cdef class Bulk(CutClasses):
     @cython.locals(packed=Packed, writer=BulkWriter, at=size_t, length=size_t, proof=size_t, second=size_t, slot="long long", plain=size_t, signed=size_t, node=size_t)
     cdef int cut(self, size_t i) except -1
 
-    @cython.locals(writer=BulkWriter, flags="unsigned int", size=size_t, own=size_t, more=size_t)
+    @cython.locals(writer=BulkWriter, flags="unsigned int", size=size_t, own=size_t, more=size_t, place="unsigned int")
     cdef size_t node(self, size_t i, size_t at, size_t length, size_t plain, size_t signed, size_t proof, size_t second) except? 0
 
     @cython.locals(writer=BulkWriter)

@@ -18,6 +18,7 @@ from appliance.zone.name_flags import CUT, DATA, MATCH, OCCLUDED
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
     from appliance.zone.packed import Packed
+    from appliance.zone.packed_nsec3 import Chain
 
 _ROWS = 64
 _TARGETS = 24
@@ -59,12 +60,19 @@ class Bulk(CutClasses):
         self.covers = array("I", bytes(4))
         self.by_name = False
         self.nodata = self.soa = 0
+        self.denied = self.denied_by = array("I", bytes(4))
 
     def prepare(self, signed: bool, nodata: int, soa: int) -> None:
         """Take what all answers of the zone share: whether it is signed, its NODATA answer, its SOA fragment."""
         self.signed = signed
         self.nodata = nodata
         self.soa = soa
+
+    def prove_by_chain(self, chain: Chain) -> array[int]:
+        """Write the NSEC3s; insecure cuts with the same covering NSEC3 then share their answer for DS."""
+        self.denied = array("I", bytes(4 * (chain.count + 1)))
+        self.denied_by = array("I", bytes(4 * (chain.count + 1)))
+        return self.write_chain(chain)
 
     def prove_by_name(self, covers: array[int]) -> None:
         """Take the fragments that show which types the names have, by number (NSEC)."""
@@ -169,16 +177,22 @@ class Bulk(CutClasses):
             flags |= _NODE_WILDCARD
         if not self.ds_count:
             if not proof:
-                return writer.cut_node(at, flags, plain, signed, 0, 0, 0, 0)
-            size = writer.nodata(0, _NODATA, self.soa, proof, second)
-            return writer.cut_node(at, flags, plain, signed, 1, self.nodata, 0, size)
+                return writer.cut_node(at, flags, plain, signed, 0, 0, 0, 0, 0)
+            if self.by_name or self.chain is None or self.chain.places[i] & MATCH:
+                size = writer.nodata(0, _NODATA, self.soa, proof, second)
+                return writer.cut_node(at, flags, plain, signed, 1, self.nodata, 0, 0, size)
+            place = self.chain.places[i]
+            if self.denied_by[place] != proof:
+                self.denied_by[place] = proof
+                self.denied[place] = writer.put(writer.nodata(0, _NODATA, self.soa, proof, second))
+            return writer.cut_node(at, flags, plain, signed, 1, self.nodata, self.denied[place], 0, 0)
         if not self.sg_count:
             own = self.ds_answer(at, length)
-            return writer.cut_node(at, flags, plain, signed, 1, 0, own, 0) if own else 0
+            return writer.cut_node(at, flags, plain, signed, 1, 0, 0, own, 0) if own else 0
         more = writer.inner_answer(_OWN, _AA, _POSITIVE) - _OWN
         writer.drop_inner()
         own = writer.inner_answer(0, _AA, _POSITIVE)
-        return writer.cut_node(at, flags, plain, signed, 1, 0, own, more)
+        return writer.cut_node(at, flags, plain, signed, 1, 0, 0, own, more)
 
     def ds_answer(self, at: int, length: int) -> int:
         """Write the answer for DS without a signature into .blob; return its length, 0 where it is too long."""

@@ -173,13 +173,13 @@ class BulkWriter(BulkBody):
         return to
 
     def cut_node(
-        self, at: int, flags: int, plain: int, signed: int, entries: int, answer: int, own: int, more: int
+        self, at: int, flags: int, plain: int, signed: int, entries: int, answer: int, proved: int, own: int, more: int
     ) -> int:
         """Write the node of a cut whose name stands at an offset, and return its reference.
 
-        entries is 0, or 1 for a table with DS. Its answers without and with DNSSEC: answer is the reference of the
-        first, or 0 where that, in the first own octets of .blob, goes with the node; so does the second, which is more
-        octets behind it on a multiple of 16 (none if more is 0).
+        entries is 0, or 1 for a table with DS. answer and proved are the references of its answers without and with
+        DNSSEC, or 0 where one goes with the node: the first are own octets of .blob, the second more octets behind
+        them on a multiple of 16 (none if more is 0).
         """
         packed = self.packed
         length = packed.octets[at - 2]
@@ -189,7 +189,7 @@ class BulkWriter(BulkBody):
         own_at = size
         total = size + ((own + 15) & ~15) + ((more + 15) & ~15)
         ref = self.take(total)
-        self.count_node(size, total - size, 2 + (answer != 0))
+        self.count_node(size, total - size, 2 + (answer != 0) + (proved != 0))
         start = wide(ref)
         i = 0
         while i < size:
@@ -214,7 +214,7 @@ class BulkWriter(BulkBody):
             self.heap_words[row] = 43
             self.heap_words[row + 1] = answer or ref + (own_at >> 4)
             second = own_at + ((own + 15) & ~15 if own and not answer else 0)
-            self.heap_words[row + 2] = ref + (second >> 4) if more else 0
+            self.heap_words[row + 2] = ref + (second >> 4) if more else proved
             i = 0
             while i < total - size:
                 self.heap[start + size + i] = self.blob[i]

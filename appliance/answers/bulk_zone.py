@@ -39,7 +39,7 @@ class PackedNsec3Proofs(Nsec3Proofs):
         self._evidence = evidence
         self._chain = zone.chain
         iterations, salt = evidence.parameters
-        self._references = bulk.write_chain(zone.chain)
+        self._references = bulk.prove_by_chain(zone.chain)
         table = memoryview(bulk.slots(zone.chain))
         size = DENIAL_BLOCK * NSEC3_HASH.size
         blocks = [writer.arena.put(table[at : at + size]) for at in range(0, len(table), size)]
