@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build what pyproject.toml cannot say: the zone scanner and the data that lives outside the package."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -32,10 +33,16 @@ class BuildWithBundle(build_py):
 # Module → libraries (the scanner sits on libzscanner, Debian package libknot-dev).
 COMPILED: dict[str, list[str]] = {
     "appliance.zone.scanner": ["zscanner"],
+    "appliance.zone.canonical": [],
+    "appliance.zone.packed_octets": [],
     "appliance.zone.packed": [],
     "appliance.zone.packed_nsec3": [],
     "appliance.zone.screen": [],
+    "appliance.answers.bulk_heap": [],
+    "appliance.answers.bulk_body": [],
     "appliance.answers.bulk_writer": [],
+    "appliance.answers.bulk_chain": [],
+    "appliance.answers.bulk_classes": [],
     "appliance.answers.bulk": [],
 }
 
@@ -43,7 +50,7 @@ COMPILED: dict[str, list[str]] = {
 def extensions() -> list[Extension]:
     """Return the compiled modules, plain Python sources whose C types stand in a .pxd file each."""
     modules = [
-        Extension(name, [source], libraries=libraries, extra_compile_args=["-O2"])
+        Extension(name, [source], libraries=libraries, extra_compile_args=["-O2", "-g0"])
         for name, libraries in COMPILED.items()
         if (ROOT / (source := name.replace(".", "/") + ".py")).exists()
     ]
@@ -51,4 +58,8 @@ def extensions() -> list[Extension]:
     return compiled
 
 
-setup(ext_modules=extensions(), cmdclass={"build_py": BuildWithBundle})
+setup(
+    ext_modules=extensions(),
+    cmdclass={"build_py": BuildWithBundle},
+    options={"build_ext": {"parallel": os.cpu_count()}},
+)

@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from bench.scale_peers import ADDRESS, PORT
 
 LIMIT_S: Final = 900.0
 SETTLE_S: Final = 1.0
+_LOOK_S: Final = 0.1
 _MIB: Final = 1 << 20
 _MAPPING: Final = re.compile(r"^[0-9a-f]+-[0-9a-f]+ .{4} \S+ \S+ \d+ *(.*)$")
 
@@ -33,10 +35,13 @@ class Started:
     seconds: float
     pid: int
 
+    watch: Watch
+
     def memory(self) -> tuple[float, float]:
-        """Return MiB now (PSS of all processes, the XDP program's arrays once), and the sum of the peaks."""
+        """Return MiB now (PSS of all processes, the XDP program's arrays once), and the most that was seen."""
         time.sleep(SETTLE_S)
-        return _memory(self.pid)
+        now = _memory(self.pid)
+        return now, max(now, self.watch.peak())
 
 
 def query(name: str, ident: int = 7) -> bytes:
@@ -65,6 +70,7 @@ def started(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Ite
     begin = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen([*own, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    watch = Watch(process.pid)
     try:
         while not ready():
             if process.poll() is not None:
@@ -73,8 +79,9 @@ def started(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Ite
                 raise DatapathError(f"{command[0]} did not answer within {LIMIT_S:.0f} s: {log.read_text()[-500:]}")
             time.sleep(0.005)
         spent = time.monotonic() - begin
-        yield Started(spent, process.pid)
+        yield Started(spent, process.pid, watch)
     finally:
+        watch.close()
         for pid in _children(process.pid):
             os.kill(pid, 15)
         try:
@@ -105,16 +112,14 @@ def _descendants(pid: int) -> Iterator[int]:
         yield from _descendants(child)
 
 
-def _memory(pid: int) -> tuple[float, float]:
-    """Return memory now and the sum of the processes' peaks, in MiB."""
-    total = arrays = peaks = 0
+def _memory(pid: int) -> float:
+    """Return memory now, in MiB."""
+    total = arrays = 0
     for one in _descendants(pid):
         try:
             maps = Path(f"/proc/{one}/smaps").read_text()
-            status = Path(f"/proc/{one}/status").read_text()
         except OSError:
             continue
-        peaks += int(re.search(r"VmHWM:\s+(\d+)", status + "VmHWM: 0")[1])  # type: ignore[index]
         mine = 0
         is_array = False
         for line in maps.splitlines():
@@ -125,4 +130,47 @@ def _memory(pid: int) -> tuple[float, float]:
             elif not is_array and line.startswith("Pss:"):
                 total += int(line.split()[1])
         arrays = max(arrays, mine)
-    return (total + arrays) * 1024 / _MIB, (peaks + arrays) * 1024 / _MIB
+    return (total + arrays) * 1024 / _MIB
+
+
+class Watch:
+    """Looks at a server's memory again and again while it starts.
+
+    Counted are the anonymous pages of each process, and shared memory and the XDP program's arrays once. What forked
+    workers have in common with their parent counts several times; it is little.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._highest = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def peak(self) -> float:
+        """Return the most that was seen, in MiB."""
+        return self._highest / 1024
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            own = shared = arrays = 0
+            for one in _descendants(self._pid):
+                try:
+                    status = Path(f"/proc/{one}/status").read_text()
+                    maps = Path(f"/proc/{one}/maps").read_text()
+                except OSError:
+                    continue
+                own += sum(map(int, re.findall(r"RssAnon:\s+(\d+)", status)))
+                shared = max([shared, *map(int, re.findall(r"RssShmem:\s+(\d+)", status))])
+                arrays = max(arrays, sum(_array_kib(line) for line in maps.splitlines() if "bpf-map" in line))
+            self._highest = max(self._highest, own + shared + arrays)
+
+
+def _array_kib(line: str) -> int:
+    start, end = line.split(maxsplit=1)[0].split("-")
+    return (int(end, 16) - int(start, 16)) >> 10

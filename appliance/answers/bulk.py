@@ -10,26 +10,28 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from appliance.answers.bulk_writer import BulkWriter
+from appliance.answers.bulk_classes import CutClasses
 from appliance.answers.layout import KIND, NODE_CUT, NODE_WILDCARD
 from appliance.zone import types
 from appliance.zone.name_flags import CUT, DATA, MATCH, OCCLUDED
-from appliance.zone.packed_nsec3 import Chain
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
     from appliance.zone.packed import Packed
+    from appliance.zone.packed_nsec3 import Chain
 
 _ROWS = 64
 _TARGETS = 24
 _RUN = 2048
+_OWN = 32
+_RR_HEAD = 12
+_LEAST = 8
 _AA = 0x0400
 _NS = types.NS
 _DS = types.DS
 _A = types.A
 _AAAA = types.AAAA
 _RRSIG = types.RRSIG
-_NSEC3 = types.NSEC3
 _REFERRAL = KIND["referral"]
 _NODATA = KIND["nodata"]
 _POSITIVE = KIND["positive"]
@@ -41,15 +43,12 @@ _M32 = 0xFFFFFFFF
 _CACHE = 1 << 16
 
 
-class Bulk:
-    """Writes cuts and NSEC3s of one zone version."""
+class Bulk(CutClasses):
+    """Writes the cuts of one zone version."""
 
     def __init__(self, writer: Writer, packed: Packed) -> None:
         """Write into the arena of a writer."""
-        self.packed = packed
-        self.writer = BulkWriter(writer, packed)
-        self.ns = array("Q", bytes(8 * _ROWS))
-        self.others = array("Q", bytes(8 * _ROWS))
+        super().__init__(writer, packed)
         self.ds = array("Q", bytes(8 * _ROWS))
         self.sg = array("Q", bytes(8 * _ROWS))
         self.target = array("q", bytes(8 * _TARGETS))
@@ -57,108 +56,28 @@ class Bulk:
         self.cached_at = array("Q", bytes(8 * _CACHE))
         self.cached_length = array("B", bytes(_CACHE))
         self.cached = array("q", bytes(8 * _CACHE))
-        self.class_slots = 1 << 12
-        self.classes = 0
-        self.model = array("I", b"\xff" * (4 * self.class_slots))
-        self.sums = array("I", bytes(4 * self.class_slots))
-        self.plain = array("I", bytes(4 * self.class_slots))
-        self.fragment = array("I", bytes(4 * self.class_slots))
         self.skip = bytearray(packed.count + 1)
         self.covers = array("I", bytes(4))
-        self.fragments = array("I", bytes(4))
-        self.chain: Chain | None = None
-        self.signed = self.proving = self.by_name = False
+        self.by_name = self.shares_ds = False
         self.soa = 0
+        self.denied = self.denied_by = array("I", bytes(4))
 
-    def prepare(self, signed: bool, soa: int) -> None:
-        """Take what all answers of the zone share: whether it is signed, its SOA fragment."""
+    def prepare(self, signed: bool, soa: int, shares_ds: bool) -> None:
+        """Take what holds for all answers: whether they are signed, the SOA fragment, whether DS is shared."""
         self.signed = signed
         self.soa = soa
+        self.shares_ds = shares_ds
+
+    def prove_by_chain(self, chain: Chain) -> array[int]:
+        """Write the NSEC3s; insecure cuts with the same covering NSEC3 then share their answer for DS."""
+        self.denied = array("I", bytes(4 * (chain.count + 1)))
+        self.denied_by = array("I", bytes(4 * (chain.count + 1)))
+        return self.write_chain(chain)
 
     def prove_by_name(self, covers: array[int]) -> None:
         """Take the fragments that show which types the names have, by number (NSEC)."""
         self.proving = self.by_name = True
         self.covers = covers
-
-    def write_chain(self, chain: Chain) -> array[int]:
-        """Write the fragments of all NSEC3s and return their references in the order of the chain."""
-        writer = self.writer
-        writer.enter()
-        self.chain = chain
-        self.proving = True
-        self.fragments = array("I", bytes(4 * (chain.count + 1)))
-        apex = self.packed.number_of_apex()
-        base = self.packed.first_record(apex) + _HEAD
-        k = 0
-        while k < chain.count:
-            number = chain.numbers[k]
-            at = self.packed.first_record(number)
-            writer.begin(base, self.packed.apex_length, False)
-            writer.first = False
-            owner = at + _HEAD
-            length = self.packed.octets[at + 14]
-            writer.rr(owner, length, wide(chain.records[k]))
-            self.signatures(number, _NSEC3, owner, length)
-            size = writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in)
-            self.fragments[k] = writer.put(size)
-            k += 1
-        writer.leave()
-        return self.fragments
-
-    def signatures(self, i: int, covered: int, owner: int, length: int) -> int:
-        """Append the RRSIGs of a name's RRset; return how many there are."""
-        packed = self.packed
-        found = 0
-        run = packed.first[i]
-        while run < packed.first[i + 1]:
-            at = wide(packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if packed.rtype(at) == _RRSIG and packed.big16(packed.rdata(at)) == covered and not packed.dropped(at):
-                    self.writer.rr(owner, length, at)
-                    found += 1
-                at = packed.after(at)
-                more = at != 0
-        return found
-
-    def slots(self, chain: Chain) -> bytearray:
-        """Return the table of hashes as the store has it (docs/store-format.md, "Denial material")."""
-        scale = chain.count * 3 // 2
-        table = bytearray(16 * (scale + 1 + chain.count))
-        used = 0
-        k = 0
-        self.slot(table, 0, chain, chain.count, self.fragments[chain.count - 1])
-        used = 1
-        while k < chain.count:
-            place = 20 * k
-            high = chain.hashes[place] << 16 | chain.hashes[place + 1] << 8 | chain.hashes[place + 2]
-            wanted = (long64(high << 8 | chain.hashes[place + 3]) * scale >> 32) + 1
-            while used < wanted:
-                self.slot(
-                    table, used, chain, k - 1 if k else chain.count, self.fragments[k - 1 if k else chain.count - 1]
-                )
-                used += 1
-            self.slot(table, used, chain, k, self.fragments[k])
-            used += 1
-            k += 1
-        while used < scale + 1:
-            self.slot(table, used, chain, chain.count - 1, self.fragments[chain.count - 1])
-            used += 1
-        del table[16 * used :]
-        return table
-
-    def slot(self, table: bytearray, at: int, chain: Chain, k: int, ref: int) -> None:
-        """Write one slot of the table: hash k of the chain, or hash 0 where k is their number."""
-        at *= 16
-        i = 0
-        while i < 12:
-            octet = 0 if k == chain.count else chain.hashes[20 * k + (7 - i if i < 8 else 19 - i)]
-            table[at + i] = octet
-            i += 1
-        while i < 16:
-            table[at + i] = ref >> (8 * (i - 12)) & 255
-            i += 1
 
     def leave_out(self, low: int, high: int) -> None:
         """Leave the names from one number up to another to Python."""
@@ -185,7 +104,7 @@ class Bulk:
         writer = self.writer
         at = packed.first_record(i) + _HEAD
         length = packed.octets[at - 2]
-        if not self.gather(i):
+        if not self.gather(i) or not self.fits_in_parts():
             return False
         proof = second = 0
         if self.proving and not self.ds_count:
@@ -193,10 +112,11 @@ class Bulk:
             if not proof:
                 return False
             second = self.second
+        writer.clear_inner()
         slot = self.find_class(i, at, length)
         plain = self.plain[slot] if slot >= 0 else 0
         if not plain:
-            plain = self.build(at, length, False, 0, 0)
+            plain = self.build(at, length, False)
             if not plain:
                 return False
             if slot >= 0:
@@ -204,11 +124,11 @@ class Bulk:
                 slot = self.find_class(i, at, length)
         signed = plain
         if self.signed:
-            if proof and slot >= 0 and self.fragment[slot]:
-                writer.cut_octets[0] = writer.cut_records[0] = 0
-                signed = self.refer(self.fragment[slot], proof, second)
+            self.add_inners(at, length, proof, second)
+            if writer.inners and slot >= 0 and self.fragment[slot]:
+                signed = self.refer(self.fragment[slot])
             else:
-                signed = self.build(at, length, True, proof, second)
+                signed = self.build(at, length, True)
         if not signed:
             return False
         node = self.node(i, at, length, plain, signed, proof, second)
@@ -216,6 +136,40 @@ class Bulk:
             return False
         writer.publish(node, at)
         return True
+
+    def add_inners(self, at: int, length: int, proof: int, second: int) -> None:
+        """Collect what a referral with DNSSEC says behind the servers: proofs, or DS in the parts its answers share."""
+        writer = self.writer
+        if proof:
+            writer.add_inner(proof)
+            if second:
+                writer.add_inner(second)
+        elif self.sg_count:
+            writer.begin(at, length, False)
+            self.append(self.ds, self.ds_count, at, length)
+            writer.add_inner(writer.share(writer.fragment(0, 0, _RR_HEAD, 0, 1, 0)))
+            writer.add_inner(writer.put(writer.rest(_RR_HEAD, 1, writer.records_in)))
+            writer.begin(at, length, False)
+            self.append(self.sg, self.sg_count, at, length)
+            writer.add_inner(writer.put(writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in)))
+
+    def fits_in_parts(self) -> int:
+        """Tell whether DS and its signature are what add_inners can do with: small zones do not share them."""
+        if not self.sg_count or not self.signed:
+            return True
+        if not self.shares_ds:
+            return False
+        packed = self.packed
+        total = 0
+        row = 0
+        while row < self.ds_count:
+            total += packed.rdlength(self.ds[row]) + _RR_HEAD
+            row += 1
+        row = 0
+        while row < self.sg_count:
+            total += packed.rdlength(self.sg[row]) + _RR_HEAD
+            row += 1
+        return self.ds_count > 0 and total <= _RUN and packed.rdlength(self.ds[0]) >= _LEAST
 
     def node(self, i: int, at: int, length: int, plain: int, signed: int, proof: int, second: int) -> int:
         """Write the node of a cut and its answers for DS; 0 means that Python must do it."""
@@ -225,34 +179,31 @@ class Bulk:
             flags |= _NODE_WILDCARD
         if not self.ds_count:
             if not proof:
-                return writer.cut_node(at, flags, plain, signed, 0, 0, 0, 0)
-            size = writer.nodata(0, _NODATA, self.soa, proof, second)
-            return writer.cut_node(at, flags, plain, signed, 1, 0, 0, size)
-        own = self.ds_answer(0, at, length, False)
-        more = 0
-        if own and self.sg_count:
-            more = self.ds_answer((own + 15) & ~15, at, length, True)
-        if not own or own + more > _RUN or (self.sg_count and not more):
-            return 0
-        return writer.cut_node(at, flags, plain, signed, 1, 0, own, more)
+                return writer.cut_node(at, flags, plain, signed, 0, 0, 0, 0, 0)
+            if self.by_name or self.chain is None or self.chain.places[i] & MATCH:
+                size = writer.nodata(0, _NODATA, self.soa, proof, second)
+                return writer.cut_node(at, flags, plain, signed, 1, 0, 0, 0, size)
+            place = self.chain.places[i]
+            if self.denied_by[place] != proof:
+                self.denied_by[place] = proof
+                self.denied[place] = writer.put(writer.nodata(0, _NODATA, self.soa, proof, second))
+            return writer.cut_node(at, flags, plain, signed, 1, 0, self.denied[place], 0, 0)
+        if not self.sg_count:
+            own = self.ds_answer(at, length)
+            return writer.cut_node(at, flags, plain, signed, 1, 0, 0, own, 0) if own else 0
+        more = writer.inner_answer(_OWN, _AA, _POSITIVE) - _OWN
+        writer.drop_inner()
+        own = writer.inner_answer(0, _AA, _POSITIVE)
+        return writer.cut_node(at, flags, plain, signed, 1, 0, 0, own, more)
 
-    def ds_answer(self, to: int, at: int, length: int, dnssec: int) -> int:
-        """Write the answer for DS into .blob; return its length, 0 where it is too long."""
+    def ds_answer(self, at: int, length: int) -> int:
+        """Write the answer for DS without a signature into .blob; return its length, 0 where it is too long."""
         writer = self.writer
         writer.begin(at, length, True)
         self.append(self.ds, self.ds_count, at, length)
-        if dnssec:
-            self.append(self.sg, self.sg_count, at, length)
-        if writer.full or writer.size > _RUN:
+        if writer.full or writer.size + _OWN > _RUN:
             return 0
-        return writer.whole(to, _AA, _POSITIVE, True) - to
-
-    def append(self, rows: array[int], count: int, at: int, length: int) -> None:
-        """Append records with an owner."""
-        row = 0
-        while row < count:
-            self.writer.rr(at, length, rows[row])
-            row += 1
+        return writer.whole(0, _AA, _POSITIVE, True)
 
     def gather(self, i: int) -> int:
         """Find NS, DS and the RRSIGs of DS at a cut; tell whether there is room for them."""
@@ -371,16 +322,15 @@ class Bulk:
             self.second = self.fragments[place]
         return self.fragments[encloser]
 
-    def build(self, at: int, length: int, dnssec: int, proof: int, second: int) -> int:
+    def build(self, at: int, length: int, dnssec: int) -> int:
         """Write a referral and return its reference, 0 where Python must do it."""
         writer = self.writer
         writer.begin(at, length, False)
         self.append(self.ns, self.ns_count, at, length)
-        if dnssec and self.ds_count:
+        if dnssec and not writer.inners:
             self.append(self.ds, self.ds_count, at, length)
-            self.append(self.sg, self.sg_count, at, length)
         authority = writer.records_in
-        if proof:
+        if writer.inners:
             writer.split()
         else:
             writer.base = writer.base_moves = writer.base_records = 0
@@ -397,7 +347,7 @@ class Bulk:
                         writer.least = writer.cuts - 1
                 k += 1
             wanted -= 1
-        return writer.referral(_REFERRAL, authority, proof, second)
+        return writer.referral(_REFERRAL, authority)
 
     def add_group(self, i: int, rtype: int, dnssec: int) -> None:
         """Append the addresses of a name, with their RRSIGs if they are authoritative and DNSSEC is asked for."""
@@ -421,136 +371,16 @@ class Bulk:
                 self.signatures(i, rtype, owner, length)
             self.writer.mark()
 
-    def refer(self, fragment: int, proof: int, second: int) -> int:
+    def refer(self, fragment: int) -> int:
         """Write the referral with DNSSEC whose first fragment is there already, and no glue."""
         writer = self.writer
-        size = writer.heap16(fragment, 0) + writer.heap16(proof, 0)
-        records = self.ns_count + writer.heap[wide4(proof) + 9]
-        if second:
-            size += writer.heap16(second, 0)
-            records += writer.heap[wide4(second) + 9]
-        return writer.pieces(_REFERRAL, records, size, 0, fragment, proof, second, 0)
+        writer.cut_octets[0] = writer.cut_records[0] = 0
+        size = writer.heap16(fragment, 0) + writer.inner_octets
+        return writer.pieces(_REFERRAL, self.ns_count + writer.inner_records, size, 0, fragment, 0)
 
     # cuts of the same class have the same referral: same length, same names above, same servers, none of them below
-
-    def sum_class(self, at: int, length: int) -> int:
-        """Return a hash of what the referral of a cut depends on."""
-        packed = self.packed
-        h = length
-        place = packed.octets[at] + 1
-        while place < length:
-            h = ((h ^ packed.octets[at + place]) * 0x01000193) & _M32
-            place += 1
-        row = 0
-        while row < self.ns_count:
-            start = packed.rdata(self.ns[row])
-            size = packed.rdlength(self.ns[row])
-            i = 0
-            while i < size:
-                h = ((h ^ packed.octets[start + i]) * 0x01000193) & _M32
-                i += 1
-            h ^= h >> 15
-            row += 1
-        return h
-
-    def find_class(self, i: int, at: int, length: int) -> int:
-        """Return the slot of a cut's class, or a free one for it; -1 where a cut is a class of its own."""
-        if self.inside:
-            return -1
-        h = self.sum_class(at, length)
-        self.sum = h
-        slot = h & (self.class_slots - 1)
-        while self.model[slot] != _M32:
-            if self.sums[slot] == h and self.is_class(self.model[slot], at, length):
-                return slot
-            slot = (slot + 1) & (self.class_slots - 1)
-        return slot
-
-    def is_class(self, model: int, at: int, length: int) -> int:
-        """Tell whether the cut at hand has the class of another one."""
-        packed = self.packed
-        other = packed.first_record(model) + _HEAD
-        label = packed.octets[at] + 1
-        if packed.octets[other - 2] != length or packed.octets[other] + 1 != label:
-            return False
-        if not packed.ends_with(at + label, length - label, other + label, length - label):
-            return False
-        found = 0
-        run = packed.first[model]
-        while run < packed.first[model + 1]:
-            one = wide(packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if packed.rtype(one) == _NS and not packed.dropped(one):
-                    if found == self.ns_count or not self.is_same(one, self.ns[found]):
-                        return False
-                    found += 1
-                one = packed.after(one)
-                more = one != 0
-        return found == self.ns_count
-
-    def is_same(self, one: int, other: int) -> int:
-        """Tell whether two records have the same TTL and RDATA."""
-        packed = self.packed
-        size = packed.rdlength(one)
-        if size != packed.rdlength(other) or packed.ttl(one) != packed.ttl(other):
-            return False
-        a = packed.rdata(one)
-        b = packed.rdata(other)
-        i = 0
-        while i < size:
-            if packed.octets[a + i] != packed.octets[b + i]:
-                return False
-            i += 1
-        return True
-
-    def add_class(self, slot: int, i: int, at: int, length: int, plain: int) -> None:
-        """Remember the referral of a class, and the fragment of its servers where there is no glue."""
-        writer = self.writer
-        self.model[slot] = i
-        self.sums[slot] = self.sum
-        self.plain[slot] = plain
-        self.fragment[slot] = 0
-        if self.proving and not self.targets:
-            writer.begin(at, length, False)
-            self.append(self.ns, self.ns_count, at, length)
-            self.fragment[slot] = writer.share(writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in))
-        self.classes += 1
-        if self.classes * 4 > self.class_slots * 3:
-            self.grow()
-
-    def grow(self) -> None:
-        """Double the table of classes."""
-        model, sums, plain, fragment, old = self.model, self.sums, self.plain, self.fragment, self.class_slots
-        self.class_slots = old * 2
-        self.model = array("I", b"\xff" * (4 * self.class_slots))
-        self.sums = array("I", bytes(4 * self.class_slots))
-        self.plain = array("I", bytes(4 * self.class_slots))
-        self.fragment = array("I", bytes(4 * self.class_slots))
-        i = 0
-        while i < old:
-            if model[i] != _M32:
-                slot = sums[i] & (self.class_slots - 1)
-                while self.model[slot] != _M32:
-                    slot = (slot + 1) & (self.class_slots - 1)
-                self.model[slot] = model[i]
-                self.sums[slot] = sums[i]
-                self.plain[slot] = plain[i]
-                self.fragment[slot] = fragment[i]
-            i += 1
 
 
 def wide(unit: int) -> int:
     """Return the offset of a packed record."""
     return unit << 2
-
-
-def wide4(ref: int) -> int:
-    """Return the offset of a reference in the heap."""
-    return ref << 4
-
-
-def long64(number: int) -> int:
-    """Return a number, wide enough to be multiplied."""
-    return number

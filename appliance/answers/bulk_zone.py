@@ -39,7 +39,7 @@ class PackedNsec3Proofs(Nsec3Proofs):
         self._evidence = evidence
         self._chain = zone.chain
         iterations, salt = evidence.parameters
-        self._references = bulk.write_chain(zone.chain)
+        self._references = bulk.prove_by_chain(zone.chain)
         table = memoryview(bulk.slots(zone.chain))
         size = DENIAL_BLOCK * NSEC3_HASH.size
         blocks = [writer.arena.put(table[at : at + size]) for at in range(0, len(table), size)]
@@ -72,7 +72,7 @@ def write_common(context: Context, bulk: Bulk | None) -> Iterator[bytes]:
 def _prepare(context: Context, bulk: Bulk, zone: PackedZone) -> None:
     """Say what is shared, and which names are Python's: those at or above other loaded zones, or below them."""
     packed = zone.packed
-    bulk.prepare(context.signed, context.soa_fragment)
+    bulk.prepare(context.signed, context.soa_fragment, context.shares_ds)
     if zone.dnames or (zone.scheme != "unsigned" and not isinstance(context.proofs, NsecProofs | PackedNsec3Proofs)):
         bulk.leave_out(0, packed.count)
     if isinstance(context.proofs, NsecProofs):

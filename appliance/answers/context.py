@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from appliance.answers.evidence import Evidence, evidence_of
 from appliance.answers.fragments import RR, Body, question_places
@@ -10,6 +11,12 @@ from appliance.answers.proofs import Proofs
 from appliance.answers.writer import Answer, Writer
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
+
+LARGE: Final = 100_000
+"""Names from which on a zone's answers share DS and its signature.
+
+It saves 320 octets a signed cut and costs its referral 40 to 60 ns: four fragments instead of one.
+"""
 
 World = Mapping[bytes, Zone]
 """The loaded zones by origin."""
@@ -42,6 +49,11 @@ class Context:
     def signed(self) -> bool:
         """Tell whether answers differ with DO set."""
         return bool(self.zone.signatures)
+
+    @property
+    def shares_ds(self) -> bool:
+        """Tell whether the answers of a signed cut share DS and its signature as fragments."""
+        return self.zone.how_many() >= LARGE
 
     def evidence(self, zone: Zone) -> Evidence | None:
         """Return what a loaded zone can prove, None for an unsigned one."""

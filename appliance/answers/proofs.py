@@ -12,7 +12,6 @@ from appliance.answers.writer import Writer
 from appliance.zone import names, types
 from appliance.zone.model import RRset, Zone
 
-
 _MANY: Final = 128
 """Children from which on a table of first octets pays: it takes 1,028 octets and spares four to five halvings."""
 

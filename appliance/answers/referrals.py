@@ -3,14 +3,23 @@
 
 from appliance.answers import negatives
 from appliance.answers import rdata as rdata_names
-from appliance.answers.assemble import MAX_ANSWER, Group, Sections, build
+from appliance.answers.assemble import AA, MAX_ANSWER, Group, Sections, build
 from appliance.answers.context import Context, exact_body, moving_body, rrset_rrs, signed_rrs
-from appliance.answers.fragments import RR
+from appliance.answers.fragments import RR, encode
 from appliance.answers.layout import ANSWER, KIND
 from appliance.answers.positive import addresses
 from appliance.answers.writer import Answer, Entry
 from appliance.zone import names, types
 from appliance.zone.model import Zone
+
+_RR_HEAD = 12
+"""Octets of a record whose owner is a pointer, up to its RDATA."""
+
+_LEAST = 8
+"""Octets that a fragment has at least: what the program copies at a time."""
+
+_MAX_PARTS = 2048
+"""Octets of DS and signatures, as counted by ds_parts, that are kept apart."""
 
 
 def glue(zone: Zone, cut: bytes, dnssec: bool) -> list[Group]:
@@ -20,6 +29,32 @@ def glue(zone: Zone, cut: bytes, dnssec: bool) -> list[Group]:
         group
         for target in rdata_names.targets(types.NS, rrset.rdatas, cut)
         for group in addresses(zone, target, dnssec, required=names.is_subdomain(target, cut))
+    ]
+
+
+def ds_parts(context: Context, cut: bytes) -> list[int]:
+    """Return a signed DS RRset as fragments: the head of its first record, the rest of it, its signatures.
+
+    The referral with DO set and both answers for DS list them, so that a signature stands in the store once. The head
+    is apart because an answer of one fragment holds it itself. Empty where that does not pay or there is nothing.
+    """
+    zone, writer = context.zone, context.writer
+    if not context.shares_ds:
+        return []
+    rrset = zone.nodes[cut].get(types.DS)
+    signature = zone.signatures.get(cut, {}).get(types.DS)
+    if not rrset or not signature or len(rrset.rdatas[0]) < _LEAST:
+        return []
+    if sum(_RR_HEAD + len(rdata) for rdata in (*rrset.rdatas, *signature.rdatas)) > _MAX_PARTS:
+        return []
+    body, behind = moving_body(cut), moving_body(cut)
+    body.extend(rrset_rrs(cut, rrset))
+    behind.extend(rrset_rrs(cut, signature))
+    moves = [(offset - _RR_HEAD, value) for offset, value in body.moves[1:]]
+    return [
+        writer.share(body.encode(_RR_HEAD, 1, 0)),
+        writer.share(encode(body.octets[_RR_HEAD:], moves, len(cut), body.records)),
+        writer.share(behind.encode()),
     ]
 
 
@@ -35,9 +70,10 @@ def referral_parts(context: Context, cut: bytes, dnssec: bool) -> tuple[list[RR]
     authority = rrset_rrs(cut, zone.nodes[cut][types.NS])
     proofs: list[int] = []
     if dnssec:
-        ds = ds_rrs(zone, cut)
+        proofs = ds_parts(context, cut)
+        ds = [] if proofs else ds_rrs(zone, cut)
         authority += ds
-        if not ds:
+        if not ds and not proofs:
             proofs = context.proofs.nodata(cut)
     return authority, proofs, glue(zone, cut, dnssec)
 
@@ -86,8 +122,18 @@ def ds_entry(context: Context, cut: bytes) -> list[Entry]:
     if not rrset:
         _, proved = negatives.at_name(context, cut)
         return [(types.DS, 0, proved)] if proved else []
+    if parts := ds_parts(context, cut):
+        return [(types.DS, _listed(context, parts[:-1]), _listed(context, parts))]
     answers: list[Answer] = []
     for dnssec in (False, True):
         sections = Sections(KIND["positive"], answer=signed_rrs(zone, cut, cut, rrset, dnssec))
         answers.append(build(context.writer, exact_body(cut), sections))
     return [(types.DS, answers[0], answers[1] if zone.signatures.get(cut, {}).get(types.DS) else 0)]
+
+
+def _listed(context: Context, parts: list[int]) -> bytes:
+    """Return the answer that fragments are."""
+    sizes = [context.writer.fragment_size(ref) for ref in parts]
+    length, count = (sum(column) for column in zip(*sizes, strict=True))
+    head = ANSWER.pack(AA, count, 0, 0, length, len(parts), KIND["positive"], 0, 0, 0, 0, 0)
+    return head + b"".join([ref.to_bytes(4, "little") for ref in parts])

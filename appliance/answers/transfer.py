@@ -14,6 +14,9 @@ _KEPT: Final = ("bucket_bits", "chunks", "zones", "generation", "pass_rate", "pa
 
 _SLICE: Final = 1 << 24
 
+_SPARE: Final = 4 << 20
+"""Octets for changes of a large store, which moves to a larger one when that is not enough: room takes memory."""
+
 
 def room_for(store: Store) -> Capacity:
     """Return the sizes of arrays that hold a store, with some room for changes."""
@@ -21,7 +24,8 @@ def room_for(store: Store) -> Capacity:
     records = store.get("records")
     bits = store.bucket_bits if records else index_bits(0)
     zones = max(16, len(store.numbers) + len(store.numbers) // 4)
-    return Capacity(bits, 2 + (used + used // 8) // layout.HEAP_CHUNK, zones)
+    spare = min(used // 8, _SPARE + used // 64)
+    return Capacity(bits, 2 + (used + spare) // layout.HEAP_CHUNK, zones)
 
 
 def larger_than(store: Store, zone: Zone | None = None) -> Capacity:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from array import array
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from appliance.answers.layout import (
     name_offset,
     types_offset,
 )
-from appliance.answers.store import Tally
+from appliance.answers.store import NO_TALLY, Tally
 from appliance.zone.names import label_count
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Writer:
         self._shared: dict[bytes, int] = {}
         self._references = 0
         self._nodes = self._node_octets = self._answer_octets = 0
+        self._counted = NO_TALLY
         self._seed = store.seed
         self._hashes: dict[bytes, int] = {b"\0": store.seed}
 
@@ -130,8 +132,12 @@ class Writer:
     def tally(self) -> Tally:
         """Return what was written so far."""
         octets = sum([(len(blob) + 15) & ~15 for blob in self._shared])
-        own = (self._nodes, self._node_octets, self._answer_octets)
-        return Tally(*own, len(self._shared), octets, self._references)
+        own = (self._nodes, self._node_octets, self._answer_octets, len(self._shared), octets, self._references)
+        return Tally(*map(operator.add, own, self._counted))
+
+    def count(self, *more: int) -> None:
+        """Take what was written in bulk into the tally."""
+        self._counted = Tally(*map(operator.add, self._counted, more))
 
     def publish(self, name: bytes, ref: int) -> None:
         """Hang a node into the index."""

@@ -103,8 +103,8 @@ def show_store(store: dict[str, Any]) -> None:
 def show_estimate(estimate: dict[str, Any]) -> None:
     """Print what a load would take."""
     console = Console(highlight=False)
-    memory = f"{estimate['store_mib']:,} MiB of memory for the answer store"
-    console.print(f"{memory}, {estimate['peak_mib']:,} MiB while it is loaded, {estimate['seconds']:.1f} s to load")
+    memory = f"{estimate['memory_mib']:,} MiB of memory, {estimate['store_mib']:,} of them for the answer store"
+    console.print(f"{memory}; {estimate['peak_mib']:,} MiB while it is loaded, {estimate['seconds']:.1f} s to load")
     if estimate["allowed_mib"]:
         verdict = "fits" if estimate["fits"] else "does not fit"
         console.print(Text(f"it {verdict} into [store] memory_mib = {estimate['allowed_mib']}"))

@@ -4,18 +4,30 @@
 import resource
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from appliance.answers import layout
 from appliance.answers.tally import as_dict, holdings
 from appliance.answers.transfer import room_for
 from appliance.config.load import load_config
 from appliance.config.schema import Config
+from appliance.control import datapath
 from appliance.control.loading import Loading
+from appliance.control.memory import own_octets
 from appliance.control.progress import Progress
 from appliance.control.sizes import MIB, octets
 from appliance.control.zones import ServedZone, configured
 from appliance.errors import StateError, ZoneError
 from appliance.zone import names, scanner, types
+
+_SERVER: Final = 46 << 20
+"""Octets of a server without zones, what its workers share with it included (Debian 12, x86-64)."""
+
+_WORKER: Final = 5 << 19
+"""Octets of its own that each worker has."""
+
+_START_S: Final = 0.3
+"""From the command to the first zone file, mostly Python's imports."""
 
 
 def estimate_zones(config_file: Path) -> dict[str, Any]:
@@ -40,21 +52,32 @@ def _origin_of(file: Path) -> bytes:
 
 
 def _estimate(zones: dict[bytes, ServedZone], config: Config) -> dict[str, Any]:
-    """Return octets in MiB and times in seconds. Raises ZoneError for the first zone that cannot be loaded."""
+    """Return memory in MiB and times in seconds.
+
+    XX ZoneError for the first zone that cannot be loaded."""
     progress = Progress()
     started = time.monotonic()
+    before = own_octets()
     try:
         store = Loading(zones, 0, 0, _refuse, progress).run()
     finally:
         progress.end()
     spent = time.monotonic() - started
-    needed = -(-octets(room_for(store)) // MIB)
+    grown = max(0, own_octets() - before)
+    processes = _SERVER + _WORKER * config.listen.tcp_workers + grown
+    arrays = octets(room_for(store))
+    used = layout.SIZES["bucket"] * len(store.index.words) // 8 + store.heap.highest * layout.GRANULE
+    stays = arrays if datapath.wanted(config) else used
+    needed = -(-arrays // MIB)
+    loading = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    moving = used + arrays + processes if datapath.wanted(config) else 0
     allowed = config.store.memory_mib
     return {
         "zones": len(zones),
         "store_mib": needed,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + needed,
-        "seconds": round(spent, 2),
+        "memory_mib": -(-(stays + processes) // MIB),
+        "peak_mib": -(-max(loading, moving, stays + processes) // MIB),
+        "seconds": round(spent + _START_S, 2),
         "allowed_mib": allowed,
         "fits": not allowed or needed <= allowed,
         "store": as_dict(holdings(store)),

@@ -16,6 +16,7 @@ from appliance.answers.sizes import Capacity, index_bits
 from appliance.answers.stamp import MAX_TEXT, Stamper
 from appliance.answers.store import Store, StoreFull
 from appliance.answers.transfer import larger_than, move
+from appliance.control.memory import give_back
 from appliance.control.progress import Progress
 from appliance.control.sizes import check_budget, shared_store
 from appliance.control.zones import ServedZone
@@ -56,6 +57,7 @@ class Loading:
             return self._run(store)
         finally:
             gc.enable()
+            give_back()  # before workers are forked
 
     def _run(self, store: Store | None) -> Store:
         sized = [(_size(served.file), served) for served in self._zones.values() if served.state != "serving"]

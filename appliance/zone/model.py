@@ -159,6 +159,10 @@ class Zone:
             return False
         return any(above in self.delegations or above in self.dnames for above in self._above(name))
 
+    def how_many(self) -> int:
+        """Count the names that have data."""
+        return len(self.nodes)
+
     def is_authoritative(self, owner: bytes) -> bool:
         """Tell whether data at a folded name is authoritative: in the zone, not at or below a cut, not below a DNAME.
 

@@ -3,60 +3,31 @@
 
 cimport cython
 
+from appliance.zone.canonical cimport CanonicalOrder
+from appliance.zone.packed_octets cimport PackedOctets
+
 cdef unsigned int CUT, DNAME, OCCLUDED, DATA, SIGNED, HASHED, ALIAS
-cdef unsigned int MAX_TTL, MAX_ODD
+cdef unsigned int MAX_ODD
 cdef unsigned int _ROWS, _HEAD, _M32, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
-cdef unsigned int _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END
 
 
-cdef class Packed:
-    cdef public object memory
-    cdef public bytes origin
+cdef class Packed(PackedOctets):
     cdef public list odd_at, flagged, ent_names, wildcards
     cdef public bint settled
     cdef public unsigned long long odd
     cdef public long long count
-    cdef size_t length
-    cdef unsigned char[::1] octets, seen, apex, starts, probe, wanted, layouts, flags
-    cdef unsigned short[::1] layout_starts
+    cdef CanonicalOrder order
+    cdef unsigned char[::1] seen, probe, wanted, flags
     cdef unsigned int[::1] heads, first, rows_key
     cdef unsigned long long[::1] rows_at
-    cdef long long apex_length, low, cut_octets, ds_octets
+    cdef long long low, cut_octets, ds_octets
     cdef unsigned int sum
-
-    cdef unsigned int u16(self, size_t at) noexcept
-    cdef unsigned int big16(self, size_t at) noexcept
-    @cython.locals(low="unsigned int", high="unsigned int")
-    cdef unsigned int u32(self, size_t at) noexcept
-    @cython.locals(high="unsigned int")
-    cdef unsigned int rdata32(self, size_t at) noexcept
-    cpdef unsigned int ttl(self, size_t at) noexcept
-    cpdef unsigned int rtype(self, size_t at) noexcept
-    cpdef unsigned int rdlength(self, size_t at) noexcept
-    cpdef size_t rdata(self, size_t at) noexcept
-    cpdef unsigned int dropped(self, size_t at) noexcept
-    cdef size_t after(self, size_t at) noexcept
 
     @cython.locals(at=size_t, found=size_t)
     cdef size_t runs(self) noexcept
 
     @cython.locals(at=size_t, run=size_t, found=size_t, inside=bint)
     cdef size_t find_heads(self, unsigned int[::1] heads) except? 0
-
-    @cython.locals(border="long long", place="long long", i="long long")
-    cdef bint in_zone(self, size_t at, long long length) noexcept
-
-    @cython.locals(rtype="unsigned int", start=size_t)
-    cdef bint is_sound(self, size_t at) noexcept
-
-    @cython.locals(field="unsigned int", again=bint)
-    cdef bint fits(self, unsigned int program, long long at, long long end) noexcept
-
-    @cython.locals(start="long long")
-    cdef long long name_end(self, long long at, long long end) noexcept
-
-    @cython.locals(before=int, size=int)
-    cdef long long bitmap_end(self, long long at, long long end) noexcept
 
     @cython.locals(heads_view="unsigned int[::1]", size=size_t)
     cpdef sort(self, object heads, size_t found)
@@ -80,7 +51,7 @@ cdef class Packed:
 
     cpdef bint is_apex(self, size_t i) noexcept
 
-    @cython.locals(ttl="unsigned int", length=size_t, start=size_t, row="unsigned int", other=size_t, place=size_t, i=size_t)
+    @cython.locals(ttl="unsigned int", length=size_t, start=size_t, row="unsigned int", other=size_t)
     cdef bint clashes(self, size_t at, unsigned int key, unsigned int rows) noexcept
 
     @cython.locals(border="long long", before="long long", i="long long", flags="unsigned int")
@@ -89,9 +60,6 @@ cdef class Packed:
     @cython.locals(at=size_t, top=size_t)
     cdef bint is_below(self, size_t i, size_t above) noexcept
 
-    @cython.locals(border="long long", place="long long", i="long long")
-    cdef bint ends_with(self, size_t at, long long length, size_t suffix, long long size) noexcept
-
     @cython.locals(at=size_t, length="long long", place="long long", other=size_t, size="long long")
     cdef void find_ents(self, size_t i, long long before) except *
 
@@ -99,7 +67,9 @@ cdef class Packed:
     cpdef long long find_name(self, bytes name) except -2
 
     cpdef long long number_of_apex(self) except -2
+
     cpdef long long position(self, bytes name) except -2
+
     cdef long long find_at(self, size_t at, long long length) noexcept
 
     @cython.locals(low="long long", high="long long", middle="long long", at=size_t, length="long long", end=size_t, order=int)
@@ -120,12 +90,8 @@ cdef class Packed:
     @cython.locals(run=size_t, at=size_t, head=size_t, more=bint)
     cpdef list places(self, size_t i)
 
-    cpdef drop(self, size_t at)
-
-    @cython.locals(i=int)
-    cpdef set_ttl(self, size_t at, unsigned int ttl)
-
     cpdef int has_type(self, unsigned int rtype)
+
     cpdef unsigned int flags_of(self, size_t i) noexcept
 
     @cython.locals(found="unsigned int[::1]", i=size_t, k=size_t)
@@ -136,21 +102,3 @@ cdef class Packed:
 
 
 cdef size_t scaled(size_t unit) noexcept nogil
-cdef unsigned int fold(unsigned int octet) noexcept nogil
-
-@cython.locals(labels="unsigned int", place=size_t, end=size_t, octet="unsigned int")
-cdef size_t write_key(const unsigned char[::1] octets, size_t at, size_t length, unsigned char[::1] keys, size_t k, unsigned char[::1] starts) noexcept nogil
-
-cdef int compare(const unsigned char[::1] keys, size_t a, size_t a_end, size_t b, size_t b_end) noexcept nogil
-
-@cython.locals(i=size_t)
-cdef int compare_two(const unsigned char[::1] one, size_t size, const unsigned char[::1] other, size_t other_size) noexcept nogil
-
-@cython.locals(i=size_t, start=size_t, middle=size_t, end=size_t, again=bint)
-cdef void merge_sort(const unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, unsigned int[::1] spare, size_t count) noexcept nogil
-
-@cython.locals(i=size_t, a=size_t, b=size_t)
-cdef size_t run_end(const unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, size_t start, size_t count) noexcept nogil
-
-@cython.locals(i=size_t, left=size_t, right=size_t, at=size_t, a=size_t, b=size_t)
-cdef void merge(const unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, unsigned int[::1] spare, size_t start, size_t middle, size_t end) noexcept nogil

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from array import array
 from math import log
-from typing import Any
 
-from appliance.zone import rdata as layouts
 from appliance.zone import types
-from appliance.zone.name_flags import ALIAS, CUT, DATA, DNAME, HASHED, MAX_ODD, MAX_TTL, OCCLUDED, SIGNED
+from appliance.zone.canonical import CanonicalOrder
+from appliance.zone.name_flags import ALIAS, CUT, DATA, DNAME, HASHED, MAX_ODD, OCCLUDED, SIGNED
+from appliance.zone.packed_octets import PackedOctets
 from appliance.zone.records import HEADER
 
 _ROWS = 24
@@ -29,44 +29,22 @@ DS = types.DS
 NSEC3 = types.NSEC3
 DNAME_TYPE = types.DNAME
 
-_NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END = 250, 251, 252, 253, 254, 255
-_CODES = {"name": _NAME, "text": _TEXT, "texts": _TEXTS, "bitmap": _BITMAP, "rest": _REST}
 _HEAD = HEADER.size
 _M32 = 0xFFFFFFFF
 
 
-def _programs() -> tuple[array[int], array[int]]:
-    """Return where the layout of each type starts, and the layouts: what rdata.py says, as octets."""
-    starts = array("H", [0] * 1024)
-    program = bytearray((_REST, _END))
-    for rtype, layout in layouts.LAYOUTS.items():
-        starts[rtype] = len(program)
-        program += bytes([_CODES[field] if isinstance(field, str) else field for field in layout]) + bytes((_END,))
-    return starts, array("B", program)
-
-
-_STARTS, _PROGRAM = _programs()
-
-
-class Packed:
+class Packed(PackedOctets):
     """The names of one zone, sorted; number i has the records of heads[first[i]] up to heads[first[i + 1]]."""
 
     def __init__(self, octets: memoryview, origin: bytes) -> None:
         """Find the owners in packed records; .odd_at then has the places of records that may not be acceptable."""
-        self.memory = octets
-        self.octets: memoryview | bytearray = octets if len(octets) else bytearray(4)
-        self.length = len(octets)
-        self.origin = origin
-        self.apex = array("B", origin)
-        self.apex_length = len(origin)
-        self.starts = array("B", bytes(128))
+        super().__init__(octets, origin)
+        self.order = CanonicalOrder()
         self.probe = bytearray(600)
         self.seen = bytearray(256)
         self.wanted = bytearray(600)
         self.rows_at = array("Q", bytes(8 * _ROWS))
         self.rows_key = array("I", bytes(4 * _ROWS))
-        self.layout_starts = _STARTS
-        self.layouts = _PROGRAM
         self.odd_at: list[tuple[int, int]] = []
         self.odd = 0
         self.flagged: list[int] = []
@@ -77,54 +55,6 @@ class Packed:
         heads = array("I", bytes(4 * runs))
         found = self.find_heads(heads)
         self.sort(heads, found)
-
-    # octets
-
-    def u16(self, at: int) -> int:
-        """Return a number of a header."""
-        return self.octets[at] | self.octets[at + 1] << 8
-
-    def big16(self, at: int) -> int:
-        """Return a number of RDATA."""
-        return self.octets[at] << 8 | self.octets[at + 1]
-
-    def u32(self, at: int) -> int:
-        """Return a number of a header."""
-        low = self.octets[at] | self.octets[at + 1] << 8 | self.octets[at + 2] << 16
-        high: int = self.octets[at + 3]
-        return low | high << 24
-
-    def rdata32(self, at: int) -> int:
-        """Return a number of RDATA."""
-        high = self.octets[at]
-        return high << 24 | self.octets[at + 1] << 16 | self.octets[at + 2] << 8 | self.octets[at + 3]
-
-    def ttl(self, at: int) -> int:
-        """Return the TTL of a record."""
-        return self.u32(at + 4)
-
-    def rtype(self, at: int) -> int:
-        """Return the type of a record."""
-        return self.u16(at + 8)
-
-    def rdlength(self, at: int) -> int:
-        """Return the length of a record's RDATA."""
-        return self.u16(at + 12)
-
-    def rdata(self, at: int) -> int:
-        """Return where the RDATA of a record starts."""
-        return at + _HEAD + self.octets[at + 14]
-
-    def dropped(self, at: int) -> int:
-        """Tell whether a record is not part of the zone."""
-        return self.octets[at + 15] & 1
-
-    def after(self, at: int) -> int:
-        """Return the next record of the same run, 0 at its end."""
-        at += (_HEAD + self.octets[at + 14] + self.u16(at + 12) + 3) & ~3
-        return at if at < self.length and not self.octets[at + 14] else 0
-
-    # building
 
     def runs(self) -> int:
         """Return how many runs of records with the same owner there are."""
@@ -155,79 +85,6 @@ class Packed:
             at += (_HEAD + self.octets[at + 14] + self.u16(at + 12) + 3) & ~3
         return found
 
-    def in_zone(self, at: int, length: int) -> int:
-        """Tell whether a name is the origin or below it."""
-        border = length - self.apex_length
-        if border < 0:
-            return False
-        place = 0
-        while place < border:
-            place += 1 + self.octets[at + place]
-        if place != border:
-            return False
-        i = 0
-        while i < self.apex_length:
-            if fold(self.octets[at + border + i]) != self.apex[i]:
-                return False
-            i += 1
-        return True
-
-    def is_sound(self, at: int) -> int:
-        """Tell whether class, type, TTL and RDATA of a record are acceptable beyond doubt."""
-        rtype = self.rtype(at)
-        if self.u16(at + 10) >> 10 or rtype == 0 or rtype == 41 or 128 <= rtype <= 255:
-            return False
-        if self.ttl(at) > MAX_TTL:
-            return False
-        if rtype >= 1024 or not self.layout_starts[rtype]:
-            return True
-        start = self.rdata(at)
-        return self.fits(self.layout_starts[rtype], start, start + self.rdlength(at))
-
-    def fits(self, program: int, at: int, end: int) -> int:
-        """Tell whether RDATA has a layout of rdata.py."""
-        while self.layouts[program] != _END:
-            field = self.layouts[program]
-            program += 1
-            if field < _NAME:
-                at += field
-            elif field == _NAME:
-                at = self.name_end(at, end)
-            elif field == _REST:
-                at = max(at, end)
-            elif field == _BITMAP:
-                at = self.bitmap_end(at, end)
-            else:
-                again = True
-                while again:
-                    if at >= end:
-                        return False
-                    at += 1 + self.octets[at]
-                    again = field == _TEXTS and at < end
-            if at > end or at < 0:
-                return False
-        return at == end
-
-    def name_end(self, at: int, end: int) -> int:
-        """Return where an uncompressed name ends, -1 where it is none."""
-        start = at
-        while at < end and self.octets[at]:
-            if self.octets[at] > 63:
-                return -1
-            at += 1 + self.octets[at]
-        return at + 1 if at < end and at + 1 - start <= 255 else -1
-
-    def bitmap_end(self, at: int, end: int) -> int:
-        """Return where a type bitmap ends, -1 where it is damaged."""
-        before = -1
-        while at < end:
-            size = self.octets[at + 1] if at + 1 < end else 0
-            if self.octets[at] <= before or size < 1 or size > 32:
-                return -1
-            before = self.octets[at]
-            at += 2 + size
-        return at
-
     def sort(self, heads: array[int], found: int) -> None:
         """Bring the runs into the canonical order of their owners, those of one owner into that of the file."""
         places = array("I", bytes(4 * (found + 1)))
@@ -235,7 +92,7 @@ class Packed:
         keys = bytearray(size + 1)
         self.write_keys(heads, found, keys, places)
         order = array("I", bytes(4 * found))
-        merge_sort(keys, places, order, array("I", bytes(4 * found)), found)
+        self.order.merge_sort(keys, places, order, array("I", bytes(4 * found)), found)
         self.heads = array("I", bytes(4 * found))
         first = array("I", bytes(4 * (found + 1)))
         self.count = self.take_over(heads, found, keys, places, order, first)
@@ -259,7 +116,7 @@ class Packed:
         k = 0
         while i < found:
             at = scaled(heads[i])
-            k = write_key(self.octets, at + _HEAD, self.octets[at + 14] - self.apex_length, keys, k, self.starts)
+            k = self.order.write_key(self.octets, at + _HEAD, self.octets[at + 14] - self.apex_length, keys, k)
             i += 1
             places[i] = k
 
@@ -274,7 +131,7 @@ class Packed:
             b = order[i]
             if i:
                 a = order[i - 1]
-            if i == 0 or compare(keys, places[a], places[a + 1], places[b], places[b + 1]):
+            if i == 0 or self.order.compare(keys, places[a], places[a + 1], places[b], places[b + 1]):
                 first[count] = i
                 count += 1
             i += 1
@@ -362,13 +219,8 @@ class Packed:
                 other = self.rows_at[row]
                 if key >> 16 == DNAME_TYPE or key >> 16 == CNAME or self.ttl(other) != ttl:
                     return True
-                if self.rdlength(other) == length:
-                    place = self.rdata(other)
-                    i = 0
-                    while i < length and fold(self.octets[start + i]) == fold(self.octets[place + i]):
-                        i += 1
-                    if i == length:
-                        return True
+                if self.rdlength(other) == length and self.is_same_text(start, self.rdata(other), length):
+                    return True
             row += 1
         return False
 
@@ -401,23 +253,6 @@ class Packed:
             at + _HEAD, self.octets[at + 14], top + _HEAD, self.octets[top + 14]
         )
 
-    def ends_with(self, at: int, length: int, suffix: int, size: int) -> int:
-        """Tell whether a name is another one or lies below it."""
-        if length < size:
-            return False
-        border = length - size
-        place = 0
-        while place < border:
-            place += 1 + self.octets[at + place]
-        if place != border:
-            return False
-        i = 0
-        while i < size:
-            if fold(self.octets[at + border + i]) != fold(self.octets[suffix + i]):
-                return False
-            i += 1
-        return True
-
     def find_ents(self, i: int, before: int) -> None:
         """Collect the names above one that are neither owners nor above the owner before it."""
         at = scaled(self.heads[self.first[i]]) + _HEAD
@@ -440,7 +275,7 @@ class Packed:
         length = len(name) - self.apex_length
         if length < 0 or name[length:] != self.origin or name != name.lower():
             return -1
-        size = write_key(name, 0, length, self.wanted, 0, self.starts)
+        size = self.order.write_key(name, 0, length, self.wanted, 0)
         return self.search(size)
 
     def number_of_apex(self) -> int:
@@ -456,7 +291,7 @@ class Packed:
         """Return the number of a name that stands in the octets, -1 if it is not in the zone or owns nothing."""
         if not self.in_zone(at, length):
             return -1
-        return self.search(write_key(self.octets, at, length - self.apex_length, self.wanted, 0, self.starts))
+        return self.search(self.order.write_key(self.octets, at, length - self.apex_length, self.wanted, 0))
 
     def search(self, size: int) -> int:
         """Return the number of the name whose key is .wanted."""
@@ -466,8 +301,8 @@ class Packed:
             middle = (low + high) >> 1
             at = scaled(self.heads[self.first[middle]])
             length = self.octets[at + 14] - self.apex_length
-            end = write_key(self.octets, at + _HEAD, length, self.probe, 0, self.starts)
-            order = compare_two(self.probe, end, self.wanted, size)
+            end = self.order.write_key(self.octets, at + _HEAD, length, self.probe, 0)
+            order = self.order.compare_two(self.probe, end, self.wanted, size)
             if order == 0:
                 return middle
             if order < 0:
@@ -575,17 +410,6 @@ class Packed:
                 more = at != 0
         return found
 
-    def drop(self, at: int) -> None:
-        """Leave a record out."""
-        self.octets[at + 15] |= 1
-
-    def set_ttl(self, at: int, ttl: int) -> None:
-        """Give a record another TTL."""
-        i = 0
-        while i < 4:
-            self.octets[at + 4 + i] = ttl >> (8 * i) & 255
-            i += 1
-
     def has_type(self, rtype: int) -> int:
         """Tell whether any name has records of a type below 256, RRSIG and NSEC3 aside."""
         return self.seen[rtype]
@@ -624,122 +448,3 @@ def distinct(used: int) -> int:
 def scaled(unit: int) -> int:
     """Return the offset of a record from its place in units of four octets."""
     return unit << 2
-
-
-def fold(octet: int) -> int:
-    """Return an octet of a name in lower case."""
-    return octet + 32 if 65 <= octet <= 90 else octet
-
-
-def write_key(octets: Any, at: int, length: int, keys: bytearray, k: int, starts: array[int]) -> int:
-    """Write what sorts as the first so many octets of a name do (RFC 4034 §6.1), and return where it ends.
-
-    Labels from the last to the first, each with a 0 behind it; the octets 0 and 1 follow a 1.
-    """
-    labels = 0
-    place = 0
-    while place < length:
-        starts[labels] = place
-        labels += 1
-        place += 1 + octets[at + place]
-    while labels:
-        labels -= 1
-        place = at + starts[labels]
-        end = place + octets[place]
-        while place < end:
-            place += 1
-            octet = fold(octets[place])
-            if octet < 2:
-                keys[k] = 1
-                k += 1
-                octet += 1
-            keys[k] = octet
-            k += 1
-        keys[k] = 0
-        k += 1
-    return k
-
-
-def compare(keys: bytearray, a: int, a_end: int, b: int, b_end: int) -> int:
-    """Return -1, 0 or 1 as one key sorts before, like or behind another."""
-    while a < a_end and b < b_end:
-        if keys[a] != keys[b]:
-            return -1 if keys[a] < keys[b] else 1
-        a += 1
-        b += 1
-    if a < a_end:
-        return 1
-    return -1 if b < b_end else 0
-
-
-def compare_two(one: bytearray, size: int, other: bytearray, other_size: int) -> int:
-    """Return -1, 0 or 1 as one key sorts before, like or behind another."""
-    i = 0
-    while i < size and i < other_size:
-        if one[i] != other[i]:
-            return -1 if one[i] < other[i] else 1
-        i += 1
-    if i < size:
-        return 1
-    return -1 if i < other_size else 0
-
-
-def merge_sort(keys: bytearray, places: array[int], order: array[int], spare: array[int], count: int) -> None:
-    """Fill order with the numbers of the keys, sorted and stable; what is sorted already takes one pass."""
-    i = 0
-    while i < count:
-        order[i] = i
-        i += 1
-    again = True
-    while again:
-        again = False
-        start = 0
-        while start < count:
-            middle = run_end(keys, places, order, start, count)
-            if middle < count:
-                again = again or start > 0
-                end = run_end(keys, places, order, middle, count)
-                again = again or end < count
-                merge(keys, places, order, spare, start, middle, end)
-            else:
-                end = count
-            start = end
-
-
-def run_end(keys: bytearray, places: array[int], order: array[int], start: int, count: int) -> int:
-    """Return where a sorted stretch ends."""
-    i = start + 1
-    while i < count:
-        a = order[i - 1]
-        b = order[i]
-        if compare(keys, places[a], places[a + 1], places[b], places[b + 1]) > 0:
-            return i
-        i += 1
-    return count
-
-
-def merge(
-    keys: bytearray, places: array[int], order: array[int], spare: array[int], start: int, middle: int, end: int
-) -> None:
-    """Merge two sorted stretches that follow each other."""
-    i = start
-    while i < middle:
-        spare[i] = order[i]
-        i += 1
-    left = start
-    right = middle
-    at = start
-    while left < middle and right < end:
-        a = spare[left]
-        b = order[right]
-        if compare(keys, places[a], places[a + 1], places[b], places[b + 1]) <= 0:
-            order[at] = a
-            left += 1
-        else:
-            order[at] = b
-            right += 1
-        at += 1
-    while left < middle:
-        order[at] = spare[left]
-        left += 1
-        at += 1

@@ -176,6 +176,9 @@ class PackedZone(Zone):
         found = [self.packed.name(number) for number in self.packed.wildcards if self.packed.flags_of(number) & DATA]
         return found + [name for name in self.ents if names.is_wildcard(name)]
 
+    def how_many(self) -> int:
+        return int(self.packed.count)
+
     def has_type(self, rtype: int) -> bool:
         return rtype < 256 and bool(self.packed.has_type(rtype))
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.repo.sources import ROOT
 
-pytestmark = pytest.mark.interop  # builds with the C compiler: part of the full run only
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]  # builds with the C compiler: part of the full run only
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.answers import context
 from appliance.errors import ZoneError
 from appliance.zone import names
 from appliance.zone.load import load_zone
@@ -54,6 +55,12 @@ def loadable(path: Path, origin: bytes) -> list[Zone]:
         return [load_zone(path, origin)]
     except ZoneError:
         return []
+
+
+@pytest.fixture(autouse=True, params=(0, context.LARGE), ids=("shared", "apart"))
+def _share_ds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large zones share DS and its signatures, small ones do not."""
+    monkeypatch.setattr(context, "LARGE", request.param)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -146,17 +153,25 @@ class Finder:
             return importlib.util.spec_from_file_location(name, source)
 NAMES = sys.argv[1].split(",")
 sys.meta_path.insert(0, Finder())
+from appliance.answers import context
 from appliance.zone import names
 from tests.unit.answers.contents import digest
+context.LARGE = int(sys.argv[3])
 print(digest(pathlib.Path(sys.argv[2]), names.from_text("tld.")))
 for name in NAMES:
     assert sys.modules[name].__file__.endswith(".py"), name
 """
 MODULES = (
+    "appliance.zone.canonical",
+    "appliance.zone.packed_octets",
     "appliance.zone.packed",
     "appliance.zone.packed_nsec3",
     "appliance.zone.screen",
+    "appliance.answers.bulk_heap",
+    "appliance.answers.bulk_body",
     "appliance.answers.bulk_writer",
+    "appliance.answers.bulk_chain",
+    "appliance.answers.bulk_classes",
     "appliance.answers.bulk",
 )
 
@@ -171,7 +186,7 @@ def test_the_same_source_runs_uncompiled(tmp_path: Path, denial: str) -> None:
     for module in MODULES:
         __import__(module)
         assert str(sys.modules[module].__file__).endswith(".so"), f"{module} is not compiled; run make bootstrap"
-    command = [sys.executable, "-c", UNCOMPILED, ",".join(MODULES), str(path)]
+    command = [sys.executable, "-c", UNCOMPILED, ",".join(MODULES), str(path), str(context.LARGE)]
     found = subprocess.run(command, capture_output=True, text=True, cwd=TESTS.parent, check=False)
     assert found.stderr == ""
     assert found.stdout.strip() == digest(path, ORIGIN)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# cython: annotation_typing=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The NSEC3s of a large zone and the table of their hashes into the store; compiled, types in bulk_chain.pxd."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from appliance.answers.bulk_writer import BulkWriter
+from appliance.zone import types
+from appliance.zone.packed_nsec3 import Chain
+
+if TYPE_CHECKING:
+    from appliance.answers.writer import Writer
+    from appliance.zone.packed import Packed
+
+_RRSIG = types.RRSIG
+_NSEC3 = types.NSEC3
+_HEAD = 16
+
+
+class BulkChain:
+    """Writes the proofs of one zone version."""
+
+    def __init__(self, writer: Writer, packed: Packed) -> None:
+        """Write into the arena of a writer."""
+        self.packed = packed
+        self.writer = BulkWriter(writer, packed)
+        self.fragments = array("I", bytes(4))
+        self.chain: Chain | None = None
+        self.proving = False
+
+    def write_chain(self, chain: Chain) -> array[int]:
+        """Write the fragments of all NSEC3s and return their references in the order of the chain."""
+        writer = self.writer
+        writer.enter()
+        self.chain = chain
+        self.proving = True
+        self.fragments = array("I", bytes(4 * (chain.count + 1)))
+        apex = self.packed.number_of_apex()
+        base = self.packed.first_record(apex) + _HEAD
+        k = 0
+        while k < chain.count:
+            number = chain.numbers[k]
+            at = self.packed.first_record(number)
+            writer.begin(base, self.packed.apex_length, False)
+            writer.first = False
+            owner = at + _HEAD
+            length = self.packed.octets[at + 14]
+            writer.rr(owner, length, wide(chain.records[k]))
+            self.signatures(number, _NSEC3, owner, length)
+            size = writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in)
+            self.fragments[k] = writer.put(size)
+            writer.references += 1
+            k += 1
+        writer.leave()
+        return self.fragments
+
+    def signatures(self, i: int, covered: int, owner: int, length: int) -> int:
+        """Append the RRSIGs of a name's RRset; return how many there are."""
+        packed = self.packed
+        found = 0
+        run = packed.first[i]
+        while run < packed.first[i + 1]:
+            at = wide(packed.heads[run])
+            run += 1
+            more = True
+            while more:
+                if packed.rtype(at) == _RRSIG and packed.big16(packed.rdata(at)) == covered and not packed.dropped(at):
+                    self.writer.rr(owner, length, at)
+                    found += 1
+                at = packed.after(at)
+                more = at != 0
+        return found
+
+    def slots(self, chain: Chain) -> bytearray:
+        """Return the table of hashes as the store has it (docs/store-format.md, "Denial material")."""
+        scale = chain.count * 3 // 2
+        table = bytearray(16 * (scale + 1 + chain.count))
+        used = 0
+        k = 0
+        self.slot(table, 0, chain, chain.count, self.fragments[chain.count - 1])
+        used = 1
+        while k < chain.count:
+            place = 20 * k
+            high = chain.hashes[place] << 16 | chain.hashes[place + 1] << 8 | chain.hashes[place + 2]
+            wanted = (long64(high << 8 | chain.hashes[place + 3]) * scale >> 32) + 1
+            while used < wanted:
+                self.slot(
+                    table, used, chain, k - 1 if k else chain.count, self.fragments[k - 1 if k else chain.count - 1]
+                )
+                used += 1
+            self.slot(table, used, chain, k, self.fragments[k])
+            used += 1
+            k += 1
+        while used < scale + 1:
+            self.slot(table, used, chain, chain.count - 1, self.fragments[chain.count - 1])
+            used += 1
+        del table[16 * used :]
+        return table
+
+    def slot(self, table: bytearray, at: int, chain: Chain, k: int, ref: int) -> None:
+        """Write one slot of the table: hash k of the chain, or hash 0 where k is their number."""
+        at *= 16
+        i = 0
+        while i < 12:
+            octet = 0 if k == chain.count else chain.hashes[20 * k + (7 - i if i < 8 else 19 - i)]
+            table[at + i] = octet
+            i += 1
+        while i < 16:
+            table[at + i] = ref >> (8 * (i - 12)) & 255
+            i += 1
+
+
+def wide(unit: int) -> int:
+    """Return the offset of a packed record."""
+    return unit << 2
+
+
+def long64(number: int) -> int:
+    """Return a number, wide enough to be multiplied."""
+    return number

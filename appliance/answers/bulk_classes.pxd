@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The C types of bulk_classes.py.
+
+cimport cython
+
+from appliance.answers.bulk_chain cimport BulkChain
+from appliance.answers.bulk_writer cimport BulkWriter
+from appliance.zone.packed cimport Packed
+
+cdef unsigned int _ROWS, _NS, _HEAD, _M32
+
+
+cdef class CutClasses(BulkChain):
+    cdef unsigned long long[::1] ns
+    cdef unsigned int[::1] model, sums, plain, fragment
+    cdef size_t class_slots, classes
+    cdef unsigned int ns_count, targets, sum
+    cdef bint inside, signed
+
+    @cython.locals(packed=Packed, h="unsigned int", place=size_t, row=size_t, start=size_t, size=size_t, i=size_t)
+    cdef unsigned int sum_class(self, size_t at, size_t length) noexcept
+
+    @cython.locals(h="unsigned int", slot=size_t)
+    cdef long long find_class(self, size_t i, size_t at, size_t length) noexcept
+
+    @cython.locals(packed=Packed, other=size_t, label=size_t, found=size_t, run=size_t, one=size_t, more=bint)
+    cdef bint is_class(self, size_t model, size_t at, size_t length) noexcept
+
+    @cython.locals(packed=Packed, size=size_t, a=size_t, b=size_t, i=size_t)
+    cdef bint is_same(self, size_t one, size_t other) noexcept
+
+    @cython.locals(writer=BulkWriter)
+    cdef void add_class(self, size_t slot, size_t i, size_t at, size_t length, size_t plain) except *
+
+    @cython.locals(model="unsigned int[::1]", sums="unsigned int[::1]", plain="unsigned int[::1]", fragment="unsigned int[::1]", old=size_t, i=size_t, slot=size_t)
+    cdef void grow(self) except *
+
+    @cython.locals(row=size_t)
+    cdef void append(self, unsigned long long[::1] rows, size_t count, size_t at, size_t length) noexcept
+
+
+cdef size_t wide(size_t unit) noexcept nogil

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The C types of bulk_heap.py.
+
+cimport cython
+
+from appliance.zone.packed cimport Packed
+
+cdef unsigned long long _M64, _M32, _MULTIPLIER, _FINAL
+cdef unsigned int _BLOB, _GRANULES, _START
+
+
+cdef class BulkHeap:
+    cdef public object writer, store, arena
+    cdef Packed packed
+    cdef unsigned char[::1] heap, blob, starts
+    cdef unsigned int[::1] heap_words, table, sums, depths, records
+    cdef unsigned long long[::1] index
+    cdef unsigned int bits, number, version
+    cdef size_t suffix, slots, used, record_count, at, end
+    cdef size_t nodes, node_octets, answer_octets, objects, object_octets, references
+    cdef unsigned long long apex_hash
+
+    cpdef enter(self)
+
+    cpdef leave(self)
+
+    @cython.locals(granules=size_t, at=size_t)
+    cdef size_t take(self, size_t size) except? 0
+
+    cdef size_t take_slowly(self, size_t size) except? 0
+
+    @cython.locals(ref=size_t, start=size_t, i=size_t)
+    cdef size_t put(self, size_t size) except? 0
+
+    @cython.locals(h="unsigned int", slot=size_t, ref=size_t)
+    cdef size_t share(self, size_t size) except? 0
+
+    @cython.locals(h="unsigned int", i=size_t)
+    cdef unsigned int sum_blob(self, size_t size) noexcept
+
+    @cython.locals(start=size_t, i=size_t)
+    cdef bint is_blob(self, size_t ref, size_t size) noexcept
+
+    @cython.locals(old_table="unsigned int[::1]", old_sums="unsigned int[::1]", old=size_t, i=size_t, slot=size_t)
+    cdef void grow(self) except *
+
+    cdef void store16(self, size_t to, unsigned int number) noexcept
+
+    cdef void store32(self, size_t to, unsigned int number) noexcept
+
+    @cython.locals(start=size_t)
+    cdef unsigned int heap16(self, size_t ref, size_t offset) noexcept
+
+    cdef void count_node(self, size_t own, size_t answers, size_t references) noexcept
+
+    @cython.locals(length=size_t, h="unsigned long long", f="unsigned long long", tag="unsigned long long", first=size_t, second=size_t, slot=size_t, bit="unsigned long long")
+    cdef void publish(self, size_t ref, size_t at) except *
+
+    @cython.locals(packed=Packed, labels="unsigned int", place="long long", h="unsigned long long", size=size_t, i=size_t, k=size_t, word="unsigned long long")
+    cdef unsigned long long hash(self, size_t at, long long length) noexcept
+
+    @cython.locals(i=size_t)
+    cdef bint has_tag(self, size_t bucket, unsigned long long tag) noexcept
+
+    @cython.locals(i=size_t)
+    cdef size_t free_slot(self, size_t bucket) noexcept
+
+
+cdef size_t wide(size_t ref) noexcept nogil
+cdef unsigned long long octet64(unsigned long long octet) noexcept nogil
+cdef unsigned int lower(unsigned int octet) noexcept nogil

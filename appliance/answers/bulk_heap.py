@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# cython: annotation_typing=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Octets into the heap of a store and nodes into its index, as arena and index do; compiled, types in bulk_heap.pxd."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from appliance.answers.layout import CHUNK_GRANULES, HASH_FINAL, HASH_MULTIPLIER, START_GRANULES
+
+if TYPE_CHECKING:
+    from appliance.answers.writer import Writer
+    from appliance.zone.packed import Packed
+
+_M64 = 0xFFFFFFFFFFFFFFFF
+_M32 = 0xFFFFFFFF
+_BLOB = 130000
+_GRANULES = CHUNK_GRANULES
+_START = START_GRANULES
+_MULTIPLIER = HASH_MULTIPLIER
+_FINAL = HASH_FINAL
+
+
+class BulkHeap:
+    """Places objects for a Writer, sharing its arena, its zone's row and its list of records."""
+
+    def __init__(self, writer: Writer, packed: Packed) -> None:
+        """Take over from a writer; give back with leave."""
+        store = writer.store
+        self.writer = writer
+        self.store = store
+        self.arena = writer.arena
+        self.packed = packed
+        self.heap = store.octets
+        self.heap_words = store.words
+        self.index = store.index.words
+        self.bits = store.bucket_bits
+        self.number = writer.number
+        self.version = writer.version
+        self.suffix = len(store.suffix(writer.number))
+        self.apex_hash = writer.hash(packed.origin) if len(packed.origin) > 1 else store.seed
+        self.blob = bytearray(_BLOB)
+        self.starts = array("B", bytes(128))
+        self.slots = 1 << 12
+        self.table = array("I", bytes(4 * self.slots))
+        self.sums = array("I", bytes(4 * self.slots))
+        self.used = 0
+        self.depths = array("I", bytes(4 * 128))
+        self.records = array("I", bytes(4 * 4096))
+        self.record_count = 0
+        self.at = self.end = 0
+        self.nodes = self.node_octets = self.answer_octets = 0
+        self.objects = self.object_octets = self.references = 0
+
+    def enter(self) -> None:
+        """Go on behind what others placed in the arena."""
+        self.at, self.end = self.arena.room()
+
+    def leave(self) -> None:
+        """Let others place, and see, what follows."""
+        self.arena.resume(self.at)
+        self.writer.records.frombytes(memoryview(self.records)[: self.record_count].tobytes())
+        self.record_count = 0
+        for depth in range(128):
+            self.store.depths[depth] += self.depths[depth]
+            self.depths[depth] = 0
+        self.writer.count(
+            self.nodes, self.node_octets, self.answer_octets, self.objects, self.object_octets, self.references
+        )
+        self.nodes = self.node_octets = self.answer_octets = 0
+        self.objects = self.object_octets = self.references = 0
+
+    # the heap
+
+    def take(self, size: int) -> int:
+        """Return the reference of room for size octets."""
+        granules = (size + 15) >> 4
+        at = self.at
+        if at + granules > self.end or at % _GRANULES + granules > _START:
+            return self.take_slowly(size)
+        self.at = at + granules
+        return at
+
+    def take_slowly(self, size: int) -> int:
+        """Do the same through the arena, which may need another extent. Raises StoreFull."""
+        self.arena.resume(self.at)
+        ref: int = self.arena.take(size)
+        self.at, self.end = self.arena.room()
+        return ref
+
+    def put(self, size: int) -> int:
+        """Copy the first octets of .blob, an object that others refer to, into the heap; return its reference."""
+        ref = self.take(size)
+        self.objects += 1
+        self.object_octets += (size + 15) & ~15
+        start = wide(ref)
+        i = 0
+        while i < size:
+            self.heap[start + i] = self.blob[i]
+            i += 1
+        return ref
+
+    def share(self, size: int) -> int:
+        """Return the reference of an object that is equal to the first octets of .blob."""
+        h = self.sum_blob(size)
+        slot = h & (self.slots - 1)
+        while self.table[slot]:
+            if self.sums[slot] == h and self.is_blob(self.table[slot], size):
+                return self.table[slot]
+            slot = (slot + 1) & (self.slots - 1)
+        ref = self.put(size)
+        self.table[slot] = ref
+        self.sums[slot] = h
+        self.used += 1
+        if self.used * 4 > self.slots * 3:
+            self.grow()
+        return ref
+
+    def sum_blob(self, size: int) -> int:
+        """Return a hash of the first octets of .blob."""
+        h = size
+        i = 0
+        while i < size:
+            h = ((h ^ self.blob[i]) * 0x01000193) & _M32
+            h = h ^ h >> 15
+            i += 1
+        return h
+
+    def is_blob(self, ref: int, size: int) -> int:
+        """Tell whether the octets at a reference are the first ones of .blob."""
+        start = wide(ref)
+        i = 0
+        while i < size:
+            if self.heap[start + i] != self.blob[i]:
+                return False
+            i += 1
+        return True
+
+    def grow(self) -> None:
+        """Double the table of shared objects."""
+        old_table, old_sums, old = self.table, self.sums, self.slots
+        self.slots = old * 2
+        self.table = array("I", bytes(4 * self.slots))
+        self.sums = array("I", bytes(4 * self.slots))
+        i = 0
+        while i < old:
+            if old_table[i]:
+                slot = old_sums[i] & (self.slots - 1)
+                while self.table[slot]:
+                    slot = (slot + 1) & (self.slots - 1)
+                self.table[slot] = old_table[i]
+                self.sums[slot] = old_sums[i]
+            i += 1
+
+    # bodies
+
+    def store16(self, to: int, number: int) -> None:
+        """Write a number of the store into .blob."""
+        self.blob[to] = number & 255
+        self.blob[to + 1] = number >> 8 & 255
+
+    def store32(self, to: int, number: int) -> None:
+        """Write a number of the store into .blob."""
+        self.store16(to, number & 0xFFFF)
+        self.store16(to + 2, number >> 16)
+
+    def heap16(self, ref: int, offset: int) -> int:
+        """Return a number in the heap."""
+        start = wide(ref) + offset
+        return self.heap[start] | self.heap[start + 1] << 8
+
+    def count_node(self, own: int, answers: int, references: int) -> None:
+        """Count a node, its octets, those of the answers behind it, and how many objects it refers to."""
+        self.nodes += 1
+        self.node_octets += own
+        self.answer_octets += answers
+        self.references += references
+
+    # the index
+
+    def publish(self, ref: int, at: int) -> None:
+        """Hang the node of a name into the index."""
+        length = self.packed.octets[at - 2]
+        h = self.hash(at, length)
+        f = (h * _FINAL) & _M64
+        f ^= f >> 32
+        if self.record_count == len(self.records):
+            self.leave()
+        self.records[self.record_count] = ref
+        self.record_count += 1
+        tag = f & _M32
+        first = f >> (64 - self.bits)
+        second = first ^ (tag & ((octet64(1) << self.bits) - 1))
+        if not self.has_tag(first, tag) and not self.has_tag(second, tag):
+            slot = self.free_slot(first)
+            if not slot:
+                bit = octet64(1) << (tag >> 26)
+                slot = self.free_slot(second)
+                if slot and self.index[first * 8] & bit:
+                    self.store.index.count_displaced(first, tag)
+                elif slot:
+                    self.index[first * 8] |= bit
+            if slot:
+                self.index[slot] = tag << 32 | ref
+                self.depths[self.heap[wide(ref) + 1]] += 1
+                return
+        self.store.insert(ref, h)
+
+    def hash(self, at: int, length: int) -> int:
+        """Return the index hash of a name of the zone."""
+        packed = self.packed
+        labels = 0
+        place = 0
+        while place < length - packed.apex_length:
+            self.starts[labels] = place
+            labels += 1
+            place += 1 + packed.octets[at + place]
+        h = self.apex_hash
+        while labels:
+            labels -= 1
+            place = self.starts[labels]
+            size = packed.octets[at + place] + 1
+            i = 0
+            while i < size:
+                word = 0
+                k = 0
+                while k < 8 and i + k < size:
+                    word |= octet64(lower(packed.octets[at + place + i + k]) if i + k else size - 1) << (8 * k)
+                    k += 1
+                h = ((h ^ word) * _MULTIPLIER) & _M64
+                h ^= h >> 32
+                i += 8
+        return h
+
+    def has_tag(self, bucket: int, tag: int) -> int:
+        """Tell whether a bucket has a slot with a tag."""
+        i = 1
+        while i < 8:
+            if self.index[bucket * 8 + i] >> 32 == tag and self.index[bucket * 8 + i]:
+                return True
+            i += 1
+        return False
+
+    def free_slot(self, bucket: int) -> int:
+        """Return a free slot of a bucket, 0 where there is none."""
+        i = 1
+        while i < 8:
+            if not self.index[bucket * 8 + i]:
+                return bucket * 8 + i
+            i += 1
+        return 0
+
+
+def wide(ref: int) -> int:
+    """Return the offset of a reference."""
+    return ref << 4
+
+
+def octet64(octet: int) -> int:
+    """Return a number, wide enough to be shifted."""
+    return octet
+
+
+def lower(octet: int) -> int:
+    """Return an octet of a name in lower case."""
+    return octet + 32 if 65 <= octet <= 90 else octet
