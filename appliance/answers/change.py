@@ -124,7 +124,7 @@ class _Change:
             if name == zone.origin:
                 if not kinds <= _AT_APEX:
                     return False
-            elif not kinds <= _AT_CUT or not (self._is_cut(name) or zone.cut_for(name)):
+            elif not kinds <= _AT_CUT or not (self._is_cut(name) or zone.cut_for(name) or self._was_glue(name)):
                 return False
         return not self.reach.aliases
 
@@ -145,6 +145,10 @@ class _Change:
             self.store.octets[ref * 16 + 2] & NODE_CUT for ref in self._records(name)
         )
 
+    def _was_glue(self, name: bytes) -> bool:
+        """Tell whether a name went with the cut above it."""
+        return name not in self.zone.nodes and any(self._is_cut(above) for above in self._above(name))
+
     def affected(self) -> set[bytes]:
         """Return the names whose nodes are written anew or go; none if that cannot be told by names."""
         zone = self.zone
@@ -157,10 +161,11 @@ class _Change:
                 if above not in found and bool(self._records(above)) != zone.exists(above):
                     found.add(above)
         for name in list(found):
-            if names.is_wildcard(name):
-                found.add(names.parent(name))
-                if b"\x01*" in name[2:] or zone.scheme != "unsigned":
-                    return set()
+            if names.is_wildcard(name) and zone.scheme != "unsigned":
+                return set()
+            while names.is_wildcard(name) and name != zone.origin:
+                name = names.parent(name)
+                found.add(name)
         found.add(zone.origin)
         return set() if any(self._turns(name) for name in found) else found
 

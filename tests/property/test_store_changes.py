@@ -131,7 +131,7 @@ def run(seed: int, steps: int, nsec3: bool) -> int:
         return signed(zone, nsec3=True, opt_out=True) if nsec3 else zone
 
     zone = built()
-    store = Store.create(8, 12, 8, SEED)
+    store = fresh = Store.create(8, 12, 8, SEED)
     for first in (stranger(), zone):
         store.reclaim(replace_zone(store, first))
     small = 0
@@ -149,6 +149,8 @@ def run(seed: int, steps: int, nsec3: bool) -> int:
         assert store.depths == fresh.depths
         assert store.get("max_depth") == fresh.get("max_depth")
     check_bounds(store)
+    everything = sorted({*zone.nodes, *zone.ents, *(b"\1q" + owner for owner in zone.nodes)})
+    assert replies(store, everything) == replies(fresh, everything), (seed, "at the end")
     for origin in list(store.numbers):
         store.reclaim(remove_zone(store, origin))
     assert store.heap.free == Store.create(8, 12, 8, SEED).heap.free
@@ -166,18 +168,24 @@ def check_bounds(store: Store) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_plain_zones(seed: int) -> None:
-    assert run(seed, 80, nsec3=False) > 40
+    assert run(seed, 80, nsec3=False) > 60
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_delegations_with_nsec3(seed: int) -> None:
-    assert run(seed, 80, nsec3=True) > 40
+    assert run(seed, 80, nsec3=True) > 75
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 150))
 def test_ten_thousand(seed: int) -> None:
-    assert run(seed, 200, nsec3=seed % 2 == 1) > 40  # the others came when half the store was waste: compiled whole
+    """Whole compiles are right where a name turns into a cut or back, which hides or shows what is below it.
+
+    Some 20 to 30 of 200 random changes of a plain zone do; changes of delegations only, never: one whole compile comes
+    when half of the store is waste.
+    """
+    nsec3 = seed % 2 == 1
+    assert run(seed, 200, nsec3) > (190 if nsec3 else 150)
 
 
 @pytest.mark.parametrize("nsec3", [False, True])
