@@ -23,7 +23,7 @@ from bench.scale_peers import ADDRESS, PORT
 
 LIMIT_S: Final = 900.0
 SETTLE_S: Final = 1.0
-_LOOK_S: Final = 0.1
+_LOOK_S: Final = 0.25
 _MIB: Final = 1 << 20
 _MAPPING: Final = re.compile(r"^[0-9a-f]+-[0-9a-f]+ .{4} \S+ \S+ \d+ *(.*)$")
 
