@@ -18,6 +18,7 @@ class Knot(Peer):
     def __init__(self, work: Path, zone_name: str, zone_file: Path, shape: Shape) -> None:
         folder = work / f"knot-{shape.name}"
         folder.mkdir(exist_ok=True)
+        (folder / "pid").unlink(missing_ok=True)  # one that was killed leaves it, and its number may be in use again
         config = folder / "knot.conf"
         config.write_text(_configuration(folder, zone_name, zone_file, shape))
         pinned = ["taskset", "-c", ",".join(map(str, shape.pinned))] if shape.pinned else []
