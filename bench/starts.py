@@ -137,7 +137,7 @@ class Watch:
     """Looks at a server's memory again and again while it starts.
 
     Counted are the anonymous pages of each process, and shared memory and the XDP program's arrays once. What forked
-    workers have in common with their parent counts several times; it is little.
+    workers have in common with their parent counts several times, so peaks while a large zone loads are upper bounds.
     """
 
     def __init__(self, pid: int) -> None:

@@ -139,7 +139,7 @@ static inline s64 select_answer(struct query *q, struct found *found)
   }
   if (!zone_is_served(z))
     return ANSWER_servfail;
-  if (q->dnssec_ok & 1)
+  if (q->dnssec_ok)
     q->soa = zone_soa(z);
   if (n->flags & NODE_CUT) {
     if (!exact || q->qtype != TYPE_DS || (n->flags & NODE_FILLER)) {

@@ -15,7 +15,8 @@ from appliance.zone.model import RRset, Zone
 LARGE: Final = 100_000
 """Names from which on a zone's answers share DS and its signature.
 
-It saves 320 octets a signed cut and costs its referral 40 to 60 ns: four fragments instead of one.
+It saves some 320 octets a signed cut. Its referral with DO takes 1.4 times as long: 786 instead of 614 ns in a zone of
+53,000 delegations (quietest of 20 interleaved rounds), for four fragments instead of one.
 """
 
 World = Mapping[bytes, Zone]

@@ -54,7 +54,8 @@ def _origin_of(file: Path) -> bytes:
 def _estimate(zones: dict[bytes, ServedZone], config: Config) -> dict[str, Any]:
     """Return memory in MiB and times in seconds.
 
-    XX ZoneError for the first zone that cannot be loaded."""
+    Raises ZoneError for the first zone that cannot be loaded.
+    """
     progress = Progress()
     started = time.monotonic()
     before = own_octets()

@@ -7,12 +7,10 @@ or the new one is served, or, within the few lines of a flip, nothing: everythin
 
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -27,6 +25,7 @@ from tests.datapath import packets, reply, served
 from tests.datapath.lab import ADDRESSES, LOOPBACK, SEED
 from tests.datapath.packets import Frame
 from tests.datapath.runner import XDP_PASS, XDP_TX, Runner
+from tests.harness.tracing import at_each_line
 
 pytestmark = [pytest.mark.datapath, pytest.mark.slow]
 
@@ -102,31 +101,13 @@ def arrays(own_bpffs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         made.close()
 
 
-def _traced(work: Callable[[], object], at_line: Callable[[str], None]) -> None:
-    """Do the work and tell each line of appliance/answers/ before it is executed, by its function's name."""
-
-    def local(frame: FrameType, event: str, argument: Any) -> Any:
-        if event == "line":
-            at_line(frame.f_code.co_name)
-        return local
-
-    def entered(frame: FrameType, event: str, argument: Any) -> Any:
-        return local if frame.f_code.co_filename.startswith(MADE) else None
-
-    sys.settrace(entered)
-    try:
-        work()
-    finally:
-        sys.settrace(None)
-
-
 def in_a_child(work: Callable[[], object], at_line: Callable[[str], None]) -> int:
     """Do the work in a forked process and return how it ended: 0, or less than 0 for a signal."""
     child = os.fork()
     if not child:
         status = 1
         try:
-            _traced(work, at_line)
+            at_each_line(MADE, work, at_line)
             status = 0
         finally:
             os._exit(status)

@@ -7,11 +7,7 @@ held here, too, that has decided before the change and copies at some step of it
 
 import functools
 import random
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -23,6 +19,7 @@ from appliance.answers.render import put_fragment, variant
 from appliance.answers.store import Store
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
+from tests.harness.tracing import at_each_line
 from tests.property.test_store_changes import (
     CUTS,
     ORIGIN,
@@ -42,26 +39,6 @@ pytestmark = pytest.mark.property
 MADE = str(Path(changing.__file__).parent)
 KINDS = (types.DS, types.A, types.SOA)
 QUESTIONS = [ORIGIN, name("ns"), name("no"), *[name(prefix + cut) for cut in CUTS[1:4] for prefix in ("", "x.")]]
-
-
-def at_each_line(work: Callable[[], object], look: Callable[[], None]) -> None:
-    """Do the work, and look before each line of appliance/answers/ that it executes."""
-
-    def local(frame: FrameType, event: str, argument: Any) -> Any:
-        if event == "line":
-            sys.settrace(None)
-            look()
-            sys.settrace(entered)
-        return local
-
-    def entered(frame: FrameType, event: str, argument: Any) -> Any:
-        return local if frame.f_code.co_filename.startswith(MADE) else None
-
-    sys.settrace(entered)
-    try:
-        work()
-    finally:
-        sys.settrace(None)
 
 
 class Decided:
@@ -97,7 +74,7 @@ class Watch:
         self._turn = 0
         self.seen: list[str] = []
 
-    def look(self) -> None:
+    def look(self, _: str) -> None:
         """Fail unless what is said is one of both versions, whole, and what was decided stays as it was."""
         store = self._store
         assert all(reader.copied() == reader.first for reader in self._decided), f"step {len(self.seen)} tears"
@@ -139,7 +116,7 @@ def test_each_step(scheme: str) -> None:
         fresh.reclaim(replace_zone(fresh, zone))
         watch = Watch(store, replies(fresh, QUESTIONS))
         changed = differences(before, zone)
-        at_each_line(functools.partial(change_zone, store, zone, changed), watch.look)
+        at_each_line(MADE, functools.partial(change_zone, store, zone, changed), watch.look)
         assert "flip" in watch.seen
         assert replies(store, QUESTIONS) == replies(fresh, QUESTIONS)
         small += store.states[store.numbers[ORIGIN]] is state

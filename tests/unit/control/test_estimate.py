@@ -30,8 +30,8 @@ def memory_mib(pid: int) -> float:
     total = 0
     for one in (pid, *map(int, found)):
         text = Path(f"/proc/{one}/smaps_rollup").read_text()
-        total += int(re.search(r"^Pss_Anon: +(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
-        total += int(re.search(r"^Pss_Shmem: +(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
+        kinds = dict(re.findall(r"^(Pss_Anon|Pss_Shmem): +(\d+)", text, re.MULTILINE))
+        total += int(kinds["Pss_Anon"]) + int(kinds["Pss_Shmem"])
     return total / 1024
 
 
