@@ -258,7 +258,7 @@ class _Change:
                 store.set("root", version.apex)
         for ref in self.old:
             store.unlink(ref)
-        extents = writer.arena.close()
+        extents = writer.close()
         state.extents += extents
         state.waste += sum(end - start for start, end in extents)
         state.records += writer.records

@@ -2,6 +2,7 @@
 """What compiling one version of one zone needs to know."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,6 +56,10 @@ class Context:
     def shares_ds(self) -> bool:
         """Tell whether the answers of a signed cut share DS and its signature as fragments."""
         return self.zone.how_many() >= LARGE
+
+    def placing(self, dnssec: bool) -> AbstractContextManager[None]:
+        """Place what is shared meanwhile where answers with or without DNSSEC are."""
+        return self.writer.placing_aside() if dnssec else nullcontext()
 
     def evidence(self, zone: Zone) -> Evidence | None:
         """Return what a loaded zone can prove, None for an unsigned one."""

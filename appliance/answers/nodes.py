@@ -40,7 +40,8 @@ def exact_entry(context: Context, name: bytes, rrset: RRset) -> Entry:
     plain = positive.exact(context, name, rrset, False)
     signed: Answer = 0
     if context.signed and positive.needs_own(context, name, rrset):
-        signed = positive.exact(context, name, rrset, True)
+        with context.placing(True):
+            signed = positive.exact(context, name, rrset, True)
     return rrset.rtype, plain, signed
 
 

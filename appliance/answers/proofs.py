@@ -76,7 +76,7 @@ class _Fragments:
             for part in (rrset, signature) if signature else (rrset,):
                 for rdata in part.rdatas:
                     body.rr(owner, part.rtype, part.ttl, rdata)
-            ref = self._written[owner] = self.writer.arena.put(body.encode())
+            ref = self._written[owner] = self.writer.aside.put(body.encode())
         return ref
 
 

@@ -82,7 +82,8 @@ def referral(context: Context, cut: bytes, dnssec: bool) -> int:
     """Return the reference of a cut's referral; cuts of the same length with the same servers share one."""
     authority, proofs, additional = referral_parts(context, cut, dnssec)
     sections = Sections(KIND["referral"], 0, authority=authority, proofs=proofs, additional=additional)
-    return context.writer.refer(build(context.writer, moving_body(cut), sections))
+    with context.placing(dnssec):
+        return context.writer.refer(build(context.writer, moving_body(cut), sections))
 
 
 def referrals(context: Context, cut: bytes) -> tuple[Answer, Answer]:
@@ -107,12 +108,14 @@ def _without_glue(context: Context, cut: bytes) -> tuple[int, int]:
     proofs = context.proofs.nodata(cut)
     if not proofs:
         return plain, plain
-    refs = [writer.share(fragment), *proofs]
+    with writer.placing_aside():
+        refs = [writer.share(fragment), *proofs]
     sizes = [writer.fragment_size(ref) for ref in proofs]
     length += sum(size for size, _ in sizes)
     count += sum(records for _, records in sizes)
     head = ANSWER.pack(0, 0, count, 0, length, len(refs), KIND["referral"], 0, 0, 0, 0, 0)
-    return plain, writer.share(head + b"".join([ref.to_bytes(4, "little") for ref in refs]))
+    with writer.placing_aside():
+        return plain, writer.share(head + b"".join([ref.to_bytes(4, "little") for ref in refs]))
 
 
 def ds_entry(context: Context, cut: bytes) -> list[Entry]:
@@ -127,7 +130,8 @@ def ds_entry(context: Context, cut: bytes) -> list[Entry]:
     answers: list[Answer] = []
     for dnssec in (False, True):
         sections = Sections(KIND["positive"], answer=signed_rrs(zone, cut, cut, rrset, dnssec))
-        answers.append(build(context.writer, exact_body(cut), sections))
+        with context.placing(True):
+            answers.append(build(context.writer, exact_body(cut), sections))
     return [(types.DS, answers[0], answers[1] if zone.signatures.get(cut, {}).get(types.DS) else 0)]
 
 

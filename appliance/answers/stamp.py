@@ -288,7 +288,7 @@ def _compile(zone: Zone, further: int) -> _Compiled | None:
     store.set_zone_word(number, "version", further * _FURTHER["version"])
     store.sources.put(zone)
     version = write_zone(store, zone, store.sources.followed(), {})
-    extents = version.writer.arena.close()
+    extents = version.writer.close()
     slot = (version.apex, *version.nxdomain, *version.nodata)
     if len(extents) != 1 or version.chains or version.denial or not all(slot) or zone.origin == names.ROOT:
         return None

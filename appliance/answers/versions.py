@@ -2,6 +2,7 @@
 """The life of a zone version: begun beside the old one, made visible by one flip, unlinked, reclaimed."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from appliance.answers import hashing
 from appliance.answers.family import is_outside, outside
@@ -10,6 +11,14 @@ from appliance.answers.store import Retired, Store, ZoneState
 from appliance.answers.writer import Writer
 from appliance.zone import names
 from appliance.zone.model import Zone
+
+DIVIDED: Final = 16_384
+"""Most names of a signed zone whose answers with DO lie apart from the others.
+
+Questions without DO about the signed root take 1.00 to 1.05 times what they take with the zone unsigned, and took 1.06
+to 1.11 times with both kinds in one run (three loads of each, in turn). Where a zone does not fit in the cache an
+answer is better right behind its node, which is fetched with it.
+"""
 
 
 @dataclass
@@ -32,14 +41,15 @@ def begin(store: Store, zone: Zone, expected: int) -> Version:
     """Start the next version of a zone, which is expected to take about so many octets."""
     number = store.zone_number(zone.origin, names.label_count(zone.origin))
     version = store.zone_word(number, "version") + 1
-    return Version(zone, number, version, Writer(store, number, version, expected))
+    divided = bool(zone.signatures) and zone.how_many() <= DIVIDED
+    return Version(zone, number, version, Writer(store, number, version, expected, divided))
 
 
 def roll_back(store: Store, version: Version) -> None:
     """Forget a version that was never visible; its room is freed with the next reclaim."""
     for ref in version.writer.records:
         store.unlink(ref)
-    store.abandoned += version.writer.arena.close()
+    store.abandoned += version.writer.close()
     if not store.zone_word(version.number, "version"):
         store.forget_zone(version.zone.origin)
     store.note_depths()
@@ -63,7 +73,7 @@ def commit(store: Store, version: Version, state: int | None) -> Retired:
         if zone.origin == names.ROOT:
             store.set("root", version.apex)
     writer = version.writer
-    store.states[number] = ZoneState(writer.records, writer.arena.close(), version.chains, writer.tally())
+    store.states[number] = ZoneState(writer.records, writer.close(), version.chains, writer.tally())
     store.dependents.note(zone.origin, old.chains, version.chains)
     for ref in old.records:
         store.unlink(ref)

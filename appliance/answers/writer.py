@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import operator
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from appliance.answers import hashing
@@ -13,6 +15,7 @@ from appliance.answers.layout import (
     FOREVER,
     FRAGMENT,
     NODE,
+    NODE_CUT,
     TYPE_ENTRY,
     name_offset,
     types_offset,
@@ -21,6 +24,7 @@ from appliance.answers.store import NO_TALLY, Tally
 from appliance.zone.names import label_count
 
 if TYPE_CHECKING:
+    from appliance.answers.heap import Extent
     from appliance.answers.store import Store
 
 Answer = int | bytes
@@ -36,11 +40,14 @@ _RUN = 2048
 class Writer:
     """One version of one zone on its way into the store; nothing in it is visible before the zone's flip."""
 
-    def __init__(self, store: Store, number: int, version: int, expected: int) -> None:
+    def __init__(self, store: Store, number: int, version: int, expected: int, divided: bool = False) -> None:
+        """Expect about so many octets; divided keeps what only askers with DO set get in an arena of its own."""
         self.store = store
         self.number = number
         self.version = version
         self.arena = store.arena(expected)
+        self.aside = store.arena(expected) if divided else self.arena
+        self._place = self.arena
         self.records: array[int] = array("I")
         self._suffix = len(store.suffix(number))
         self._shared: dict[bytes, int] = {}
@@ -55,8 +62,17 @@ class Writer:
         self._references += 1
         ref = self._shared.get(blob)
         if ref is None:
-            ref = self._shared[blob] = self.arena.put(blob)
+            ref = self._shared[blob] = self._place.put(blob)
         return ref
+
+    @contextmanager
+    def placing_aside(self) -> Iterator[None]:
+        """Put the objects that are shared meanwhile aside."""
+        before, self._place = self._place, self.aside
+        try:
+            yield
+        finally:
+            self._place = before
 
     def refer(self, answer: Answer) -> int:
         """Return the reference of an answer, shared if it has none yet."""
@@ -100,14 +116,18 @@ class Writer:
         at = (table + len(entries) * TYPE_ENTRY.size + 15) & ~15
         own: list[tuple[int, bytes]] = []
         flat: list[int] = []
-        for answer in [*other, *[answer for entry in entries for answer in entry[1:]]]:
+        for i, answer in enumerate([*other, *[answer for entry in entries for answer in entry[1:]]]):
             if not isinstance(answer, int):
-                if at + len(answer) <= _RUN:
+                if self.aside is not self.arena and (i & 1 or flags & NODE_CUT):
+                    with self.placing_aside():
+                        answer = self.share(answer)
+                elif at + len(answer) <= _RUN:
                     own.append((at, answer))
                     flat.append(-at)
                     at += (len(answer) + 15) & ~15
                     continue
-                answer = self.share(answer)
+                else:
+                    answer = self.share(answer)
             flat.append(answer)
         ref = self.arena.take(at)
         nodes = (table + len(entries) * TYPE_ENTRY.size + 15) & ~15
@@ -128,6 +148,11 @@ class Writer:
         for place, blob in own:
             octets[start + place : start + place + len(blob)] = blob
         return ref
+
+    def close(self) -> list[Extent]:
+        """Return the extents in use; nothing can be placed any more without taking a new one."""
+        extents = self.arena.close()
+        return extents if self.aside is self.arena else extents + self.aside.close()
 
     def tally(self) -> Tally:
         """Return what was written so far."""
