@@ -55,7 +55,7 @@ BPF_PROG_ARRAY(stages, 16);
 #include "sha1.h"
 #include "nsec3.h"
 
-enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND, STAGE_PROVE, STAGE_HASH, STAGE_COVER };
+enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND, STAGE_PROVE, STAGE_HASH };
 
 /* From the record to the answer. A zone version that flipped during the lookup sends the packet up. */
 static inline s64 choose(struct query *q, struct ctl *c, struct found *found)
@@ -174,60 +174,6 @@ int answer(struct xdp_md *ctx)
   return respond(ctx, q, c, verdict);
 }
 
-/* The proof stands or not: answer with it. A zone version that flipped meanwhile sends the packet up. */
-static inline s64 proved(struct xdp_md *ctx, struct query *q, struct ctl *c, s64 verdict)
-{
-  volatile u32 *flips = &c->flips;
-  if (q->flips != *flips)
-    verdict = PASS_flip;
-  if (verdict == GO_ON)
-    stages.call(ctx, STAGE_LIST);
-  return leave(c, verdict == GO_ON ? PASS_denial : verdict);
-}
-
-/* DNSSEC denial: find the proof, then answer with it. */
-int prove(struct xdp_md *ctx)
-{
-  u32 zero = 0;
-  struct query *q = scratch.lookup(&zero);
-  struct ctl *c = ctl.lookup(&zero);
-  if (!q || !c)
-    return XDP_PASS;
-  s64 verdict = begin_proof(q);
-  if (verdict == HASH_FIRST) {
-    stages.call(ctx, STAGE_HASH);
-    verdict = PASS_denial;
-  }
-  return proved(ctx, q, c, verdict);
-}
-
-/* The next closer name's NSEC3 hash. */
-int hash(struct xdp_md *ctx)
-{
-  u32 zero = 0;
-  struct query *q = scratch.lookup(&zero);
-  struct ctl *c = ctl.lookup(&zero);
-  if (!q || !c)
-    return XDP_PASS;
-  u8 *p = heap_at(q->table);
-  if (p && digest_step(q, (void *)p))
-    stages.call(ctx, STAGE_COVER);
-  else if (p)
-    stages.call(ctx, STAGE_HASH);
-  return leave(c, PASS_denial);
-}
-
-int cover(struct xdp_md *ctx)
-{
-  u32 zero = 0;
-  struct query *q = scratch.lookup(&zero);
-  struct ctl *c = ctl.lookup(&zero);
-  if (!q || !c)
-    return XDP_PASS;
-  u8 *answer = heap_at(q->answer);
-  return proved(ctx, q, c, answer ? prove_by_nsec3(q, (void *)answer) : PASS_denial);
-}
-
 /* Write the next two fragments, or what there is; then the rest by tail call, or headers and checksums. */
 static inline s64 write_on(struct xdp_md *ctx, struct query *q, struct ctl *c)
 {
@@ -250,6 +196,16 @@ static inline s64 write_on(struct xdp_md *ctx, struct query *q, struct ctl *c)
 }
 
 /* Answers of several fragments (signed ones, mostly): make room, then two fragments for each tail call. */
+static inline s64 write_list(struct xdp_md *ctx, struct query *q, struct ctl *c)
+{
+  s64 verdict = begin_list(ctx, q);
+  if (verdict == GO_ON)
+    return write_on(ctx, q, c);
+  if (verdict == NO_ROOM)
+    stages.call(ctx, STAGE_GROW_HEAD);
+  return leave(c, verdict < 0 ? PASS_room : verdict);
+}
+
 int list(struct xdp_md *ctx)
 {
   u32 zero = 0;
@@ -257,12 +213,60 @@ int list(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  s64 verdict = begin_list(ctx, q);
-  if (verdict == GO_ON)
-    return write_on(ctx, q, c);
-  if (verdict == NO_ROOM)
-    stages.call(ctx, STAGE_GROW_HEAD);
-  return leave(c, verdict < 0 ? PASS_room : verdict);
+  return write_list(ctx, q, c);
+}
+
+/* Does the proof stand? A zone version that flipped meanwhile sends the packet up. */
+static inline s64 still_valid(struct query *q, struct ctl *c, s64 *verdict)
+{
+  volatile u32 *flips = &c->flips;
+  if (q->flips != *flips)
+    *verdict = PASS_flip;
+  return *verdict == GO_ON;
+}
+
+/* DNSSEC denial: find the proof, then answer with it. */
+int prove(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  s64 verdict = begin_proof(q);
+  if (verdict == HASH_FIRST) {
+    stages.call(ctx, STAGE_HASH);
+    verdict = PASS_denial;
+  }
+  if (still_valid(q, c, &verdict)) {
+    stages.call(ctx, STAGE_LIST);
+    verdict = PASS_denial;
+  }
+  return leave(c, verdict);
+}
+
+/* The next closer name's NSEC3 hash; once it is there, which NSEC3 covers it, and the reply. */
+int hash(struct xdp_md *ctx)
+{
+  u32 zero = 0;
+  struct query *q = scratch.lookup(&zero);
+  struct ctl *c = ctl.lookup(&zero);
+  if (!q || !c)
+    return XDP_PASS;
+  u8 *p = heap_at(q->table);
+  if (!p)
+    return leave(c, PASS_denial);
+  if (!digest_step(q, (void *)p)) {
+    stages.call(ctx, STAGE_HASH);
+    return leave(c, PASS_denial);
+  }
+  FORGET();
+  u8 *answer = heap_at(q->answer);
+  s64 verdict = answer ? prove_by_nsec3(q, (void *)answer) : PASS_denial;
+  FORGET();
+  if (still_valid(q, c, &verdict))
+    return write_list(ctx, q, c);
+  return leave(c, verdict);
 }
 
 /* The frame has no tail room: move the headers down instead. */

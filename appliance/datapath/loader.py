@@ -20,7 +20,7 @@ from appliance.datapath import headers, source
 from appliance.errors import DatapathError
 
 MAPS = ("ctl", "buckets", "heap", "zones", "counters", "services", "ports", "stages")
-STAGES = ("search", "answer", "list", "grow_head", "append", "prove", "hash", "cover")  # order of `enum stage`
+STAGES = ("search", "answer", "list", "grow_head", "append", "prove", "hash")  # order of `enum stage`
 PROGRAMS = ("dns", *STAGES)
 PLAN_LINK = "plan"
 
