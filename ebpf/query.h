@@ -48,8 +48,10 @@ struct query {
   u64 soa;                        /* fragment that an answer means by piece 0 */
   u64 proofs, proof_len, proof_records; /* fragments found for a denial, their octets and records */
   u64 proved;
+  s64 verdict;                    /* on the search for a proof */
   u32 proof[PROOFS_MAX];
   u64 first, last;                /* bounds of a search in sorted entries */
+  u64 label_len, stored_len;      /* of the labels that are compared */
   u64 slot, upwards;              /* where a hash is looked for; which way: 1 down, 2 up */
   u64 cover;                      /* the last fragment met that may cover it */
   u64 material, table;            /* of NSEC3 */

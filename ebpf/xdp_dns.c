@@ -216,13 +216,14 @@ int list(struct xdp_md *ctx)
   return write_list(ctx, q, c);
 }
 
-/* Does the proof stand? A zone version that flipped meanwhile sends the packet up. */
-static inline s64 still_valid(struct query *q, struct ctl *c, s64 *verdict)
+/* The proof stands or not: answer with it. A zone version that flipped meanwhile sends the packet up. */
+static inline s64 answer_with_proof(struct xdp_md *ctx, struct query *q, struct ctl *c, s64 verdict)
 {
   volatile u32 *flips = &c->flips;
+  FORGET();
   if (q->flips != *flips)
-    *verdict = PASS_flip;
-  return *verdict == GO_ON;
+    verdict = PASS_flip;
+  return verdict == GO_ON ? write_list(ctx, q, c) : leave(c, verdict);
 }
 
 /* DNSSEC denial: find the proof, then answer with it. */
@@ -233,16 +234,14 @@ int prove(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  s64 verdict = begin_proof(q);
+  q->verdict = begin_proof(q);
+  FORGET();
+  s64 verdict = q->verdict;
   if (verdict == HASH_FIRST) {
     stages.call(ctx, STAGE_HASH);
     verdict = PASS_denial;
   }
-  if (still_valid(q, c, &verdict)) {
-    stages.call(ctx, STAGE_LIST);
-    verdict = PASS_denial;
-  }
-  return leave(c, verdict);
+  return answer_with_proof(ctx, q, c, verdict);
 }
 
 /* The next closer name's NSEC3 hash; once it is there, which NSEC3 covers it, and the reply. */
@@ -263,10 +262,7 @@ int hash(struct xdp_md *ctx)
   FORGET();
   u8 *answer = heap_at(q->answer);
   s64 verdict = answer ? prove_by_nsec3(q, (void *)answer) : PASS_denial;
-  FORGET();
-  if (still_valid(q, c, &verdict))
-    return write_list(ctx, q, c);
-  return leave(c, verdict);
+  return answer_with_proof(ctx, q, c, verdict);
 }
 
 /* The frame has no tail room: move the headers down instead. */

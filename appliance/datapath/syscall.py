@@ -17,6 +17,9 @@ _SYS_BPF: Final = {"x86_64": 321, "aarch64": 280}
 _OBJ_GET: Final = 7
 _PROG_TEST_RUN: Final = 10
 _OBJ_GET_INFO_BY_FD: Final = 15
+_ID: Final = 4
+_VERIFIED_STEPS: Final = 216
+_INFO_SIZE: Final = 224
 _libc = ctypes.CDLL(None, use_errno=True)
 
 BPFFS_MAGIC: Final = 0xCAFE4A11
@@ -53,10 +56,20 @@ def open_pin(path: Path) -> int:
 
 def program_id(fd: int) -> int:
     """Kernel id of a loaded program."""
-    info = ctypes.create_string_buffer(128)
-    attributes = ctypes.create_string_buffer(struct.pack("=IIQ", fd, 64, ctypes.addressof(info)), 16)
+    return _program_info(fd, _ID)
+
+
+def verified_steps(fd: int) -> int:
+    """Instructions that the kernel followed to judge a program (Linux 5.16 and later); it gives up after a million."""
+    return _program_info(fd, _VERIFIED_STEPS)
+
+
+def _program_info(fd: int, offset: int) -> int:
+    """Return a 32-bit field of `struct bpf_prog_info`."""
+    info = ctypes.create_string_buffer(_INFO_SIZE)
+    attributes = ctypes.create_string_buffer(struct.pack("=IIQ", fd, _INFO_SIZE, ctypes.addressof(info)), 16)
     _bpf(_OBJ_GET_INFO_BY_FD, attributes, "ask for a program's identity")
-    return int(struct.unpack_from("=I", info, 4)[0])
+    return int(struct.unpack_from("=I", info, offset)[0])
 
 
 def test_run(

@@ -11,7 +11,7 @@ from tests.repo.sources import ROOT
 
 pytestmark = [pytest.mark.kernels, pytest.mark.timeout(3600), pytest.mark.xdist_group("kernels")]
 
-_SHORT_TABLE = "tests/datapath/test_answers.py::test_answer"
+_SHORT_TABLE = "tests/datapath/test_answers.py::test_answer tests/datapath/test_verifier.py"
 """`make test-kernels` runs the rest: an emulated processor is slow."""
 
 
