@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench import questions, senders
-from bench.figures import Figure, at_least, at_most
+from bench.figures import Figure, at_least, at_most, plain
 from bench.generator import Expect, Generator
 from bench.lab import SERVER_DEVICE, Veth
 from bench.senders import Load
@@ -29,17 +29,19 @@ class Place:
     name: str
     server_cpu: int | None
     share: float
+    lossless: bool
+    """Whether the generator waits for the server, as it does on its core; on another one it sends all it can."""
 
 
 def places(cpus: int) -> list[Place]:
     """Both on one core; and on two, where there are two."""
-    same = Place("same_core", None, SAME_CORE_SHARE)
-    return [same, Place("other_core", 1, OTHER_CORE_SHARE)] if cpus > 1 else [same]
+    same = Place("same_core", None, SAME_CORE_SHARE, True)
+    return [same, Place("other_core", 1, OTHER_CORE_SHARE, False)] if cpus > 1 else [same]
 
 
 def measure(generator: Generator, veth: Veth, question_set: int, server_fd: int, place: Place) -> Iterator[Figure]:
-    """Run reflector and server in turn; yield the share of the reflector's rate, the rate, and wrong replies."""
-    ratios, rates, losses, wrong, noisy = [], [], [], 0, 0
+    """Run reflector and server in turn; yield the share of the reflector's rate, wrong replies, and lost ones."""
+    ratios, rates, losses, mirrored, wrong, noisy = [], [], [], [], 0, 0
     generator.aim(generator.fd("nothing"))
     for _ in range(RUNS):
         mirror = _run(generator, veth, question_set, generator.fd("reflect"), REFLECTED, place)
@@ -47,14 +49,20 @@ def measure(generator: Generator, veth: Veth, question_set: int, server_fd: int,
         ratios.append(served.rate / mirror.rate)
         rates.append(served.rate)
         losses.append(served.loss)
+        mirrored.append(mirror.loss)
         wrong += served.counts.wrong
         noisy += served.usage.noisy or mirror.usage.noisy
-    rate, loss = statistics.median(rates), statistics.median(losses)
+    rate, loss, beside_loss = (statistics.median(seen) for seen in (rates, losses, mirrored))
     spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
     share = statistics.median(ratios)
-    beside: dict[str, float | str] = {"rate": rate, "loss": loss, "spread": spread, "noisy_runs": noisy}
+    beside: dict[str, float | str] = {"rate": rate, "spread": spread, "noisy_runs": noisy}
     yield at_least(f"live_{place.name}_share", share, "of_reflector", place.share, **beside)
     yield at_most(f"live_{place.name}_wrong", wrong, "replies", 0)
+    name = f"live_{place.name}_loss"
+    if place.lossless:
+        yield at_most(name, loss, "of_questions", 0, reflector=beside_loss)
+    else:
+        yield plain(name, loss, "of_questions", reflector=beside_loss)
 
 
 def _run(generator: Generator, veth: Veth, question_set: int, program_fd: int, expect: Expect, place: Place) -> Load:

@@ -15,16 +15,21 @@ from bench.cpustat import Meter, Usage
 from bench.generator import Counts, Generator
 
 WARM_UP_S = 0.3
+DRAIN_S = 0.1
 ENDLESS = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
 class Load:
-    """Result of one run: replies checked by the client's program, and what all processors spent meanwhile."""
+    """Result of one run: replies checked by the client's program, and what all processors spent meanwhile.
+
+    `whole` counts from the first question to when the last reply is in, warm-up included.
+    """
 
     counts: Counts
     elapsed_s: float
     usage: Usage
+    whole: Counts
 
     @property
     def rate(self) -> float:
@@ -39,7 +44,7 @@ class Load:
     @property
     def loss(self) -> float:
         """Share of the questions without a right reply."""
-        return max(0.0, 1 - self.counts.replies / self.counts.sent) if self.counts.sent else 1.0
+        return 1 - self.whole.replies / self.whole.sent if self.whole.sent else 1.0
 
 
 def run(
@@ -68,7 +73,8 @@ def run(
     except KeyboardInterrupt:
         senders.stop()  # the interrupt, which comes only once, may have hit the first stop
         raise
-    return Load(after - before, elapsed, usage)
+    time.sleep(DRAIN_S)
+    return Load(after - before, elapsed, usage, generator.counts())
 
 
 def quiet(measure: Callable[[], Load], attempts: int = 3) -> Load:
