@@ -18,7 +18,7 @@ cdef class Bulk(CutClasses):
     cdef long long[::1] target, cached
     cdef unsigned char[::1] required, cached_length, skip
     cdef unsigned int[::1] covers, denied, denied_by
-    cdef size_t second, soa
+    cdef size_t second, soa, weight, second_weight
     cdef unsigned int ds_count, sg_count
     cdef bint by_name, shares_ds
 
@@ -44,6 +44,8 @@ cdef class Bulk(CutClasses):
 
     @cython.locals(writer=BulkWriter)
     cdef void add_inners(self, size_t at, size_t length, size_t proof, size_t second) except *
+
+    cdef void add_proof(self, size_t ref, size_t weight) noexcept
 
     @cython.locals(packed=Packed, total=size_t, row=size_t)
     cdef bint fits_in_parts(self) noexcept
@@ -73,7 +75,7 @@ cdef class Bulk(CutClasses):
     cdef void add_group(self, size_t i, unsigned int rtype, bint dnssec) noexcept
 
     @cython.locals(writer=BulkWriter, size=size_t)
-    cdef size_t refer(self, size_t fragment) except? 0
+    cdef size_t refer(self, size_t fragment, size_t octets) except? 0
 
 
 cdef size_t wide(size_t unit) noexcept nogil

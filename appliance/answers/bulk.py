@@ -58,6 +58,7 @@ class Bulk(CutClasses):
         self.cached = array("q", bytes(8 * _CACHE))
         self.skip = bytearray(packed.count + 1)
         self.covers = array("I", bytes(4))
+        self.second = self.weight = self.second_weight = 0
         self.by_name = self.shares_ds = False
         self.soa = 0
         self.denied = self.denied_by = array("I", bytes(4))
@@ -126,7 +127,7 @@ class Bulk(CutClasses):
         if self.signed:
             self.add_inners(at, length, proof, second)
             if writer.inners and slot >= 0 and self.fragment[slot]:
-                signed = self.refer(self.fragment[slot])
+                signed = self.refer(self.fragment[slot], self.fragment_octets[slot])
             else:
                 signed = self.build(at, length, True)
         if not signed:
@@ -141,9 +142,9 @@ class Bulk(CutClasses):
         """Collect what a referral with DNSSEC says behind the servers: proofs, or DS in the parts its answers share."""
         writer = self.writer
         if proof:
-            writer.add_inner(proof)
+            self.add_proof(proof, self.weight)
             if second:
-                writer.add_inner(second)
+                self.add_proof(second, self.second_weight)
         elif self.sg_count:
             writer.begin(at, length, False)
             self.append(self.ds, self.ds_count, at, length)
@@ -152,6 +153,13 @@ class Bulk(CutClasses):
             writer.begin(at, length, False)
             self.append(self.sg, self.sg_count, at, length)
             writer.add_inner(writer.put(writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in)))
+
+    def add_proof(self, ref: int, weight: int) -> None:
+        """Collect a proof; weight 0 means that nothing is known of it."""
+        if weight:
+            self.writer.add_weighed(ref, weight)
+        else:
+            self.writer.add_inner(ref)
 
     def fits_in_parts(self) -> int:
         """Tell whether DS and its signature are what add_inners can do with: small zones do not share them."""
@@ -305,11 +313,12 @@ class Bulk(CutClasses):
     def proof(self, i: int, at: int, length: int) -> int:
         """Return the fragment that proves which types a cut has, another one in .second; 0 where Python must look."""
         packed = self.packed
-        self.second = 0
+        self.second = self.weight = self.second_weight = 0
         if self.by_name or self.chain is None:
             return self.covers[i]
         place = self.chain.places[i]
         if place & MATCH:
+            self.weight = self.weights[place & ~MATCH]
             return self.fragments[place & ~MATCH]
         above = packed.octets[at] + 1
         number = self.find(at + above, length - above)
@@ -320,6 +329,8 @@ class Bulk(CutClasses):
         encloser = self.chain.places[number] & ~MATCH
         if encloser != place:
             self.second = self.fragments[place]
+            self.second_weight = self.weights[place]
+        self.weight = self.weights[encloser]
         return self.fragments[encloser]
 
     def build(self, at: int, length: int, dnssec: int) -> int:
@@ -371,11 +382,11 @@ class Bulk(CutClasses):
                 self.signatures(i, rtype, owner, length)
             self.writer.mark()
 
-    def refer(self, fragment: int) -> int:
-        """Write the referral with DNSSEC whose first fragment is there already, and no glue."""
+    def refer(self, fragment: int, octets: int) -> int:
+        """Write the referral with DNSSEC whose first fragment, of so many octets, is there already, and no glue."""
         writer = self.writer
         writer.cut_octets[0] = writer.cut_records[0] = 0
-        size = writer.heap16(fragment, 0) + writer.inner_octets
+        size = octets + writer.inner_octets
         return writer.pieces(_REFERRAL, self.ns_count + writer.inner_records, size, 0, fragment, 0)
 
     # cuts of the same class have the same referral: same length, same names above, same servers, none of them below

@@ -14,7 +14,7 @@ cdef class BulkChain:
     cdef Packed packed
     cdef BulkWriter writer
     cdef Chain chain
-    cdef unsigned int[::1] fragments
+    cdef unsigned int[::1] fragments, weights
     cdef bint proving
 
     @cython.locals(writer=BulkWriter, k=size_t, number=size_t, at=size_t, owner=size_t, length=size_t, size=size_t, apex=size_t, base=size_t)

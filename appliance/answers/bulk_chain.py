@@ -28,16 +28,22 @@ class BulkChain:
         self.packed = packed
         self.writer = BulkWriter(writer, packed)
         self.fragments = array("I", bytes(4))
+        self.weights = array("I", bytes(4))
         self.chain: Chain | None = None
         self.proving = False
 
     def write_chain(self, chain: Chain) -> array[int]:
-        """Write the fragments of all NSEC3s and return their references in the order of the chain."""
+        """Write the fragments of all NSEC3s and return their references in the order of the chain.
+
+        .weights then has their octets and, in the lowest eight bits, their records: what is written later need not look
+        at the fragments, which lie all over the heap for somebody who goes through the names.
+        """
         writer = self.writer
         writer.enter()
         self.chain = chain
         self.proving = True
         self.fragments = array("I", bytes(4 * (chain.count + 1)))
+        self.weights = array("I", bytes(4 * (chain.count + 1)))
         apex = self.packed.number_of_apex()
         base = self.packed.first_record(apex) + _HEAD
         k = 0
@@ -51,6 +57,7 @@ class BulkChain:
             writer.rr(owner, length, wide(chain.records[k]))
             self.signatures(number, _NSEC3, owner, length)
             size = writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in)
+            self.weights[k] = writer.size << 8 | writer.records_in
             self.fragments[k] = writer.put(size)
             writer.references += 1
             k += 1

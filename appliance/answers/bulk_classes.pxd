@@ -13,6 +13,7 @@ cdef unsigned int _ROWS, _NS, _HEAD, _M32
 cdef class CutClasses(BulkChain):
     cdef unsigned long long[::1] ns
     cdef unsigned int[::1] model, sums, plain, fragment
+    cdef unsigned short[::1] fragment_octets
     cdef size_t class_slots, classes
     cdef unsigned int ns_count, targets, sum
     cdef bint inside, signed
@@ -32,7 +33,7 @@ cdef class CutClasses(BulkChain):
     @cython.locals(writer=BulkWriter)
     cdef void add_class(self, size_t slot, size_t i, size_t at, size_t length, size_t plain) except *
 
-    @cython.locals(model="unsigned int[::1]", sums="unsigned int[::1]", plain="unsigned int[::1]", fragment="unsigned int[::1]", old=size_t, i=size_t, slot=size_t)
+    @cython.locals(model="unsigned int[::1]", sums="unsigned int[::1]", plain="unsigned int[::1]", fragment="unsigned int[::1]", octets="unsigned short[::1]", old=size_t, i=size_t, slot=size_t)
     cdef void grow(self) except *
 
     @cython.locals(row=size_t)

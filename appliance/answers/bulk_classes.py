@@ -39,6 +39,7 @@ class CutClasses(BulkChain):
         self.sums = array("I", bytes(4 * self.class_slots))
         self.plain = array("I", bytes(4 * self.class_slots))
         self.fragment = array("I", bytes(4 * self.class_slots))
+        self.fragment_octets = array("H", bytes(2 * self.class_slots))
 
     def sum_class(self, at: int, length: int) -> int:
         """Return a hash of what the referral of a cut depends on."""
@@ -123,18 +124,21 @@ class CutClasses(BulkChain):
             writer.begin(at, length, False)
             self.append(self.ns, self.ns_count, at, length)
             self.fragment[slot] = writer.share(writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in))
+            self.fragment_octets[slot] = writer.size
         self.classes += 1
         if self.classes * 4 > self.class_slots * 3:
             self.grow()
 
     def grow(self) -> None:
         """Double the table of classes."""
-        model, sums, plain, fragment, old = self.model, self.sums, self.plain, self.fragment, self.class_slots
+        model, sums, plain, old = self.model, self.sums, self.plain, self.class_slots
+        fragment, octets = self.fragment, self.fragment_octets
         self.class_slots = old * 2
         self.model = array("I", b"\xff" * (4 * self.class_slots))
         self.sums = array("I", bytes(4 * self.class_slots))
         self.plain = array("I", bytes(4 * self.class_slots))
         self.fragment = array("I", bytes(4 * self.class_slots))
+        self.fragment_octets = array("H", bytes(2 * self.class_slots))
         i = 0
         while i < old:
             if model[i] != _M32:
@@ -145,6 +149,7 @@ class CutClasses(BulkChain):
                 self.sums[slot] = sums[i]
                 self.plain[slot] = plain[i]
                 self.fragment[slot] = fragment[i]
+                self.fragment_octets[slot] = octets[i]
             i += 1
 
     def append(self, rows: array[int], count: int, at: int, length: int) -> None:

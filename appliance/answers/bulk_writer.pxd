@@ -17,6 +17,7 @@ cdef class BulkWriter(BulkBody):
 
     cdef void clear_inner(self) noexcept
     cdef void add_inner(self, size_t ref) noexcept
+    cdef void add_weighed(self, size_t ref, size_t weight) noexcept
     cdef void drop_inner(self) noexcept
 
     @cython.locals(i=size_t)

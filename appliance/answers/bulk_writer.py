@@ -37,10 +37,14 @@ class BulkWriter(BulkBody):
 
     def add_inner(self, ref: int) -> None:
         """Add a fragment to those that end the authority section."""
+        self.add_weighed(ref, self.heap16(ref, 0) << 8 | self.heap[wide(ref) + 9])
+
+    def add_weighed(self, ref: int, weight: int) -> None:
+        """Add one of which is known how many octets and, in the lowest eight bits, how many records it has."""
         self.inner[self.inners] = ref
         self.inners += 1
-        self.inner_octets += self.heap16(ref, 0)
-        self.inner_records += self.heap[wide(ref) + 9]
+        self.inner_octets += weight >> 8
+        self.inner_records += weight & 255
 
     def drop_inner(self) -> None:
         """Take the last inner fragment away again."""

@@ -29,7 +29,7 @@ cdef class Hasher:
 cdef class Chain:
     cdef Packed packed
     cdef unsigned int[::1] numbers, records, steps, places
-    cdef unsigned char[::1] hashes
+    cdef unsigned char[::1] hashes, flags
     cdef public size_t count, matches
     cdef public bint regular
     cdef public bytes head

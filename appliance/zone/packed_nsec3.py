@@ -137,6 +137,7 @@ class Chain:
         self.count = len(self.numbers)
         self.hashes = bytearray(_DIGEST * (self.count + 1))
         self.records = array("I", bytes(4 * (self.count + 1)))
+        self.flags = bytearray(self.count + 1)
         self.steps = array("I", bytes(4 * 65537))
         self.places = array("I", b"\xff" * (4 * (packed.count + 1)))
         self.matches = 0
@@ -144,7 +145,7 @@ class Chain:
         self.head = self.parameters() if self.count else b""
 
     def read(self) -> int:
-        """Fill .hashes and .records; tell whether the chain is regular."""
+        """Fill .hashes, .records and .flags; tell whether the chain is regular."""
         k = 0
         while k < self.count:
             if not self.read_one(k):
@@ -172,6 +173,7 @@ class Chain:
         if not found:
             return False
         self.records[k] = found >> 2
+        self.flags[k] = packed.octets[packed.rdata(found) + 1]
         return k == 0 or self.same_head(self.records[0], self.records[k])
 
     def find_record(self, i: int) -> int:
@@ -308,7 +310,7 @@ class Chain:
 
     def flags_at(self, k: int) -> int:
         """Return the flags field of an NSEC3."""
-        return self.packed.octets[self.packed.rdata(wide(self.records[k])) + 1]
+        return self.flags[k]
 
     def owner(self, k: int) -> bytes:
         """Return the owner of an NSEC3, folded."""
