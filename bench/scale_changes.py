@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from appliance.answers.change import Reach, change_zone
+from appliance.answers.change import change_zone
 from appliance.answers.compile import compile_zones
+from appliance.answers.reach import Reach
 from appliance.answers.sizes import capacity
 from appliance.answers.store import Store
 from appliance.zone import names, types

@@ -13,11 +13,11 @@ from typing import Final
 
 from appliance.answers import compile as whole
 from appliance.answers import nodes, versions
-from appliance.answers import rdata as rdata_names
 from appliance.answers.context import Context
 from appliance.answers.layout import CHUNK_GRANULES, NODE_CUT, SCHEMES
 from appliance.answers.negatives import prepare
 from appliance.answers.proofs import NoProofs
+from appliance.answers.reach import Reach
 from appliance.answers.recut import Recut
 from appliance.answers.store import Retired, Store, ZoneState
 from appliance.answers.stored_proofs import StoredProofs
@@ -33,48 +33,12 @@ _AT_CUT: Final = frozenset((types.NS, types.DS, types.RRSIG, *_ADDRESSES))
 _AT_APEX: Final = frozenset((types.SOA, types.RRSIG))
 
 
-class Reach:
-    """Which owners quote a name's addresses, and which are aliases; of one zone, kept up to date by note()."""
-
-    def __init__(self, zone: Zone) -> None:
-        self._targets: dict[bytes, set[bytes]] = {}
-        self._quoted: dict[bytes, frozenset[bytes]] = {}
-        self.aliases: set[bytes] = set()
-        for owner in zone.nodes:
-            self.note(zone, owner)
-
-    def note(self, zone: Zone, owner: bytes) -> None:
-        """Look at an owner again."""
-        rrsets = zone.nodes.get(owner, {})
-        (self.aliases.add if types.CNAME in rrsets else self.aliases.discard)(owner)
-        now = frozenset(
-            target
-            for rrset in rrsets.values()
-            if rdata_names.has_targets(rrset.rtype)
-            for target in rdata_names.targets(rrset.rtype, rrset.rdatas, owner)
-            if zone.contains(target)
-        )
-        before = self._quoted.get(owner, frozenset())
-        for target in before - now:
-            self._targets[target].discard(owner)
-        for target in now - before:
-            self._targets.setdefault(target, set()).add(owner)
-        if now:
-            self._quoted[owner] = now
-        else:
-            self._quoted.pop(owner, None)
-
-    def quoting(self, name: bytes) -> set[bytes]:
-        """Return the owners in whose answers a name's addresses stand."""
-        return self._targets.get(name, set())
-
-
 def change_zone(store: Store, zone: Zone, changed: Changed, reach: Reach | None = None) -> Retired:
     """Serve a zone that differs from what is served in these RRsets only, and renew what other zones say because of it.
 
-    reach spares looking at the whole zone; note() it before. Returns the room of the old version.
+    reach spares looking at the whole zone where that is needed; note() it before. Returns the room of the old version.
     """
-    change = _Change(store, zone, changed, reach or Reach(zone))
+    change = _Change(store, zone, changed, reach)
     if not change.may_be_small():
         return whole.replace_zone(store, zone)
     change.take_up()
@@ -92,14 +56,25 @@ def change_zone(store: Store, zone: Zone, changed: Changed, reach: Reach | None 
 
 
 class _Change:
-    def __init__(self, store: Store, zone: Zone, changed: Changed, reach: Reach) -> None:
+    def __init__(self, store: Store, zone: Zone, changed: Changed, reach: Reach | None) -> None:
         self.store = store
         self.zone = zone
         self.changed = changed
-        self.reach = reach
+        self._reach = reach
         self.number = store.numbers.get(zone.origin, 0)
         self.old: list[int] = []
         self._known: dict[bytes, list[int]] = {}
+
+    @property
+    def reach(self) -> Reach:
+        """Who quotes whom, found when it is first asked for."""
+        if self._reach is None:
+            self._reach = Reach(self.zone)
+        return self._reach
+
+    def _aliases(self) -> set[bytes]:
+        """Return the owners of aliases."""
+        return self.reach.aliases if self._reach or self.zone.has_type(types.CNAME) else set()
 
     def may_be_small(self) -> bool:
         """Tell whether the zone is one to change name by name, and the waste of earlier changes is bearable."""
@@ -141,7 +116,7 @@ class _Change:
                     return False
             elif not kinds <= _AT_CUT or not (self._is_cut(name) or zone.cut_for(name) or self._was_glue(name)):
                 return False
-        return not self.reach.aliases
+        return not self._aliases()
 
     def _records(self, name: bytes) -> list[int]:
         """Return the zone's served records of a name."""
@@ -167,7 +142,7 @@ class _Change:
     def affected(self) -> set[bytes]:
         """Return the names whose nodes are written anew or go; none if that cannot be told by names."""
         zone = self.zone
-        found = set(self.changed) | self.reach.aliases
+        found = set(self.changed) | self._aliases()
         for name, kinds in self.changed.items():
             if kinds & _ADDRESSES or (types.RRSIG in kinds and name != zone.origin):
                 found |= self.reach.quoting(name)
