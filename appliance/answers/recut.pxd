@@ -7,7 +7,7 @@ from appliance.answers.bulk_writer cimport BulkWriter
 from appliance.zone.packed cimport Packed
 
 cdef unsigned int _NS, _DS, _REFERRAL, _NODATA, _POSITIVE, _CUT, _CHAIN
-cdef unsigned int _HEAD, _ANSWER, _NODE, _OTHER_NODE, _FROM, _UNTIL, _NEXT, _ROWS
+cdef unsigned int _HEAD, _ANSWER, _NODE, _OTHER_NODE, _FROM, _UNTIL, _NEXT, _LINE, _ROWS
 cdef size_t _SCRATCH
 cdef unsigned long long _FINAL, _M64, _M32
 
@@ -16,14 +16,25 @@ cdef class Recut(BulkWriter):
     cdef bint proving, signed
     cdef unsigned int served, rows
     cdef size_t count
+    cdef unsigned long long touched
+    cdef unsigned char[::1] secure
     cdef list names, servers
     cdef unsigned long long[::1] hashes
     cdef unsigned int[::1] old, new, row_at
 
     cpdef take_up(self, dict changed, object nodes)
 
-    @cython.locals(packed=Packed, length="long long", row=size_t, at=size_t, h="unsigned long long", old=size_t)
-    cdef bint take_one(self, bytes name, object servers, bint secure) except -1
+    @cython.locals(packed=Packed, length="long long", row=size_t, at=size_t)
+    cdef bint is_plain(self, bytes name, object servers) except -1
+
+    @cython.locals(k=size_t, slot=size_t, word=size_t, row=size_t)
+    cdef void fetch(self) noexcept
+
+    @cython.locals(names=list, servers=list, kept=size_t, k=size_t, h="unsigned long long", secure=bint, old=size_t)
+    cdef set kept(self)
+
+    @cython.locals(packed=Packed, octets="const unsigned char*", size=size_t, i=size_t)
+    cdef void place_name(self, bytes name) except *
 
     @cython.locals(packed=Packed, size=size_t, octets="const unsigned char*", i=size_t, at=size_t, length=size_t)
     cdef size_t fill(self, bytes name, object servers) except? 0
@@ -82,5 +93,7 @@ cdef class Recut(BulkWriter):
     cdef void leave_chain(self, size_t slot, unsigned long long h) except *
 
 
+@cython.locals(f="unsigned long long")
+cdef size_t bucket_of(unsigned long long h, unsigned int bits) noexcept nogil
 cdef size_t wide(size_t ref) noexcept nogil
 cdef unsigned long long octet64(unsigned long long octet) noexcept nogil

@@ -40,6 +40,7 @@ _OTHER_NODE = layout.name_offset(0)
 _FROM = 2
 _UNTIL = 3
 _NEXT = 4
+_LINE = 14
 _SCRATCH = 16384
 _ROWS = 64
 _SERVERS = frozenset((types.NS,))
@@ -57,9 +58,11 @@ class Recut(BulkWriter):
         self.served = writer.version - 1
         self.row_at = array("I", bytes(4 * _ROWS))
         self.rows = self.count = 0
+        self.touched = 0
         self.names: list[bytes] = []
         self.servers: list[RRset] = []
         self.hashes = array("Q", bytes(8))
+        self.secure = array("B", bytes(1))
         self.old = self.new = array("I", bytes(4))
 
     # which cuts
@@ -67,16 +70,20 @@ class Recut(BulkWriter):
     def take_up(self, changed: Mapping[bytes, AbstractSet[int]], nodes: Mapping[bytes, RRsets]) -> set[bytes]:
         """Find the cuts that can be done here among changed names; return the names that are left."""
         self.hashes = array("Q", bytes(8 * len(changed) + 8))
+        self.secure = array("B", bytes(len(changed) + 1))
         self.old, self.new = array("I", bytes(4 * len(changed) + 4)), array("I", bytes(4 * len(changed) + 4))
-        left = set()
         for name, kinds in changed.items():
             rrsets = nodes.get(name) if kinds == _SERVERS else None
-            if rrsets is None or not self.take_one(name, rrsets.get(_NS), _DS in rrsets):
-                left.add(name)
-        return left
+            if rrsets is not None and self.is_plain(name, rrsets.get(_NS)):
+                self.secure[self.count] = _DS in rrsets
+                self.names.append(name)
+                self.servers.append(rrsets[_NS])
+                self.count += 1
+        self.fetch()
+        return changed.keys() - self.kept()
 
-    def take_one(self, name: bytes, servers: RRset | None, secure: int) -> int:
-        """Take a cut up; tell whether it can be done here. secure: it has DS."""
+    def is_plain(self, name: bytes, servers: RRset | None) -> int:
+        """Tell whether the servers of a name are not in the zone, and note its hash."""
         if servers is None or not self.fill(name, servers):
             return False
         packed = self.packed
@@ -91,16 +98,59 @@ class Recut(BulkWriter):
             if packed.in_zone(packed.rdata(at), packed.rdlength(at)):
                 return False
             row += 1
-        h = self.hash(_HEAD, length)
-        old = self.find_cut(h, length)
-        if not old or not self.is_told(old, secure):
-            return False
-        self.hashes[self.count] = h
-        self.old[self.count] = old
-        self.count += 1
-        self.names.append(name)
-        self.servers.append(servers)
+        self.hashes[self.count] = self.hash(_HEAD, length)
         return True
+
+    def fetch(self) -> None:
+        """Touch what .kept reads, step by step, so that cuts do not wait for the memory of the ones before."""
+        k = 0
+        while k < self.count:
+            self.touched += self.index[bucket_of(self.hashes[k], self.bits) * 8]
+            k += 1
+        k = 0
+        while k < self.count:
+            slot = self.slot_of(self.hashes[k])
+            self.old[k] = self.index[slot] & _M32 if slot else 0
+            k += 1
+        k = 0
+        while k < self.count:
+            word = wide(self.old[k]) >> 2
+            self.touched += self.heap_words[word] + self.heap_words[word + _LINE]
+            k += 1
+        k = 0
+        while k < self.count:
+            if self.heap[wide(self.old[k]) + 2] == _CUT:
+                row = self.entry(self.old[k])
+                self.touched += self.heap_words[wide(self.heap_words[row + 2]) >> 2] if row else 0
+            k += 1
+
+    def kept(self) -> set[bytes]:
+        """Keep those whose served nodes tell all that is needed, and return their names."""
+        names, servers = self.names, self.servers
+        kept = k = 0
+        while k < self.count:
+            h, secure = self.hashes[k], self.secure[k]
+            self.place_name(names[k])
+            old = self.find_cut(h, self.packed.octets[_HEAD - 2])
+            if old and self.is_told(old, secure):
+                self.hashes[kept], self.old[kept] = h, old
+                names[kept], servers[kept] = names[k], servers[k]
+                kept += 1
+            k += 1
+        self.count = kept
+        del names[kept:], servers[kept:]
+        return set(names)
+
+    def place_name(self, name: bytes) -> None:
+        """Lay a name out where that of packed records stands."""
+        packed = self.packed
+        octets = name
+        size = len(name)
+        packed.octets[_HEAD - 2] = size
+        i = 0
+        while i < size:
+            packed.octets[_HEAD + i] = octets[i]
+            i += 1
 
     def fill(self, name: bytes, servers: RRset) -> int:
         """Lay the records of a cut out as packed ones; return how many they are, 0 where there is no room."""
@@ -108,11 +158,7 @@ class Recut(BulkWriter):
         size = len(name)
         if size > 255:
             return 0
-        octets = name
-        i = 0
-        while i < size:
-            packed.octets[_HEAD + i] = octets[i]
-            i += 1
+        self.place_name(name)
         at = 0
         self.rows = 0
         for rdata in servers.rdatas:
@@ -167,7 +213,7 @@ class Recut(BulkWriter):
         f = (h * _FINAL) & _M64
         f ^= f >> 32
         tag = f & _M32
-        bucket = f >> (64 - self.bits)
+        bucket = bucket_of(h, self.bits)
         turn = 0
         while turn < 2:
             i = bucket * 8 + 1
@@ -344,6 +390,12 @@ class Recut(BulkWriter):
         f ^= f >> 32
         if slot >> 3 != f >> (64 - self.bits):
             self.store.index.leave(f, slot, self.index[slot] & _M32)
+
+
+def bucket_of(h: int, bits: int) -> int:
+    """Return the bucket of first choice for a hash."""
+    f = (h * _FINAL) & _M64
+    return (f ^ f >> 32) >> (64 - bits)
 
 
 def wide(ref: int) -> int:
