@@ -30,6 +30,8 @@ Changed = Mapping[bytes, set[int]]
 
 _ADDRESSES: Final = frozenset((types.A, types.AAAA))
 _AT_CUT: Final = frozenset((types.NS, types.DS, types.RRSIG, *_ADDRESSES))
+_WILDCARD: Final = 11
+"""The field of a node."""
 _AT_APEX: Final = frozenset((types.SOA, types.RRSIG))
 
 
@@ -208,8 +210,14 @@ class _Change:
             wildcard = names.wildcard_of(name)
             if len(wildcard) > names.MAX_NAME or not zone.exists(wildcard) or wildcard in zone.delegations:
                 continue
-            kept = self._records(wildcard) if wildcard not in affected else []
-            context.wildcards[name] = kept[0] if kept else nodes.write_wildcard(context, wildcard)
+            kept = self._kept_wildcard(name, wildcard) if wildcard not in affected else 0
+            context.wildcards[name] = kept or nodes.write_wildcard(context, wildcard)
+
+    def _kept_wildcard(self, name: bytes, wildcard: bytes) -> int:
+        """Return the served record that answers for a wildcard; in a signed zone only the name above knows it."""
+        if self.zone.scheme == "unsigned":
+            return next(iter(self._records(wildcard)), 0)
+        return next((self.store.node(ref)[_WILDCARD] for ref in self._records(name)), 0)
 
     def _write_name(self, context: Context, version: Version, name: bytes) -> None:
         zone, writer = self.zone, version.writer

@@ -96,6 +96,7 @@ def servers(chance: random.Random, cut: bytes) -> RRset:
 def first_nodes(chance: random.Random, cuts: list[bytes]) -> Nodes:
     apex = {types.SOA: soa(1), types.NS: RRset(types.NS, 300, [name("ns")])}
     nodes: Nodes = {ORIGIN: apex, name("ns"): {types.A: host(chance)}, name("www"): {types.A: host(chance)}}
+    nodes[name("*")] = {types.TXT: RRset(types.TXT, 300, [b"\1x"])}
     for number, cut in enumerate(cuts):
         nodes[cut] = {types.NS: servers(chance, cut)}
         nodes[b"\2in" + cut] = {types.A: host(chance)}
