@@ -16,11 +16,11 @@ from appliance.answers import nodes, versions
 from appliance.answers.context import Context
 from appliance.answers.layout import CHUNK_GRANULES, NODE_CUT, SCHEMES
 from appliance.answers.negatives import prepare
-from appliance.answers.proofs import NoProofs
+from appliance.answers.proofs import NoProofs, Proofs
 from appliance.answers.reach import Reach
 from appliance.answers.recut import Recut
 from appliance.answers.store import Retired, Store, ZoneState
-from appliance.answers.stored_proofs import StoredProofs
+from appliance.answers.stored_proofs import StoredNsecProofs, StoredProofs
 from appliance.answers.versions import Version
 from appliance.zone import names, types
 from appliance.zone.model import Zone
@@ -87,7 +87,7 @@ class _Change:
         size = sum(end - start for start, end in state.extents)
         if state.waste * 2 > size - state.waste + CHUNK_GRANULES or zone.origin in store.sources.loading:
             return False
-        return SCHEMES[zone.scheme] == store.zone_byte(self.number, "scheme") and zone.scheme != "nsec"
+        return SCHEMES[zone.scheme] == store.zone_byte(self.number, "scheme")
 
     def take_up(self) -> None:
         """Begin the version; leave the cuts whose servers alone differ to compiled code, and the rest in .changed."""
@@ -110,13 +110,18 @@ class _Change:
         return not self.zone.signatures and types.RRSIG not in set().union(*self.changed.values())
 
     def _keeps_proofs(self) -> bool:
-        """Tell whether only cuts and the SOA of a zone with NSEC3 change, and no alias quotes the SOA."""
+        """Tell whether only cuts and the SOA of a signed zone change, no NSEC or NSEC3 RR, and it has no alias."""
         zone = self.zone
+        at_cut = _AT_CUT
+        if zone.scheme == "nsec":
+            at_cut -= {types.RRSIG}  # it may be that of the NSEC RR
+            if not StoredNsecProofs(self.store, self.number, self._records).has(zone, zone.origin):
+                return False
         for name, kinds in self.changed.items():
             if name == zone.origin:
                 if not kinds <= _AT_APEX:
                     return False
-            elif not kinds <= _AT_CUT or not (self._is_cut(name) or zone.cut_for(name) or self._was_glue(name)):
+            elif not kinds <= at_cut or not (self._is_cut(name) or zone.cut_for(name) or self._was_glue(name)):
                 return False
         return not self._aliases()
 
@@ -179,12 +184,9 @@ class _Change:
         store, zone, version = self.store, self.zone, self.version
         world = store.sources.followed()
         try:
-            proofs = (
-                StoredProofs(store, self.number, version, zone, self._records) if zone.scheme == "nsec3" else NoProofs()
-            )
-            context = Context(zone, world, version.writer, proofs, {}, loading=world.unknown)
+            context = Context(zone, world, version.writer, self._proofs(), {}, loading=world.unknown)
             prepare(context)
-            if zone.scheme == "nsec3" and not self._quotes_alike(context):
+            if zone.scheme != "unsigned" and not self._quotes_alike(context):
                 versions.roll_back(store, version)
                 return False
             affected |= self.recut.write()
@@ -203,6 +205,13 @@ class _Change:
         version.soa = context.soa_fragment
         version.chains = frozenset(context.chains - {zone.origin})
         return True
+
+    def _proofs(self) -> Proofs:
+        if self.zone.scheme == "nsec3":
+            return StoredProofs(self.store, self.number, self.version, self.zone, self._records)
+        if self.zone.scheme == "nsec":
+            return StoredNsecProofs(self.store, self.number, self._records)
+        return NoProofs()
 
     def _write_wildcards(self, context: Context, affected: set[bytes]) -> None:
         zone = self.zone
