@@ -8,6 +8,7 @@ answers its addresses stand, and every alias, because the end of a chain quotes 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ from appliance.answers.negatives import prepare
 from appliance.answers.proofs import NoProofs, Proofs
 from appliance.answers.reach import Reach
 from appliance.answers.recut import Recut
+from appliance.answers.referrals import glue
 from appliance.answers.store import Retired, Store, ZoneState
 from appliance.answers.stored_proofs import StoredNsecProofs, StoredProofs
 from appliance.answers.versions import Version
@@ -94,7 +96,7 @@ class _Change:
         zone = self.zone
         self.version = versions.begin(self.store, zone, 512 * len(self.changed))
         proving, signed = zone.scheme != "unsigned", bool(zone.signatures)
-        self.recut = Recut(self.version.writer, zone.origin, proving, signed)
+        self.recut = Recut(self.version.writer, zone.origin, proving, signed, functools.partial(glue, zone))
         left = self.recut.take_up(dict(self.changed), zone.nodes)
         self.recut_names = self.changed.keys() - left
         self.changed = {name: self.changed[name] for name in left}

@@ -3,23 +3,23 @@
 """Cuts that get other servers and stay what they are otherwise; compiled, types in recut.pxd.
 
 Such a cut keeps the answers for DS that its served node has, and the proofs or the DS that they list, so nothing is
-searched. Cuts with servers in the zone are left to Python, and so is all that cannot be told from the served node.
+searched. What cannot be told from the served node, or finds no room here, is left to Python.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from appliance.answers import layout
-from appliance.answers.bulk_writer import BulkWriter
 from appliance.answers.layout import KIND
+from appliance.answers.relink import Relink
 from appliance.zone import types
-from appliance.zone.packed import Packed
 
 if TYPE_CHECKING:
+    from appliance.answers.assemble import Group
     from appliance.answers.writer import Writer
     from appliance.zone.model import RRset, RRsets
 
@@ -29,49 +29,50 @@ _REFERRAL = KIND["referral"]
 _NODATA = KIND["nodata"]
 _POSITIVE = KIND["positive"]
 _CUT = layout.NODE_CUT
-_CHAIN = layout.CHAIN_MAX
-_FINAL = layout.HASH_FINAL
-_M64 = 0xFFFFFFFFFFFFFFFF
 _M32 = 0xFFFFFFFF
 _HEAD = 16
 _ANSWER = 20
 _NODE = layout.name_offset(layout.NODE_CUT)
-_OTHER_NODE = layout.name_offset(0)
-_FROM = 2
-_UNTIL = 3
 _NEXT = 4
 _LINE = 14
 _SCRATCH = 16384
 _ROWS = 64
+_GROUPS = 48
 _SERVERS = frozenset((types.NS,))
 
 
-class Recut(BulkWriter):
-    """Writes, shows and takes out: one node for each cut that is taken up, in the place of the served one."""
+class Recut(Relink):
+    """Writes one node for each cut that is taken up, in the place of the served one."""
 
-    def __init__(self, writer: Writer, origin: bytes, proving: bool, signed: bool) -> None:
-        """Write into the arena of a writer; proving and signed tell what the zone is."""
-        super().__init__(writer, Packed(memoryview(b""), origin))
-        self.packed.octets = bytearray(_SCRATCH)
+    def __init__(
+        self,
+        writer: Writer,
+        origin: bytes,
+        proving: bool,
+        signed: bool,
+        glue: Callable[[bytes, bool], list[Group]],
+    ) -> None:
+        """Write into the arena of a writer; proving and signed tell what the zone is, glue gives a cut's addresses."""
+        super().__init__(writer, origin)
         self.proving = proving
         self.signed = signed
-        self.served = writer.version - 1
+        self.glue = glue
         self.row_at = array("I", bytes(4 * _ROWS))
-        self.rows = self.count = 0
+        self.rows = 0
+        self.free = 0
         self.touched = 0
         self.names: list[bytes] = []
         self.servers: list[RRset] = []
-        self.hashes = array("Q", bytes(8))
         self.secure = array("B", bytes(1))
-        self.old = self.new = array("I", bytes(4))
+        self.inside = array("B", bytes(1))
 
     # which cuts
 
     def take_up(self, changed: Mapping[bytes, AbstractSet[int]], nodes: Mapping[bytes, RRsets]) -> set[bytes]:
         """Find the cuts that can be done here among changed names; return the names that are left."""
-        self.hashes = array("Q", bytes(8 * len(changed) + 8))
+        self.begin_pairs(len(changed))
         self.secure = array("B", bytes(len(changed) + 1))
-        self.old, self.new = array("I", bytes(4 * len(changed) + 4)), array("I", bytes(4 * len(changed) + 4))
+        self.inside = array("B", bytes(len(changed) + 1))
         for name, kinds in changed.items():
             rrsets = nodes.get(name) if kinds == _SERVERS else None
             if rrsets is not None and self.is_plain(name, rrsets.get(_NS)):
@@ -83,7 +84,7 @@ class Recut(BulkWriter):
         return changed.keys() - self.kept()
 
     def is_plain(self, name: bytes, servers: RRset | None) -> int:
-        """Tell whether the servers of a name are not in the zone, and note its hash."""
+        """Tell whether a name may be a cut to be done here; note its hash, and whether it has servers in the zone."""
         if servers is None or not self.fill(name, servers):
             return False
         packed = self.packed
@@ -92,11 +93,12 @@ class Recut(BulkWriter):
             return False
         if packed.octets[_HEAD] == 1 and packed.octets[_HEAD + 1] == 42:
             return False  # the name above a wildcard knows its node
+        self.inside[self.count] = False
         row = 0
         while row < self.rows:
             at = self.row_at[row]
             if packed.in_zone(packed.rdata(at), packed.rdlength(at)):
-                return False
+                self.inside[self.count] = True
             row += 1
         self.hashes[self.count] = self.hash(_HEAD, length)
         return True
@@ -105,7 +107,7 @@ class Recut(BulkWriter):
         """Touch what .kept reads, step by step, so that cuts do not wait for the memory of the ones before."""
         k = 0
         while k < self.count:
-            self.touched += self.index[bucket_of(self.hashes[k], self.bits) * 8]
+            self.touched += self.index[self.first_bucket(self.hashes[k]) * 8]
             k += 1
         k = 0
         while k < self.count:
@@ -133,97 +135,13 @@ class Recut(BulkWriter):
             self.place_name(names[k])
             old = self.find_cut(h, self.packed.octets[_HEAD - 2])
             if old and self.is_told(old, secure):
-                self.hashes[kept], self.old[kept] = h, old
+                self.hashes[kept], self.old[kept], self.inside[kept] = h, old, self.inside[k]
                 names[kept], servers[kept] = names[k], servers[k]
                 kept += 1
             k += 1
         self.count = kept
         del names[kept:], servers[kept:]
         return set(names)
-
-    def place_name(self, name: bytes) -> None:
-        """Lay a name out where that of packed records stands."""
-        packed = self.packed
-        octets = name
-        size = len(name)
-        packed.octets[_HEAD - 2] = size
-        i = 0
-        while i < size:
-            packed.octets[_HEAD + i] = octets[i]
-            i += 1
-
-    def fill(self, name: bytes, servers: RRset) -> int:
-        """Lay the records of a cut out as packed ones; return how many they are, 0 where there is no room."""
-        packed = self.packed
-        size = len(name)
-        if size > 255:
-            return 0
-        self.place_name(name)
-        at = 0
-        self.rows = 0
-        for rdata in servers.rdatas:
-            length = len(rdata)
-            if self.rows == _ROWS or at + _HEAD + size + length + 4 > _SCRATCH:
-                return 0
-            self.row_at[self.rows] = at
-            self.rows += 1
-            packed.octets[at + 14] = size
-            packed.octets[at + 8], packed.octets[at + 9] = _NS, 0
-            packed.octets[at + 12], packed.octets[at + 13] = length & 255, length >> 8
-            packed.set_ttl(at, servers.ttl)
-            at += _HEAD + size
-            octets = rdata
-            i = 0
-            while i < length:
-                packed.octets[at + i] = octets[i]
-                i += 1
-            at = (at + length + 3) & ~3
-            size = 0
-        return self.rows
-
-    def find_cut(self, h: int, length: int) -> int:
-        """Return the served node of the name in the records, 0 unless it is a cut that nothing lies below."""
-        slot = self.slot_of(h)
-        ref = self.index[slot] & _M32 if slot else 0
-        while ref:
-            word = wide(ref) >> 2
-            if self.heap_words[word + 1] == self.number and self.is_served(word) and self.is_named(ref, length):
-                return ref if self.heap[wide(ref) + 2] == _CUT else 0
-            ref = self.heap_words[word + _NEXT]
-        return 0
-
-    def is_served(self, word: int) -> int:
-        """Tell whether a node is visible."""
-        return self.heap_words[word + _FROM] <= self.served < self.heap_words[word + _UNTIL]
-
-    def is_named(self, ref: int, length: int) -> int:
-        """Tell whether a node of the zone has the name in the records."""
-        start = wide(ref)
-        stored = length - self.suffix
-        if self.heap[start] != stored:
-            return False
-        start += _NODE if self.heap[start + 2] & _CUT else _OTHER_NODE
-        i = 0
-        while i < stored and self.heap[start + i] == self.packed.octets[_HEAD + i]:
-            i += 1
-        return i == stored
-
-    def slot_of(self, h: int) -> int:
-        """Return where the index has the chain of a name with a hash, 0 where it has none."""
-        f = (h * _FINAL) & _M64
-        f ^= f >> 32
-        tag = f & _M32
-        bucket = bucket_of(h, self.bits)
-        turn = 0
-        while turn < 2:
-            i = bucket * 8 + 1
-            while i < bucket * 8 + 8:
-                if self.index[i] >> 32 == tag and self.index[i]:
-                    return i
-                i += 1
-            bucket ^= tag & ((octet64(1) << self.bits) - 1)
-            turn += 1
-        return 0
 
     # what stays of a cut
 
@@ -258,6 +176,53 @@ class Recut(BulkWriter):
             self.add_inner(self.heap_words[(proved + _ANSWER >> 2) + i])
             i += 1
 
+    # records as packed ones
+
+    def place_name(self, name: bytes) -> None:
+        """Lay out the name of a cut."""
+        self.copy(name, _HEAD)
+        self.packed.octets[_HEAD - 2] = len(name)
+
+    def copy(self, octets: bytes, to: int) -> None:
+        """Copy octets to a place."""
+        found = octets
+        size = len(octets)
+        i = 0
+        while i < size:
+            self.packed.octets[to + i] = found[i]
+            i += 1
+
+    def place(self, owner: bytes, rtype: int, ttl: int, rdata: bytes) -> int:
+        """Lay out a record; return where it ends, 0 where there is no room for it."""
+        packed = self.packed
+        at = self.free
+        size, length = len(owner), len(rdata)
+        if size > 255 or at + _HEAD + size + length + 4 > _SCRATCH:
+            return 0
+        packed.octets[at + 14] = size
+        packed.octets[at + 8], packed.octets[at + 9] = rtype & 255, rtype >> 8
+        packed.octets[at + 12], packed.octets[at + 13] = length & 255, length >> 8
+        packed.set_ttl(at, ttl)
+        self.copy(owner, at + _HEAD)
+        self.copy(rdata, at + _HEAD + size)
+        self.free = (at + _HEAD + size + length + 3) & ~3
+        return self.free
+
+    def fill(self, name: bytes, servers: RRset) -> int:
+        """Lay the servers of a cut out; return how many they are, 0 where there is no room."""
+        self.rows = 0
+        self.free = 0
+        owner = name
+        for rdata in servers.rdatas:
+            if self.rows == _ROWS:
+                return 0
+            self.row_at[self.rows] = self.free
+            self.rows += 1
+            if not self.place(owner, _NS, servers.ttl, rdata):
+                return 0
+            owner = b""
+        return self.rows
+
     # writing
 
     def write(self) -> set[bytes]:
@@ -278,8 +243,10 @@ class Recut(BulkWriter):
     def write_one(self, k: int) -> int:
         """Write one cut and return the reference of its node; 0 where Python must do it."""
         old = self.old[k]
-        self.fill(self.names[k], self.servers[k])
-        plain = self.plain_referral()
+        if not self.fill(self.names[k], self.servers[k]):
+            return 0
+        self.clear_inner()
+        plain = self.build(self.glue(self.names[k], False) if self.inside[k] else None)
         if not plain:
             return 0
         signed = plain
@@ -289,120 +256,58 @@ class Recut(BulkWriter):
             answer, proved = self.heap_words[row + 1], self.heap_words[row + 2]
             if self.signed:
                 self.add_kept(row, self.heap[wide(proved) + 11] == _POSITIVE)
-                signed = self.signed_referral()
+                signed = self.build(self.glue(self.names[k], True)) if self.inside[k] else self.again()
+        if not signed:
+            return 0
         ref = self.cut_node(_HEAD, _CUT, plain, signed, 1 if row else 0, answer, proved, 0, 0)
         self.heap_words[(wide(ref) >> 2) + _NEXT] = old
         return ref
 
-    def plain_referral(self) -> int:
-        """Write the referral without DNSSEC and return its reference; 0 where Python must do it."""
-        self.clear_inner()
-        self.begin(_HEAD, self.packed.octets[_HEAD - 2], False)
+    def build(self, groups: list[Group] | None) -> int:
+        """Write a referral with what it says behind the servers; return its reference, 0 where Python must do it."""
+        length = self.packed.octets[_HEAD - 2]
+        self.begin(_HEAD, length, False)
         row = 0
         while row < self.rows:
-            self.rr(_HEAD, self.packed.octets[_HEAD - 2], self.row_at[row])
+            self.rr(_HEAD, length, self.row_at[row])
             row += 1
-        self.base = self.base_moves = self.base_records = 0
+        if self.inners:
+            self.split()
+        else:
+            self.base = self.base_moves = self.base_records = 0
         self.cuts = self.least = 0
         self.mark()
+        if groups and not self.add_groups(groups):
+            return 0
         return self.referral(_REFERRAL, self.rows)
 
-    def signed_referral(self) -> int:
-        """Write the referral with the same servers and the kept fragments behind them; return its reference."""
+    def add_groups(self, groups: list[Group]) -> int:
+        """Append additional records, the required ones first; tell whether there is room for them."""
+        start = self.free
+        for wanted in (True, False):
+            for group in groups:
+                if group.required is not wanted:
+                    continue
+                if self.cuts == _GROUPS:
+                    return False
+                for owner, rtype, ttl, rdata in group.rrs:
+                    at = self.free
+                    if owner is None or not self.place(owner, rtype, ttl, rdata):
+                        return False
+                    self.rr(at + _HEAD, len(owner), at)
+                self.mark()
+                if wanted:
+                    self.least = self.cuts - 1
+        self.free = start
+        return True
+
+    def again(self) -> int:
+        """Write the referral of the servers laid out last with the kept fragments behind; return its reference."""
         first = self.share(self.fragment(0, 0, self.size, 0, self.moves, self.records_in))
         self.cut_octets[0] = self.cut_records[0] = 0
         return self.pieces(_REFERRAL, self.rows + self.inner_records, self.size + self.inner_octets, 0, first, 0)
-
-    # showing
-
-    def link(self) -> None:
-        """Hang the nodes into the index, each before the served one; those before a StoreFull are in .records."""
-        self.enter()
-        try:
-            k = 0
-            while k < self.count:
-                if self.new[k]:
-                    self.hang(k)
-                k += 1
-        finally:
-            self.leave()
-
-    def hang(self, k: int) -> None:
-        """Hang one node into the index."""
-        ref, old = self.new[k], self.old[k]
-        if self.record_count == len(self.records):
-            self.leave()
-        slot = self.slot_of(self.hashes[k])
-        if slot and self.index[slot] & _M32 == old and self.chain_length(old) < _CHAIN:
-            self.join(slot, self.hashes[k])
-            self.index[slot] = self.index[slot] >> 32 << 32 | ref
-            self.depths[self.heap[wide(ref) + 1]] += 1
-        else:
-            self.store.insert(ref, self.hashes[k])
-        self.records[self.record_count] = ref
-        self.record_count += 1
-
-    def chain_length(self, ref: int) -> int:
-        """Count the records in a chain."""
-        found = 0
-        while ref:
-            found += 1
-            ref = self.heap_words[(wide(ref) >> 2) + _NEXT]
-        return found
-
-    def join(self, slot: int, h: int) -> None:
-        """Count one more record in the chain of a slot."""
-        f = (h * _FINAL) & _M64
-        f ^= f >> 32
-        if slot >> 3 != f >> (64 - self.bits):
-            self.store.index.join(f, slot)
-
-    def expire(self) -> None:
-        """Let the served nodes end with the version before."""
-        k = 0
-        while k < self.count:
-            if self.new[k]:
-                self.heap_words[(wide(self.old[k]) >> 2) + _UNTIL] = self.version
-            k += 1
-
-    def unlink(self) -> int:
-        """Take the nodes that have ended out of the index; return how many."""
-        found = 0
-        depths = self.store.depths
-        k = 0
-        while k < self.count:
-            if self.new[k]:
-                found += 1
-                slot = self.slot_of(self.hashes[k])
-                word, old = wide(self.new[k]) >> 2, self.old[k]
-                if slot and self.heap_words[word + _NEXT] == old:
-                    self.heap_words[word + _NEXT] = self.heap_words[(wide(old) >> 2) + _NEXT]
-                    self.leave_chain(slot, self.hashes[k])
-                    depths[self.heap[wide(old) + 1]] -= 1
-                else:
-                    self.store.unlink(old)
-            k += 1
-        return found
-
-    def leave_chain(self, slot: int, h: int) -> None:
-        """Count one record less in the chain of a slot."""
-        f = (h * _FINAL) & _M64
-        f ^= f >> 32
-        if slot >> 3 != f >> (64 - self.bits):
-            self.store.index.leave(f, slot, self.index[slot] & _M32)
-
-
-def bucket_of(h: int, bits: int) -> int:
-    """Return the bucket of first choice for a hash."""
-    f = (h * _FINAL) & _M64
-    return (f ^ f >> 32) >> (64 - bits)
 
 
 def wide(ref: int) -> int:
     """Return the offset of a reference."""
     return ref << 4
-
-
-def octet64(octet: int) -> int:
-    """Return a number, wide enough to be shifted."""
-    return octet
