@@ -44,6 +44,8 @@ COMPILED: dict[str, list[str]] = {
     "appliance.answers.bulk_chain": [],
     "appliance.answers.bulk_classes": [],
     "appliance.answers.bulk": [],
+    "appliance.answers.relink": [],
+    "appliance.answers.recut": [],
 }
 
 

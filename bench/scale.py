@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import random
 import shutil
 import statistics
@@ -12,17 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from appliance.answers.change import Reach, change_zone
-from appliance.answers.compile import compile_zones, remove_zone, replace_zone
-from appliance.answers.sizes import capacity
-from appliance.answers.store import Store
+from appliance.answers.compile import remove_zone, replace_zone
 from appliance.control.loading import Loading
 from appliance.control.progress import Progress
 from appliance.control.zones import ServedZone
-from appliance.zone import names, types
-from appliance.zone.load import load_zone
-from appliance.zone.model import RRset, Zone
-from bench import scale_zones
+from appliance.zone import names
+from bench import scale_changes, scale_zones
 from bench.figures import Figure, at_most, plain
 from bench.lab import CACHE, SERVER_DEVICE, Veth
 from bench.scale_peers import ADDRESS, PORT, SIGNED, UNSIGNED, Served
@@ -33,7 +29,6 @@ MANY: Final = 100_000
 PARTS: Final = frozenset((*SIZES, "many", "changes"))
 USUAL: Final = frozenset(("53k", "many", "changes"))
 CHANGED: Final = 1000
-ROUNDS: Final = 5
 _ASKED: Final = 300
 _SETTLE_S: Final = 5.0
 _MEMORY_MIB: Final = {"53k": 180, "530k": 180, "5300k": 1600, "many": 250}
@@ -57,8 +52,10 @@ def measure(work: Path, note: Callable[[str], None], parts: frozenset[str]) -> I
         yield from _starts("many", work, note, served, table, lambda: all(answered(f"www.{zone}.") for zone in chosen))
         yield from _one_zone(folder, zones)
     if "changes" in parts:
-        path, _ = scale_zones.large(CACHE, SIZES["53k"])
-        yield from _changes(load_zone(path, names.from_text(scale_zones.ORIGIN)))
+        chosen_parts = ["530k", *(["5300k"] if "5300k" in parts else [])]
+        yield from scale_changes.measure(
+            {part: scale_zones.large(CACHE, SIZES[part])[0] for part in chosen_parts}, note
+        )
 
 
 def _starts(
@@ -116,6 +113,8 @@ def _one_zone(folder: Path, zones: list[str]) -> Iterator[Figure]:
         origin = names.from_text(zone + ".")
         table[origin] = ServedZone(origin, str(folder / f"{zone}.zone"))
     store = Loading(table, 0, 0, _refuse, Progress()).run()
+    gc.collect()
+    gc.freeze()  # as the server does when all is loaded
     chosen = random.Random(2).sample(list(table), CHANGED)
     adding, removing = [], []
     for origin in chosen:
@@ -127,6 +126,7 @@ def _one_zone(folder: Path, zones: list[str]) -> Iterator[Figure]:
         begin = time.perf_counter()
         store.reclaim(replace_zone(store, model))
         adding.append(time.perf_counter() - begin)
+    gc.unfreeze()
     yield at_most("scale_many_add", statistics.median(adding) * 1e3, "ms", 5, slowest=max(adding) * 1e3)
     yield at_most("scale_many_remove", statistics.median(removing) * 1e3, "ms", 5, slowest=max(removing) * 1e3)
     yield at_most("scale_many_add_1000", sum(adding), "s", 1)
@@ -134,30 +134,3 @@ def _one_zone(folder: Path, zones: list[str]) -> Iterator[Figure]:
 
 def _refuse(error: Exception) -> None:
     raise error
-
-
-def _changes(zone: Zone) -> Iterator[Figure]:
-    """Change the servers of a thousand insecure delegations, from records to visible."""
-    nodes = {name: dict(rrsets) for name, rrsets in zone.nodes.items()}
-    zone = Zone.build(zone.origin, nodes, zone.signatures, zone.nsec3)
-    store = Store.sized(capacity([zone]), 1)
-    compile_zones(store, [zone])
-    reach = Reach(zone)
-    cuts = sorted(cut for cut in zone.delegations if set(zone.nodes[cut]) == {types.NS})
-    spent = []
-    for round_number in range(ROUNDS):
-        chosen = random.Random(round_number).sample(cuts, CHANGED)
-        begin = time.perf_counter()
-        zone.serial += 1
-        soa = zone.soa
-        rdata = soa.rdatas[0][:-20] + zone.serial.to_bytes(4, "big") + soa.rdatas[0][-16:]
-        nodes[zone.origin][types.SOA] = RRset(types.SOA, soa.ttl, [rdata])
-        for number, cut in enumerate(chosen):
-            server = names.from_text(f"ns1.changed{round_number}-{number}.com.")
-            nodes[cut] = {types.NS: RRset(types.NS, 7200, [server])}
-            reach.note(zone, cut)
-        changed = {zone.origin: {types.SOA, types.RRSIG}, **{cut: {types.NS} for cut in chosen}}
-        retired = change_zone(store, zone, changed, reach)
-        spent.append(time.perf_counter() - begin)
-        store.reclaim(retired)
-    yield at_most("scale_change_1000", statistics.median(spent) * 1e3, "ms", 15, slowest=max(spent) * 1e3)

@@ -19,8 +19,10 @@ from appliance.zone.packed_zone import PackedZone
 
 
 def bulk_for(writer: Writer, zone: Zone) -> Bulk | None:
-    """Return what writes the common names of a zone; None where its data are not packed."""
-    return Bulk(writer, zone.packed) if isinstance(zone, PackedZone) else None
+    """Return what writes the common names of a zone; None where its data are not packed, or it has none of them."""
+    if not isinstance(zone, PackedZone) or (zone.scheme == "unsigned" and not zone.delegations):
+        return None
+    return Bulk(writer, zone.packed)
 
 
 def bulk_proofs(writer: Writer, zone: Zone, evidence: Evidence | None, bulk: Bulk | None) -> Proofs:

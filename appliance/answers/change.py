@@ -8,99 +8,80 @@ answers its addresses stand, and every alias, because the end of a chain quotes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from appliance.answers import compile as whole
 from appliance.answers import nodes, versions
-from appliance.answers import rdata as rdata_names
 from appliance.answers.context import Context
-from appliance.answers.denial import Nsec3Search
-from appliance.answers.evidence import Nsec3Evidence
-from appliance.answers.layout import ANSWER, CHUNK_GRANULES, FRAGMENT, KIND, NODE_CUT, SCHEMES, TYPE_ENTRY, types_offset
+from appliance.answers.layout import CHUNK_GRANULES, NODE_CUT, SCHEMES
 from appliance.answers.negatives import prepare
-from appliance.answers.proofs import NoProofs, Nsec3Proofs
+from appliance.answers.proofs import NoProofs, Proofs
+from appliance.answers.reach import Reach
+from appliance.answers.recut import Recut
+from appliance.answers.referrals import glue
 from appliance.answers.store import Retired, Store, ZoneState
+from appliance.answers.stored_proofs import StoredNsecProofs, StoredProofs
 from appliance.answers.versions import Version
 from appliance.zone import names, types
-from appliance.zone.model import RRset, Zone
+from appliance.zone.model import Zone
 
 Changed = Mapping[bytes, set[int]]
 """Types (RRSIG as itself) of the RRsets that differ, by owner; NSEC3 RRsets too."""
 
 _ADDRESSES: Final = frozenset((types.A, types.AAAA))
 _AT_CUT: Final = frozenset((types.NS, types.DS, types.RRSIG, *_ADDRESSES))
+_WILDCARD: Final = 11
+"""The field of a node."""
 _AT_APEX: Final = frozenset((types.SOA, types.RRSIG))
-
-
-class Reach:
-    """Which owners quote a name's addresses, and which are aliases; of one zone, kept up to date by note()."""
-
-    def __init__(self, zone: Zone) -> None:
-        self._targets: dict[bytes, set[bytes]] = {}
-        self._quoted: dict[bytes, frozenset[bytes]] = {}
-        self.aliases: set[bytes] = set()
-        for owner in zone.nodes:
-            self.note(zone, owner)
-
-    def note(self, zone: Zone, owner: bytes) -> None:
-        """Look at an owner again."""
-        rrsets = zone.nodes.get(owner, {})
-        (self.aliases.add if types.CNAME in rrsets else self.aliases.discard)(owner)
-        now = frozenset(
-            target
-            for rrset in rrsets.values()
-            if rdata_names.has_targets(rrset.rtype)
-            for target in rdata_names.targets(rrset.rtype, rrset.rdatas, owner)
-            if zone.contains(target)
-        )
-        before = self._quoted.get(owner, frozenset())
-        for target in before - now:
-            self._targets[target].discard(owner)
-        for target in now - before:
-            self._targets.setdefault(target, set()).add(owner)
-        if now:
-            self._quoted[owner] = now
-        else:
-            self._quoted.pop(owner, None)
-
-    def quoting(self, name: bytes) -> set[bytes]:
-        """Return the owners in whose answers a name's addresses stand."""
-        return self._targets.get(name, set())
 
 
 def change_zone(store: Store, zone: Zone, changed: Changed, reach: Reach | None = None) -> Retired:
     """Serve a zone that differs from what is served in these RRsets only, and renew what other zones say because of it.
 
-    reach spares looking at the whole zone; note() it before. Returns the room of the old version.
+    reach spares looking at the whole zone where that is needed; note() it before. Returns the room of the old version.
     """
-    change = _Change(store, zone, changed, reach or Reach(zone))
+    change = _Change(store, zone, changed, reach)
+    if not change.may_be_small():
+        return whole.replace_zone(store, zone)
+    change.take_up()
     if not change.is_small() or not (affected := change.affected()):
         return whole.replace_zone(store, zone)
     store.sources.put(zone)
     try:
         others = whole.touched_by(store, zone.origin, False)
-        version = change.write(affected)
-        if version is None:
+        if not change.write(affected):
             return whole.replace_zone(store, zone)
-        change.commit(version)
+        change.commit()
         return Retired(whole.compile_again(store, others))
     finally:
         store.sources.release()
 
 
 class _Change:
-    def __init__(self, store: Store, zone: Zone, changed: Changed, reach: Reach) -> None:
+    def __init__(self, store: Store, zone: Zone, changed: Changed, reach: Reach | None) -> None:
         self.store = store
         self.zone = zone
         self.changed = changed
-        self.reach = reach
+        self._reach = reach
         self.number = store.numbers.get(zone.origin, 0)
         self.old: list[int] = []
         self._known: dict[bytes, list[int]] = {}
 
-    def is_small(self) -> bool:
-        """Tell whether the change can be made name by name, and the waste of those before it is bearable."""
+    @property
+    def reach(self) -> Reach:
+        """Who quotes whom, found when it is first asked for."""
+        if self._reach is None:
+            self._reach = Reach(self.zone)
+        return self._reach
+
+    def _aliases(self) -> set[bytes]:
+        """Return the owners of aliases."""
+        return self.reach.aliases if self._reach or self.zone.has_type(types.CNAME) else set()
+
+    def may_be_small(self) -> bool:
+        """Tell whether the zone is one to change name by name, and the waste of earlier changes is bearable."""
         store, zone = self.store, self.zone
         state = store.states.get(self.number)
         if not self.number or not isinstance(state, ZoneState) or store.sources.origins.leads_down(zone.origin):
@@ -108,8 +89,21 @@ class _Change:
         size = sum(end - start for start, end in state.extents)
         if state.waste * 2 > size - state.waste + CHUNK_GRANULES or zone.origin in store.sources.loading:
             return False
-        if SCHEMES[zone.scheme] != store.zone_byte(self.number, "scheme") or zone.scheme == "nsec":
-            return False
+        return SCHEMES[zone.scheme] == store.zone_byte(self.number, "scheme")
+
+    def take_up(self) -> None:
+        """Begin the version; leave the cuts whose servers alone differ to compiled code, and the rest in .changed."""
+        zone = self.zone
+        self.version = versions.begin(self.store, zone, 512 * len(self.changed))
+        proving, signed = zone.scheme != "unsigned", bool(zone.signatures)
+        self.recut = Recut(self.version.writer, zone.origin, proving, signed, functools.partial(glue, zone))
+        left = self.recut.take_up(dict(self.changed), zone.nodes)
+        self.recut_names = self.changed.keys() - left
+        self.changed = {name: self.changed[name] for name in left}
+
+    def is_small(self) -> bool:
+        """Tell whether the rest of the change can be made name by name."""
+        zone = self.zone
         if any(types.DNAME in kinds or not zone.contains(name) for name, kinds in self.changed.items()):
             return False
         return self._is_plain() if zone.scheme == "unsigned" else self._keeps_proofs()
@@ -118,15 +112,20 @@ class _Change:
         return not self.zone.signatures and types.RRSIG not in set().union(*self.changed.values())
 
     def _keeps_proofs(self) -> bool:
-        """Tell whether only cuts and the SOA of a zone with NSEC3 change, and no alias quotes the SOA."""
+        """Tell whether only cuts and the SOA of a signed zone change, no NSEC or NSEC3 RR, and it has no alias."""
         zone = self.zone
+        at_cut = _AT_CUT
+        if zone.scheme == "nsec":
+            at_cut -= {types.RRSIG}  # it may be that of the NSEC RR
+            if not StoredNsecProofs(self.store, self.number, self._records).has(zone, zone.origin):
+                return False
         for name, kinds in self.changed.items():
             if name == zone.origin:
                 if not kinds <= _AT_APEX:
                     return False
-            elif not kinds <= _AT_CUT or not (self._is_cut(name) or zone.cut_for(name) or self._was_glue(name)):
+            elif not kinds <= at_cut or not (self._is_cut(name) or zone.cut_for(name) or self._was_glue(name)):
                 return False
-        return not self.reach.aliases
+        return not self._aliases()
 
     def _records(self, name: bytes) -> list[int]:
         """Return the zone's served records of a name."""
@@ -152,7 +151,7 @@ class _Change:
     def affected(self) -> set[bytes]:
         """Return the names whose nodes are written anew or go; none if that cannot be told by names."""
         zone = self.zone
-        found = set(self.changed) | self.reach.aliases
+        found = set(self.changed) | self._aliases()
         for name, kinds in self.changed.items():
             if kinds & _ADDRESSES or (types.RRSIG in kinds and name != zone.origin):
                 found |= self.reach.quoting(name)
@@ -166,6 +165,7 @@ class _Change:
             while names.is_wildcard(name) and name != zone.origin:
                 name = names.parent(name)
                 found.add(name)
+        found -= self.recut_names
         found.add(zone.origin)
         return set() if any(self._turns(name) for name in found) else found
 
@@ -181,26 +181,22 @@ class _Change:
         was = bool(records and self.store.octets[records[0] * 16 + 2] & NODE_CUT)
         return bool(records) and exists and was is not (name in self.zone.delegations)
 
-    def write(self, affected: set[bytes]) -> Version | None:
-        """Write the new nodes; None if the SOA is not as long as the old one, which answers that stay count on."""
-        store, zone = self.store, self.zone
-        version = versions.begin(store, zone, 512 * len(affected))
+    def write(self, affected: set[bytes]) -> bool:
+        """Write the new nodes; False if the SOA is not as long as the old one, which answers that stay count on."""
+        store, zone, version = self.store, self.zone, self.version
         world = store.sources.followed()
         try:
-            proofs = (
-                _StoredProofs(store, self.number, version, zone, self._records)
-                if zone.scheme == "nsec3"
-                else NoProofs()
-            )
-            context = Context(zone, world, version.writer, proofs, {}, loading=world.unknown)
+            context = Context(zone, world, version.writer, self._proofs(), {}, loading=world.unknown)
             prepare(context)
-            if zone.scheme == "nsec3" and not self._quotes_alike(context):
+            if zone.scheme != "unsigned" and not self._quotes_alike(context):
                 versions.roll_back(store, version)
-                return None
+                return False
+            affected |= self.recut.write()
             self._write_wildcards(context, affected)
             for name in sorted(affected, key=len, reverse=True):
                 self.old += self._records(name)
                 self._write_name(context, version, name)
+            self.recut.link()
         except BaseException:
             versions.roll_back(store, version)
             raise
@@ -210,7 +206,14 @@ class _Change:
         version.denial = store.slot(self.number)[6]
         version.soa = context.soa_fragment
         version.chains = frozenset(context.chains - {zone.origin})
-        return version
+        return True
+
+    def _proofs(self) -> Proofs:
+        if self.zone.scheme == "nsec3":
+            return StoredProofs(self.store, self.number, self.version, self.zone, self._records)
+        if self.zone.scheme == "nsec":
+            return StoredNsecProofs(self.store, self.number, self._records)
+        return NoProofs()
 
     def _write_wildcards(self, context: Context, affected: set[bytes]) -> None:
         zone = self.zone
@@ -218,8 +221,14 @@ class _Change:
             wildcard = names.wildcard_of(name)
             if len(wildcard) > names.MAX_NAME or not zone.exists(wildcard) or wildcard in zone.delegations:
                 continue
-            kept = self._records(wildcard) if wildcard not in affected else []
-            context.wildcards[name] = kept[0] if kept else nodes.write_wildcard(context, wildcard)
+            kept = self._kept_wildcard(name, wildcard) if wildcard not in affected else 0
+            context.wildcards[name] = kept or nodes.write_wildcard(context, wildcard)
+
+    def _kept_wildcard(self, name: bytes, wildcard: bytes) -> int:
+        """Return the served record that answers for a wildcard; in a signed zone only the name above knows it."""
+        if self.zone.scheme == "unsigned":
+            return next(iter(self._records(wildcard)), 0)
+        return next((self.store.node(ref)[_WILDCARD] for ref in self._records(name)), 0)
 
     def _write_name(self, context: Context, version: Version, name: bytes) -> None:
         zone, writer = self.zone, version.writer
@@ -242,9 +251,10 @@ class _Change:
         sizes = context.writer.fragment_size
         return bool(old) and sizes(context.soa_fragment) == sizes(old)
 
-    def commit(self, version: Version) -> None:
+    def commit(self) -> None:
         """Make the version visible in one flip, and take the old nodes out."""
-        store, number, writer = self.store, self.number, version.writer
+        store, number, version = self.store, self.number, self.version
+        writer = version.writer
         state = store.states[number]
         assert isinstance(state, ZoneState)
         slot = (self.zone.serial, version.apex, *version.nxdomain, *version.nodata, version.denial, version.soa)
@@ -252,17 +262,19 @@ class _Change:
         store.note_depths()
         for ref in self.old:
             store.expire_record(ref, version.version)
+        self.recut.expire()
         with store.flipping():
             store.set_zone_word(number, "version", version.version)
             if self.zone.origin == names.ROOT:
                 store.set("root", version.apex)
         for ref in self.old:
             store.unlink(ref)
+        ended = len(self.old) + self.recut.unlink()
         extents = writer.close()
         state.extents += extents
         state.waste += sum(end - start for start, end in extents)
         state.records += writer.records
-        state.ended += len(self.old)
+        state.ended += ended
         if state.ended > len(state.records) // 4 + 1024:
             _drop_ended(store, state)
         store.dependents.note(self.zone.origin, state.chains, version.chains | state.chains)
@@ -275,80 +287,6 @@ def _drop_ended(store: Store, state: ZoneState) -> None:
     kept = [ref for ref in state.records if store.words[ref * 4 + until] == 0xFFFFFFFF]
     state.records = type(state.records)("I", kept)
     state.ended = 0
-
-
-class _StoredEvidence(Nsec3Evidence):
-    """What the served table of hashes proves; an NSEC3's owner is stood for by the reference of its fragment."""
-
-    def __init__(self, store: Store, number: int, zone: Zone) -> None:
-        self._zone = zone
-        self._store = store
-        self._search = Nsec3Search(store, number)
-        self._found: dict[bytes, tuple[int, bool]] = {}
-
-    def _at(self, name: bytes) -> tuple[int, bool]:
-        found = self._found.get(name)
-        if found is None:
-            found = self._found[name] = self._search.place(name)
-        return found
-
-    def match(self, name: bytes) -> bytes:
-        """Return what stands for the NSEC3 whose owner is the hash of a name, nothing if there is none."""
-        fragment, exact = self._at(name)
-        return fragment.to_bytes(4, "little") if exact and fragment else b""
-
-    def cover(self, name: bytes) -> bytes:
-        """Return what stands for the NSEC3 that covers the hash of a name, nothing where one matches."""
-        fragment, exact = self._at(name)
-        return fragment.to_bytes(4, "little") if fragment and not exact else b""
-
-    def rrset(self, owner: bytes) -> RRset:
-        """Return an NSEC3 RRset with the first two octets of its RDATA, which hold the flags."""
-        octets, at = self._store.octets, int.from_bytes(owner, "little") * 16
-        at += FRAGMENT.size + 4 * FRAGMENT.unpack_from(octets, at)[3]
-        while 0 < octets[at] < 0xC0:
-            at += octets[at] + 1
-        at += 2 if octets[at] else 1
-        return RRset(types.NSEC3, 0, [bytes(octets[at + 10 : at + 12])])
-
-
-class _StoredProofs(Nsec3Proofs):
-    """The proofs of a zone whose NSEC3 RRs stay: a served cut has its own, others stand in the served table."""
-
-    def __init__(
-        self, store: Store, number: int, version: Version, zone: Zone, records: Callable[[bytes], list[int]]
-    ) -> None:
-        self._writer = version.writer
-        self._zone = zone
-        self._evidence = _StoredEvidence(store, number, zone)
-        self._store = store
-        self._records = records
-        self._proved: dict[bytes, list[int]] = {}
-        self.zone_material = 0
-
-    def piece(self, owner: bytes) -> int:
-        return int.from_bytes(owner, "little")
-
-    def nodata(self, name: bytes) -> list[int]:
-        found = self._proved.get(name)
-        if found is None:
-            found = self._served(name) or super().nodata(name)
-            self._proved[name] = found
-        return found
-
-    def _served(self, cut: bytes) -> list[int]:
-        """Return the proofs in the DS entry of a served insecure cut; they come behind the SOA."""
-        for ref in self._records(cut):
-            head = ref * 16
-            octets = self._store.octets
-            if octets[head + 2] & NODE_CUT and octets[head + 3]:
-                row = head + types_offset(octets[head], octets[head + 2])
-                kind, _, _, answer = TYPE_ENTRY.unpack_from(octets, row)
-                fields = ANSWER.unpack_from(octets, answer * 16)
-                if kind == types.DS and answer and fields[6] == KIND["nodata"] and fields[5] > 1:
-                    first = answer * 4 + ANSWER.size // 4
-                    return list(self._store.words[first + 1 : first + fields[5]])
-        return []
 
 
 def owners(changed: Iterable[tuple[bytes, int]]) -> dict[bytes, set[int]]:

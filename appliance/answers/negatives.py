@@ -3,9 +3,10 @@
 
 from typing import Final
 
-from appliance.answers.assemble import AA, Sections, build
+from appliance.answers.assemble import AA, MAX_ANSWER, too_long
 from appliance.answers.context import Context, moving_body, soa_rrs
-from appliance.answers.layout import ANSWER, DENIAL_NEXT_CLOSER, DENIAL_NXDOMAIN, KIND
+from appliance.answers.fragments import Body
+from appliance.answers.layout import ANSWER, DENIAL_COMPLETE, DENIAL_NEXT_CLOSER, DENIAL_NXDOMAIN, KIND
 from appliance.answers.writer import Answer
 
 NXDOMAIN: Final = 3
@@ -16,23 +17,32 @@ SOA: Final = 0
 
 def prepare(context: Context) -> None:
     """Write the zone's own negative answers and the fragment of SOA and signature that all proofs follow."""
-    zone, writer = context.zone, context.writer
-    base = zone.origin
-    proving = zone.scheme != "unsigned"
-    answers = []
-    for kind, flags in ((KIND["nodata"], AA), (KIND["nxdomain"], AA | NXDOMAIN)):
-        plain = writer.refer(build(writer, moving_body(base), Sections(kind, flags, authority=soa_rrs(zone, False))))
-        signed = plain
-        if context.signed:
-            sections = Sections(kind, flags, authority=soa_rrs(zone, True))
-            if proving and kind == KIND["nxdomain"]:
-                sections.denial = DENIAL_NXDOMAIN
-            signed = writer.refer(build(writer, moving_body(base), sections))
-        answers.append((plain, signed))
-    context.nodata, context.nxdomain = answers[0], answers[1]
-    body = moving_body(base)
-    body.extend(soa_rrs(zone, True))
-    context.soa_fragment = writer.share(body.encode())
+    zone = context.zone
+    plain = signed = _soa_body(context, False)
+    answers = _denied(context, plain, DENIAL_COMPLETE)
+    context.nodata, context.nxdomain = (answers[0], answers[0]), (answers[1], answers[1])
+    if context.signed:
+        signed = _soa_body(context, True)
+        proved = _denied(context, signed, DENIAL_NXDOMAIN if zone.scheme != "unsigned" else DENIAL_COMPLETE)
+        context.nodata, context.nxdomain = (answers[0], proved[0]), (answers[1], proved[1])
+    context.soa_fragment = context.writer.share(signed.encode())
+
+
+def _soa_body(context: Context, dnssec: bool) -> Body:
+    """Return the SOA as it ends negative answers."""
+    body = moving_body(context.zone.origin)
+    body.extend(soa_rrs(context.zone, dnssec))
+    return body
+
+
+def _denied(context: Context, soa: Body, denial: int) -> tuple[int, int]:
+    """Write NODATA and NXDOMAIN, which quote the same SOA; denial is what NXDOMAIN still lacks."""
+    size, fragment = len(soa.octets), soa.encode()
+    found = []
+    for kind, flags, lacks in (("nodata", AA, DENIAL_COMPLETE), ("nxdomain", AA | NXDOMAIN, denial)):
+        head = ANSWER.pack(flags, 0, soa.records, 0, size, 1, KIND[kind], lacks, 1 if lacks else 0, 0, 0, 0)
+        found.append(context.writer.share(head + fragment if size <= MAX_ANSWER else too_long(flags)))
+    return found[0], found[1]
 
 
 def nodata_with(context: Context, proofs: list[int], denial: int = 0) -> Answer:

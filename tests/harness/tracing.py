@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stop before each line of a folder's code that runs."""
+"""Stop before each line of some code that runs."""
 
 import sys
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from types import FrameType
 from typing import Any
 
 
-def at_each_line(folder: str, work: Callable[[], object], look: Callable[[str], None]) -> None:
-    """Do the work; before each line executed of sources in the folder, call look with the function's name.
+def at_each_line(places: str | tuple[str, ...], work: Callable[[], object], look: Callable[[str], None]) -> None:
+    """Do the work; before each line executed of sources whose paths start so, call look with the function's name.
 
     What look itself executes is not looked at.
     """
@@ -21,7 +21,7 @@ def at_each_line(folder: str, work: Callable[[], object], look: Callable[[str], 
         return local
 
     def entered(frame: FrameType, event: str, argument: Any) -> Any:
-        return local if frame.f_code.co_filename.startswith(folder) else None
+        return local if frame.f_code.co_filename.startswith(places) else None
 
     sys.settrace(entered)
     try:

@@ -6,10 +6,11 @@ import random
 import pytest
 
 from appliance.answers import change
-from appliance.answers.change import Reach, change_zone
+from appliance.answers.change import change_zone
 from appliance.answers.compile import remove_zone, replace_zone
 from appliance.answers.digest import Digest
 from appliance.answers.layout import NODE
+from appliance.answers.reach import Reach
 from appliance.answers.store import Store, ZoneState
 from appliance.zone import names, types
 from appliance.zone.model import RRset, RRsets, Zone

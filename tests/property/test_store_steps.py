@@ -63,13 +63,14 @@ class Decided:
 class Watch:
     """Looks at a store while it changes."""
 
-    def __init__(self, store: Store, after: list[bytes]) -> None:
-        """Take the replies that the change shall lead to."""
+    def __init__(self, store: Store, after: list[bytes], questions: list[bytes]) -> None:
+        """Take the replies to questions that the change shall lead to."""
         self._store = store
         self._after = after
-        self._before = replies(store, QUESTIONS)
+        self._questions = questions
+        self._before = replies(store, questions)
         self._decided = [
-            Decided(store, one, kind, dnssec_ok) for one in QUESTIONS for kind in KINDS for dnssec_ok in (False, True)
+            Decided(store, one, kind, dnssec_ok) for one in questions for kind in KINDS for dnssec_ok in (False, True)
         ]
         self._turn = 0
         self.seen: list[str] = []
@@ -85,7 +86,7 @@ class Watch:
         visible = store.zone_word(store.numbers[ORIGIN], "version")
         if self.seen and self._turn % 16 and self.seen[-1] == f"{visible}":
             return  # what is said is looked at when it may have changed, and at each sixteenth step
-        said = replies(store, QUESTIONS)
+        said = replies(store, self._questions)
         assert said in (self._before, self._after), f"step {len(self.seen)} shows a blend"
         self.seen.append(f"{visible}")
         if said == self._after != self._before:
@@ -114,7 +115,7 @@ def test_each_step(scheme: str) -> None:
         (changed_cuts if scheme == "nsec3" else changed_plainly)(chance, nodes)
         before, zone = zone, built()
         fresh.reclaim(replace_zone(fresh, zone))
-        watch = Watch(store, replies(fresh, QUESTIONS))
+        watch = Watch(store, replies(fresh, QUESTIONS), QUESTIONS)
         changed = differences(before, zone)
         at_each_line(MADE, functools.partial(change_zone, store, zone, changed), watch.look)
         assert "flip" in watch.seen

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The proofs of a zone as they are served, for a version of it whose NSEC or NSEC3 RRs are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from appliance.answers.denial import Nsec3Search
+from appliance.answers.evidence import Nsec3Evidence
+from appliance.answers.fragments import Body, question_places
+from appliance.answers.layout import ANSWER, FRAGMENT, KIND, NODE_CUT, TYPE_ENTRY, types_offset
+from appliance.answers.proofs import Nsec3Proofs
+from appliance.answers.store import Store
+from appliance.answers.versions import Version
+from appliance.zone import names, types
+from appliance.zone.model import RRset, Zone
+
+_SIGNED: Final = 9
+"""The field of a node: its answer for other types, with DNSSEC."""
+_DENIAL: Final = 12
+
+
+class StoredEvidence(Nsec3Evidence):
+    """What the served table of hashes proves; an NSEC3's owner is stood for by the reference of its fragment."""
+
+    def __init__(self, store: Store, number: int, zone: Zone) -> None:
+        self._zone = zone
+        self._store = store
+        self._search = Nsec3Search(store, number)
+        self._found: dict[bytes, tuple[int, bool]] = {}
+
+    def _at(self, name: bytes) -> tuple[int, bool]:
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self._search.place(name)
+        return found
+
+    def match(self, name: bytes) -> bytes:
+        """Return what stands for the NSEC3 whose owner is the hash of a name, nothing if there is none."""
+        fragment, exact = self._at(name)
+        return fragment.to_bytes(4, "little") if exact and fragment else b""
+
+    def cover(self, name: bytes) -> bytes:
+        """Return what stands for the NSEC3 that covers the hash of a name, nothing where one matches."""
+        fragment, exact = self._at(name)
+        return fragment.to_bytes(4, "little") if fragment and not exact else b""
+
+    def rrset(self, owner: bytes) -> RRset:
+        """Return an NSEC3 RRset with the first two octets of its RDATA, which hold the flags."""
+        octets, at = self._store.octets, int.from_bytes(owner, "little") * 16
+        at += FRAGMENT.size + 4 * FRAGMENT.unpack_from(octets, at)[3]
+        while 0 < octets[at] < 0xC0:
+            at += octets[at] + 1
+        at += 2 if octets[at] else 1
+        return RRset(types.NSEC3, 0, [bytes(octets[at + 10 : at + 12])])
+
+
+class StoredProofs(Nsec3Proofs):
+    """The proofs of a zone whose NSEC3 RRs stay: a served cut has its own, others stand in the served table."""
+
+    def __init__(
+        self, store: Store, number: int, version: Version, zone: Zone, records: Callable[[bytes], list[int]]
+    ) -> None:
+        self._writer = version.writer
+        self._zone = zone
+        self._evidence = StoredEvidence(store, number, zone)
+        self._store = store
+        self._records = records
+        self._proved: dict[bytes, list[int]] = {}
+        self.zone_material = 0
+
+    def piece(self, owner: bytes) -> int:
+        return int.from_bytes(owner, "little")
+
+    def nodata(self, name: bytes) -> list[int]:
+        found = self._proved.get(name)
+        if found is None:
+            found = self._served(name) or super().nodata(name)
+            self._proved[name] = found
+        return found
+
+    def _served(self, cut: bytes) -> list[int]:
+        """Return the proofs of a served insecure cut."""
+        return next((found for ref in self._records(cut) if (found := cut_proofs(self._store, ref))), [])
+
+
+class StoredNsecProofs:
+    """The proofs of a zone whose NSEC RRs stay: each served name has its own, in its answer for other types."""
+
+    def __init__(self, store: Store, number: int, records: Callable[[bytes], list[int]]) -> None:
+        self._store = store
+        self._records = records
+        self.zone_material = store.slot(number)[6]
+
+    def nodata(self, name: bytes) -> list[int]:
+        """Return the fragments that show which types an existing name lacks."""
+        store = self._store
+        for ref in self._records(name):
+            fields = store.node(ref)
+            if fields[2] & NODE_CUT:
+                return cut_proofs(store, ref)
+            return _proofs_of(store, fields[_SIGNED]) if fields[_SIGNED] else []
+        return []
+
+    def wildcard_nodata(self, wildcard: bytes) -> list[int]:
+        """Return nothing: no wildcard is written anew."""
+        raise LookupError(f"{names.to_text(wildcard)} is not to be written anew")
+
+    def material(self, name: bytes) -> int:
+        """Return `node.denial` of an existing name."""
+        return next((self._store.node(ref)[_DENIAL] for ref in self._records(name)), 0)
+
+    def piece(self, owner: bytes) -> int:
+        """Return the fragment of a name's NSEC RRset, 0 where its answer does not list it."""
+        return next(iter(self.nodata(owner)), 0)
+
+    def has(self, zone: Zone, owner: bytes) -> bool:
+        """Tell whether the served NSEC RRset of a name and its signatures are those of a zone."""
+        ref = self.piece(owner)
+        body = Body(len(zone.origin), question_places(zone.origin), first=False)
+        for part in (zone.nodes[owner].get(types.NSEC), zone.signatures.get(owner, {}).get(types.NSEC)):
+            for rdata in part.rdatas if part else ():
+                assert part is not None
+                body.rr(owner, part.rtype, part.ttl, rdata)
+        expected = body.encode()
+        return bool(ref) and self._store.octets[ref * 16 : ref * 16 + len(expected)] == expected
+
+
+def cut_proofs(store: Store, ref: int) -> list[int]:
+    """Return the proofs in the DS entry of an insecure cut's node."""
+    head, octets = ref * 16, store.octets
+    if not octets[head + 2] & NODE_CUT or not octets[head + 3]:
+        return []
+    kind, _, _, answer = TYPE_ENTRY.unpack_from(octets, head + types_offset(octets[head], octets[head + 2]))
+    return _proofs_of(store, answer) if kind == types.DS and answer else []
+
+
+def _proofs_of(store: Store, answer: int) -> list[int]:
+    """Return the fragments that a NODATA answer lists; they come behind the SOA."""
+    fields = ANSWER.unpack_from(store.octets, answer * 16)
+    if fields[6] != KIND["nodata"] or fields[5] < 2:
+        return []
+    first = answer * 4 + ANSWER.size // 4
+    return list(store.words[first + 1 : first + fields[5]])
