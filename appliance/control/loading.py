@@ -18,7 +18,7 @@ from appliance.answers.store import Store, StoreFull
 from appliance.answers.transfer import larger_than, move
 from appliance.control.memory import give_back
 from appliance.control.progress import Progress
-from appliance.control.sizes import check_budget, shared_store
+from appliance.control.sizes import check_budget, check_size, shared_store
 from appliance.control.zones import ServedZone
 from appliance.errors import StateError, ZoneError
 from appliance.zone.model import Zone
@@ -94,6 +94,8 @@ class Loading:
             octets += size
             self._read(served, good, bad)
             self._progress.advance(size // 2)
+        for zone in good:
+            check_size(zone, self._memory_mib)
         store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
         store = self._compile(store, good, bad)
         self._progress.advance(octets - octets // 2)

@@ -17,7 +17,7 @@ from appliance.answers.transfer import larger_than, move, room_for
 from appliance.config.schema import Config
 from appliance.control import datapath
 from appliance.control.datapath import NicPath
-from appliance.control.sizes import check_budget, shared_store
+from appliance.control.sizes import check_budget, check_size, shared_store
 from appliance.control.workers import WorkerPool
 from appliance.errors import DatapathError, StateError
 from appliance.server.respond import OPCODE_NOTIFY
@@ -129,6 +129,7 @@ class Publication:
 
     async def replace(self, zone: Zone) -> None:
         """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError."""
+        check_size(zone, self._config.store.memory_mib)
         known = self._digests.pop(zone.origin, None)
         digest = await asyncio.to_thread(Digest, zone) if len(zone.nodes) >= _COMPARED else None
         if known is not None and digest is not None:
