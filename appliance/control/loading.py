@@ -36,9 +36,19 @@ class Loading:
     """One load of all zones; run() belongs to a thread of its own."""
 
     def __init__(
-        self, zones: Mapping[bytes, ServedZone], opcode_pass: int, memory_mib: int, tell: TellError, progress: Progress
+        self,
+        zones: Mapping[bytes, ServedZone],
+        opcode_pass: int,
+        memory_mib: int,
+        tell: TellError,
+        progress: Progress,
+        fixed: bool = False,
     ) -> None:
-        """Look at all zones of the configuration; those that are served already stay as they are."""
+        """Look at all zones of the configuration; those that are served already stay as they are.
+
+        fixed forbids moving to a larger store.
+        """
+        self._fixed = fixed
         self._zones = zones
         self._opcode_pass = opcode_pass
         self._memory_mib = memory_mib
@@ -124,11 +134,13 @@ class Loading:
 
     def _with_room(self, store: Store, names: int) -> Store:
         bits = index_bits(store.get("records") + names)
-        if bits <= store.bucket_bits:
+        if self._fixed or bits <= store.bucket_bits:
             return store
         return self._grown(store, Capacity(bits, store.heap.chunks, store.zone_slots - 1))
 
     def _grown(self, store: Store, sizes: Capacity) -> Store:
+        if self._fixed:
+            raise StateError("the store is too small")
         check_budget(_taken(store)._replace(bucket_bits=sizes.bucket_bits), self._memory_mib)
         target = shared_store(sizes, self._opcode_pass)
         move(store, target)
