@@ -70,7 +70,8 @@ class Rebuild:
     """One child at work, from construction to result() or stop(). Belongs to the event loop's thread."""
 
     def __init__(self, served: Store, waste: Waste, zones: Mapping[bytes, ServedZone], opcode_pass: int) -> None:
-        """Fork; the zones are those of this moment."""
+        """Fork; the zones are those of this moment, as far as they have a place in the store."""
+        zones = {origin: one for origin, one in zones.items() if origin in served.numbers}
         live = (waste.used - waste.octets) // HEAP_CHUNK
         bits = max(served.bucket_bits, index_bits(sum(one.names for one in zones.values())))
         sizes = Capacity(bits, max(served.heap.chunks, 4 + live * 3 // 2), served.zone_slots - 1)

@@ -159,6 +159,26 @@ def test_a_file_that_is_not_what_is_served_puts_it_off(folder: Path) -> None:
         assert server.address("ns.other.") == "192.0.2.2"
 
 
+def test_zones_that_are_not_loaded_stay_so(folder: Path) -> None:
+    """One broken at the start has a good file by now, one came without a file: neither is read on the quiet."""
+    text = (folder / "appliance.toml").read_text()
+    pattern = '[[pattern]]\nzones = "list"\nfile = "more/{zone}.zone"\n'
+    (folder / "appliance.toml").write_text(text + '[[zone]]\nname = "broken."\nfile = "broken.zone"\n' + pattern)
+    (folder / "broken.zone").write_text("@ SOA broken\n")
+    (folder / "list").touch()
+    with serving(folder) as server:
+        (folder / "broken.zone").write_text((folder / "other.zone").read_text())
+        (folder / "list").write_text("late.\n")
+        (folder / "broken.zone").rename(folder / "aside")
+        assert not all(one["ok"] for one in server.ask("reload")["zones"])
+        (folder / "aside").rename(folder / "broken.zone")
+        for serial in range(2, 6):
+            put(folder, serial)
+            assert server.ask("reload", zone=versions.ORIGIN)["zones"][0]["ok"]
+        until(lambda: bool(compactions(server)))
+        assert server.address("ns.broken.") == "SERVFAIL"
+
+
 def test_never(folder: Path) -> None:
     text = (folder / "appliance.toml").read_text()
     (folder / "appliance.toml").write_text(text.replace("compact_percent = 15", "compact_percent = 0"))
