@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from typing import Final, Literal
 
-Phase = Literal["load", "save", "apply", "swap"]
+Phase = Literal["load", "save", "apply", "swap", "compact"]
 
 _LATE_S: Final = 0.01
 

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SIGKILL at random points of load, save, apply and swap: the next start serves a complete version, the newest.
+"""SIGKILL at random points of load, save, apply, swap, compaction: the next start serves the newest version, whole.
 
-Forty-eight points; tests/chaos/test_killed_in_a_swap.py has those of a swap with the NIC path. A point is a line of
+Fifty-two points; tests/chaos/test_killed_in_a_swap.py has those of a swap with the NIC path. A point is a line of
 the program, chosen by a seed from the lines that an undisturbed run of the phase executes, or some milliseconds later.
 """
 
+import contextlib
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from appliance.errors import ApplianceError
 from tests.harness.points import Phase, Points
 from tests.unit.control.served import START_S, Served, configuration, serving, start, until, zone_text
 
 pytestmark = pytest.mark.unit
 
+DIFFERENT = 1000
+"""Hosts of a zone that is changed by difference."""
 LARGE = 2500
 """Hosts that the index of a store with few names has no room for."""
 
@@ -23,12 +27,13 @@ LARGE = 2500
 class Chain:
     """Servers one after the other in one folder, each started where the one before was killed."""
 
-    def __init__(self, folder: Path, seed: int, image: bool = True) -> None:
+    def __init__(self, folder: Path, seed: int, image: bool = True, compact: bool = False) -> None:
         """Lay out three zones, one of which changes all the time."""
         self.folder = folder
         self.points = Points(folder, seed)
         self.serial = 0
         more = f"[store]\nimage = {str(image).lower()}\nimage_delay_s = 0.0\n"
+        more += "compact_mib = 0\ncompact_percent = 10\n" if compact else ""
         (folder / "appliance.toml").write_text(configuration("example.", "other.", "third.", more=more))
         for zone in ("other.", "third."):
             (folder / f"{zone}zone").write_text(zone_text())
@@ -74,6 +79,12 @@ class Chain:
         """Wait until a server was killed where it should be."""
         assert server.process.wait(START_S) == -signal.SIGKILL, f"{where}: {server.log()}"
         self.points.disarm()
+
+    def waste(self, server: Served) -> None:
+        """Change many names at once until so much is left behind that the store is compiled anew."""
+        for _ in range(3):
+            self.write(DIFFERENT)
+            assert server.ask("reload", zone="example.")["zones"][0]["ok"]
 
 
 def end(server: Served) -> None:
@@ -135,3 +146,26 @@ def test_while_it_swaps(tmp_path: Path) -> None:
             chain.dies(server, where)
         with serving(tmp_path, None, **chain.points.environment) as server:
             chain.check(server)
+
+
+def test_while_a_compacted_store_takes_over(tmp_path: Path) -> None:
+    """Four points, from the changes that came meanwhile on."""
+    chain = Chain(tmp_path, 7, compact=True)
+    chain.write(DIFFERENT)
+    with serving(tmp_path, None, **chain.points.environment) as server:
+        chain.check(server)
+        chain.waste(server)
+        until(lambda: chain.points.lines("compact") > 0)
+        chain.check(server)
+    for _ in range(4):
+        server = chain.start()
+        try:
+            chain.check(server)
+            where = chain.points.arm("compact")
+            with contextlib.suppress(ApplianceError):  # it may die before the last reload
+                chain.waste(server)
+            chain.dies(server, where)
+        finally:
+            end(server)
+    with serving(tmp_path) as server:
+        chain.check(server)
