@@ -211,6 +211,26 @@ def _verified(path: Path, mapped: memoryview, stamp: bytes) -> tuple[_Parts, _St
     return (found[0], found[1], found[3], found[2]), state
 
 
+def known_of(store: Store) -> bytes:
+    """Return what the writer of a store knows beside its arrays, for another process that has them too."""
+    return _state_of(store, b"")
+
+
+def with_known(store: Store, known: bytes) -> Store:
+    """Return the store that another process has written in the arrays of an empty one, which is closed.
+
+    Raises StateError if known is not of this version.
+    """
+    try:
+        state = msgspec.msgpack.decode(known, type=_State)
+    except msgspec.DecodeError as error:
+        raise StateError(f"a store from another process: {error}") from error
+    written = Store.over(*(memoryview(buffer) for buffer in store.buffers), known=True)
+    _restore(written, state)
+    store.close()
+    return written
+
+
 def _restore(store: Store, state: _State) -> None:
     store.heap.highest = store.get("heap_next")
     store.heap.free = state.free

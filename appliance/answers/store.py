@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -217,6 +217,13 @@ class Store:
         self.abandoned = other.abandoned
         self.sources = other.sources
         self.dependents = other.dependents
+
+    def close(self) -> None:
+        """Let go of the buffers, whose memory goes when nobody else looks at it; the store is of no use afterwards."""
+        for view in (self.ctl, self.octets, self.words, self.zone_octets, self.zones, self.index.words, *self.buffers):
+            if isinstance(view, memoryview):
+                with suppress(BufferError):
+                    view.release()
 
     def find_zones(self) -> None:
         """Learn the origins of the served zones from the zone table."""

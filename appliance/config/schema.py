@@ -90,11 +90,13 @@ class Checks(Section, frozen=True, rename="kebab"):
 
 
 class Storage(Section, frozen=True):
-    """How large the answer store may be, and whether it is kept for the next start."""
+    """How large the answer store may be, whether it is kept for the next start, and when its waste goes."""
 
     memory_mib: Annotated[int, Meta(ge=0, le=1 << 22)] = 0
     image: bool = True
     image_delay_s: Annotated[float, Meta(ge=0, le=86400)] = 5.0
+    compact_percent: Annotated[int, Meta(ge=0, le=99)] = 25
+    compact_mib: Annotated[int, Meta(ge=0, le=1 << 22)] = 8
 
 
 class ZoneEntry(Section, frozen=True):

@@ -82,6 +82,11 @@ class NicPath:
         """Add what a former generation, now replaced, has counted."""
         self._before.update(former.counters())
 
+    def close(self) -> None:
+        """Unmap the arrays of a generation that another one has replaced."""
+        self._generation.store.close()
+        self._generation.close()
+
     def discard(self) -> None:
         """Undo the load, and the attachment as far as it went."""
         self._generation.detach()

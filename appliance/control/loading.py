@@ -18,7 +18,7 @@ from appliance.answers.store import Store, StoreFull
 from appliance.answers.transfer import larger_than, move
 from appliance.control.memory import give_back
 from appliance.control.progress import Progress
-from appliance.control.sizes import check_budget, shared_store
+from appliance.control.sizes import check_budget, check_size, shared_store
 from appliance.control.zones import ServedZone
 from appliance.errors import StateError, ZoneError
 from appliance.zone.model import Zone
@@ -36,9 +36,19 @@ class Loading:
     """One load of all zones; run() belongs to a thread of its own."""
 
     def __init__(
-        self, zones: Mapping[bytes, ServedZone], opcode_pass: int, memory_mib: int, tell: TellError, progress: Progress
+        self,
+        zones: Mapping[bytes, ServedZone],
+        opcode_pass: int,
+        memory_mib: int,
+        tell: TellError,
+        progress: Progress,
+        fixed: bool = False,
     ) -> None:
-        """Look at all zones of the configuration; those that are served already stay as they are."""
+        """Look at all zones of the configuration; those that are served already stay as they are.
+
+        fixed forbids moving to a larger store.
+        """
+        self._fixed = fixed
         self._zones = zones
         self._opcode_pass = opcode_pass
         self._memory_mib = memory_mib
@@ -94,6 +104,8 @@ class Loading:
             octets += size
             self._read(served, good, bad)
             self._progress.advance(size // 2)
+        for zone in good:
+            check_size(zone, self._memory_mib)
         store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
         store = self._compile(store, good, bad)
         self._progress.advance(octets - octets // 2)
@@ -122,11 +134,13 @@ class Loading:
 
     def _with_room(self, store: Store, names: int) -> Store:
         bits = index_bits(store.get("records") + names)
-        if bits <= store.bucket_bits:
+        if self._fixed or bits <= store.bucket_bits:
             return store
         return self._grown(store, Capacity(bits, store.heap.chunks, store.zone_slots - 1))
 
     def _grown(self, store: Store, sizes: Capacity) -> Store:
+        if self._fixed:
+            raise StateError("the store is too small")
         check_budget(_taken(store)._replace(bucket_bits=sizes.bucket_bits), self._memory_mib)
         target = shared_store(sizes, self._opcode_pass)
         move(store, target)

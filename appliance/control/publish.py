@@ -2,6 +2,7 @@
 """From zones to what clients see: a store compiled into the NIC path's arrays, or into memory, and workers on it."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections import deque
@@ -14,10 +15,12 @@ from appliance.answers.digest import Digest
 from appliance.answers.layout import ZONE_SERVING
 from appliance.answers.store import Retired, Store, StoreFull
 from appliance.answers.transfer import larger_than, move, room_for
+from appliance.answers.waste import Waste, waste_of
 from appliance.config.schema import Config
 from appliance.control import datapath
 from appliance.control.datapath import NicPath
-from appliance.control.sizes import check_budget, shared_store
+from appliance.control.journal import Journal, check_same
+from appliance.control.sizes import check_budget, check_size, shared_store
 from appliance.control.workers import WorkerPool
 from appliance.errors import DatapathError, StateError
 from appliance.server.respond import OPCODE_NOTIFY
@@ -44,6 +47,7 @@ class Publication:
         self._pool = pool
         self._store: Store | None = None
         self._retired: deque[tuple[float, Retired]] = deque()
+        self._journal: Journal | None = None
         self._digests: dict[bytes, Digest] = {}
         """What served zones said, of those that are worth comparing and were replaced once."""
         self.nic_path: NicPath | None = None
@@ -78,11 +82,17 @@ class Publication:
         if nic_path is not None and not await asyncio.to_thread(self._attach, nic_path, former):
             nic_path = None
             settled = await asyncio.to_thread(self._in_memory, settled, sizes)
-        if settled is not store:
-            self._pool.start(settled)
         if former is not None and nic_path is not None:
             nic_path.go_on_counting(former)
+        left = [one for one in (self._store, store) if one is not None and one is not settled]
         self._store, self.nic_path = settled, nic_path
+        gc.collect()  # writers and their views of the arrays
+        for one in left:  # before workers are forked, which would keep its memory
+            one.close()
+        if former is not None:
+            former.close()
+        if left:
+            self._pool.start(settled)
 
     def _attach(self, nic_path: NicPath, former: NicPath | None) -> bool:
         """Attach; tell whether it worked. Raises DatapathError if one must not do without."""
@@ -129,14 +139,18 @@ class Publication:
 
     async def replace(self, zone: Zone) -> None:
         """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError."""
+        check_size(zone, self._config.store.memory_mib)
         known = self._digests.pop(zone.origin, None)
         digest = await asyncio.to_thread(Digest, zone) if len(zone.nodes) >= _COMPARED else None
         if known is not None and digest is not None:
             changed = await asyncio.to_thread(known.differences, digest)
             await self._change(lambda store: change_zone(store, zone, changed), zone)
         else:
+            changed = None
             await self._change(lambda store: replace_zone(store, zone), zone)
         set_state(self.store, zone.origin, ZONE_SERVING)
+        if self._journal is not None:
+            self._journal.replaced(zone, changed)
         if digest is not None:
             self._digests[zone.origin] = digest
 
@@ -144,36 +158,70 @@ class Publication:
         """Serve a zone no more. Raises ApplianceError."""
         self._digests.pop(origin, None)
         await self._change(lambda store: remove_zone(store, origin), None)
+        if self._journal is not None:
+            self._journal.removed(origin)
+
+    async def waste(self) -> Waste | None:
+        """Return how much of the store is of no use, if that is worth compiling it anew."""
+        limits = self._config.store
+        self._reclaim(self.store)
+        found = await asyncio.to_thread(waste_of, self.store)
+        enough = found.octets >= limits.compact_mib << 20 and found.octets * 100 >= limits.compact_percent * found.used
+        return found if limits.compact_percent and enough else None
+
+    def note_changes(self) -> None:
+        """Begin to note changes, for a store that is compiled from what is served at this moment."""
+        self._journal = Journal()
+
+    def forget_changes(self) -> None:
+        """Note no more changes."""
+        self._journal = None
+
+    async def take_over(self, fresh: Store, others: set[bytes]) -> int:
+        """Serve what is served from a store that was compiled anew since note_changes(). Raises ApplianceError.
+
+        others are zones that it has in another version. Returns how many zones have changed meanwhile.
+        """
+        assert self._journal is not None
+        fresh.sources.fetch = self.store.sources.fetch
+        await asyncio.to_thread(self._journal.follow, fresh, others)
+        check_same(fresh, self.store)
+        await self._settle(fresh, room_for(fresh), True)
+        self._retired.clear()  # room of the store before
+        return len(self._journal)
 
     async def _change(self, change: Change, zone: Zone | None) -> None:
-        store = self.store
-        self._reclaim(store)
-        try:
-            retired = await self._tried(store, change)
-        except StoreFull:
+        self._reclaim(self.store)
+        retired = await self._tried(self.store, change)
+        for attempt in range(_ATTEMPTS):
+            if retired is not None:
+                break
             _log.info("the store is full; moving to a larger one")
-            for _ in range(_ATTEMPTS):
-                await self._settle(self.store, larger_than(self.store, zone), False)
-                try:
-                    retired = await asyncio.to_thread(change, self.store)
-                except StoreFull as error:
-                    full = error
-                else:
-                    break
-            else:
-                raise full from None
+            await self._settle(self.store, larger_than(self.store, zone), False)
+            retired = await self._fits(self.store, change, last=attempt == _ATTEMPTS - 1)
+        assert retired is not None
         self._retired.append((time.monotonic(), retired))
 
-    async def _tried(self, store: Store, change: Change) -> Retired:
+    async def _tried(self, store: Store, change: Change) -> Retired | None:
         """Change within a store; when that is full, once more with the room of what was replaced just before."""
+        retired = await self._fits(store, change)
+        if retired is None and self._retired:
+            await asyncio.sleep(GRACE_S)
+            self._reclaim(store)
+            retired = await self._fits(store, change)
+        return retired
+
+    async def _fits(self, store: Store, change: Change, last: bool = False) -> Retired | None:
+        """Change within a store; None if that is full, which the last attempt raises instead.
+
+        The exception must be gone before the store is moved from: its traceback knows who looks at the arrays.
+        """
         try:
             return await asyncio.to_thread(change, store)
         except StoreFull:
-            if not self._retired:
+            if last:
                 raise
-        await asyncio.sleep(GRACE_S)
-        self._reclaim(store)
-        return await asyncio.to_thread(change, store)
+            return None
 
     def _reclaim(self, store: Store) -> None:
         """Free what was replaced long enough ago."""

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from appliance.config.schema import Config
+from appliance.control.compaction import Compaction
 from appliance.control.images import Images
 from appliance.control.loading import Loading
 from appliance.control.progress import Progress
@@ -34,6 +35,7 @@ class Reloader:
         self._loading: Loading | None = None
         self._changed = asyncio.Event()
         """Set while what is served is not what is saved."""
+        self.compaction = Compaction(publication, self.zones, self._turn, self._changed.set)
 
     async def load_all(self) -> None:
         """Serve every zone, those that did not change from the saved store; SERVFAIL for bad ones.
@@ -101,7 +103,7 @@ class Reloader:
                 told.append({"zone": served.name, "ok": False, "outcome": f"{error}; it is still served"})
                 continue
             del self.zones[origin]
-            self._changed.set()
+            self._note_change()
             told.append({"zone": served.name, "ok": True, "outcome": "removed"})
         for served in new:
             if served.origin in self.zones:
@@ -133,9 +135,13 @@ class Reloader:
         served.published(zone)
         _tell_doubts(served)
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
-        self._changed.set()
+        self._note_change()
         _log.info("zone %s: %s", served.name, outcome)
         return {"zone": served.name, "ok": True, "outcome": outcome}
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self.compaction.note()
 
     def on_signal(self) -> None:
         """Reload what has changed (SIGHUP)."""

@@ -79,11 +79,19 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.push_async_callback(reloader.close)
         saving = asyncio.create_task(reloader.keep_saving())
         cleanup.callback(saving.cancel)
+        compacting = asyncio.create_task(reloader.compaction.keep_looking())
+        cleanup.push_async_callback(_cancelled, compacting)
         await _say_ready(told)
         notify_manager("READY=1")
         await stop.wait()
         notify_manager("STOPPING=1")
         _log.info("stopping")
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has left everything as it should be."""
+    task.cancel()
+    await asyncio.wait((task,))
 
 
 async def _unless_stopped(work: Any, stop: asyncio.Event, cancel: Callable[[], None]) -> bool:

@@ -6,9 +6,10 @@ import secrets
 from typing import Final
 
 from appliance.answers import layout
-from appliance.answers.sizes import Capacity
+from appliance.answers.sizes import Capacity, expected_octets
 from appliance.answers.store import Store
 from appliance.errors import StateError
+from appliance.zone.model import Zone
 
 MIB: Final = 1 << 20
 
@@ -27,6 +28,12 @@ def check_budget(sizes: Capacity, memory_mib: int) -> None:
             f"the answer store needs {needed} MiB, [store] memory_mib = {memory_mib} allows less; nothing is changed. "
             "Raise it, or serve fewer zones"
         )
+
+
+def check_size(zone: Zone, memory_mib: int) -> None:
+    """Raise StateError if a zone by itself is surely larger than a store may be, before it takes any of it."""
+    least = expected_octets(zone) // 2  # the estimate is never twice what a zone takes
+    check_budget(Capacity(1, least // layout.HEAP_CHUNK, 1), memory_mib)
 
 
 def shared_store(sizes: Capacity, opcode_pass: int) -> Store:

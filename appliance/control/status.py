@@ -10,6 +10,7 @@ from typing import Any
 
 from appliance import __version__
 from appliance.answers.tally import as_dict, holdings
+from appliance.control.datapath import NicPath
 from appliance.control.publish import Publication
 from appliance.control.workers import WorkerPool
 from appliance.control.zones import ServedZone
@@ -27,8 +28,8 @@ class Told:
 
     async def status(self) -> dict[str, Any]:
         """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful."""
-        pool, path = self.pool, self.publication.nic_path
-        interfaces = await asyncio.to_thread(path.interfaces) if path else []
+        pool = self.pool
+        path, interfaces = await self._interfaces()
         problems = [f"zone {zone.name}: {zone.error}" for zone in self.zones.values() if zone.error]
         warnings: list[str] = []
         for zone in self.zones.values():
@@ -57,6 +58,16 @@ class Told:
             "workers": {"alive": pool.alive, "wanted": pool.wanted, "restarts": pool.restarts},
             "zones": [zone.described() for zone in self.zones.values()],
         }
+
+    async def _interfaces(self) -> tuple[NicPath | None, list[dict[str, Any]]]:
+        """Return the NIC path and its interfaces; if a newer generation takes over just then, the newer one's."""
+        while (path := self.publication.nic_path) is not None:
+            try:
+                return path, await asyncio.to_thread(path.interfaces)
+            except (KeyError, ValueError):  # its arrays are unmapped
+                if path is self.publication.nic_path:
+                    raise
+        return None, []
 
     def stats(self) -> dict[str, Any]:
         """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both."""

@@ -60,6 +60,8 @@ class ServedZone:
     error: str = ""
     dnssec: DnssecSummary | None = None
     checks: Levels = field(default_factory=lambda: DEFAULTS, repr=False)
+    most: int = field(default=0, repr=False)
+    """Octets of packed records behind which reading stops; 0 is no bound."""
     stamp: bytes | None = field(default=None, repr=False)
     lasting: bool = field(default=False, repr=False)
     """Whether the stamp alone tells, in a later process too, that the zone is still what was read."""
@@ -87,7 +89,7 @@ class ServedZone:
     def read_as(self, origin: bytes) -> Zone:
         """Return the zone that the file is under an origin. Raises ZoneError, and remembers the reason."""
         try:
-            zone = load_zone(self.file, origin, self.checks)
+            zone = load_zone(self.file, origin, self.checks, self.most)
             if self.has_changed():
                 raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
             return zone
@@ -123,7 +125,7 @@ class ServedZone:
                 f"zone {self.name} must be compiled again because of a neighbour, but {self.file} has changed since it "
                 f"was loaded; reload {self.name} first"
             )
-        return load_zone(self.file, self.origin, self.checks)
+        return load_zone(self.file, self.origin, self.checks, self.most)
 
     def _note(self, stamp: bytes | None) -> None:
         self.stamp = stamp
@@ -176,10 +178,11 @@ class ServedZone:
 def configured(config: Config) -> dict[bytes, ServedZone]:
     """Return the zones of a configuration by origin. Raises ConfigError when a pattern's zones cannot be told."""
     levels = config.checks.levels
+    most = config.store.memory_mib << 21
     found = {}
     for entry in config.zone:
         origin = names.fold(names.from_text(entry.name))
-        found[origin] = ServedZone(origin, entry.file, checks=levels)
+        found[origin] = ServedZone(origin, entry.file, checks=levels, most=most)
     own = set(found)
     for pattern in config.pattern:
         place = Place(*pattern.file.split(ZONE)) if ZONE in pattern.file else None
@@ -194,7 +197,7 @@ def configured(config: Config) -> dict[bytes, ServedZone]:
             plain = (
                 place if place and place.path(origin) == file else pattern.file if ZONE not in pattern.file else file
             )
-            found[origin] = ServedZone(origin, plain, checks=levels)
+            found[origin] = ServedZone(origin, plain, checks=levels, most=most)
     return found
 
 

@@ -10,18 +10,18 @@ from appliance.zone import check_dnssec, names, rdata, scanner, types
 from appliance.zone.checks import DEFAULTS, Levels
 from appliance.zone.findings import Findings
 from appliance.zone.model import RRset, RRsets, Zone
-from appliance.zone.name_flags import MAX_RECORDS, MAX_TTL
+from appliance.zone.name_flags import MAX_RECORDS, MAX_TTL, MAX_TYPES
 from appliance.zone.packed import Packed
 from appliance.zone.packed_zone import PackedZone, first_record, record_at
 from appliance.zone.records import Record, Records
 
 
-def load_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS) -> Zone:
+def load_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS, most: int = 0) -> Zone:
     """Return the zone in a master file, or raise ZoneError with all that is wrong with it; never half a zone.
 
-    levels says which classes of findings about DNSSEC are errors.
+    levels says which classes of findings about DNSSEC are errors, most how many octets of records are read at all.
     """
-    records = scanner.scan_file(path, origin)
+    records = scanner.scan_file(path, origin, most=most)
     findings = Findings(records)
     zone = assemble(records, origin, findings)
     if zone is not None:
@@ -73,14 +73,17 @@ def _look_closely(
     """Sort the records of one name into RRsets, tell what is wrong, and leave out what is there twice."""
     sorter = _Sorter(packed.origin, findings)
     owner = packed.name(number)
-    places = [(at, head) for at, head in packed.places(number) if at not in refused]
-    for at, head in places:
+    for at, head in packed.places(number):
+        if at in refused:
+            continue
         record = record_at(records, at, head)
         if not sorter.add(owner, record):
             packed.drop(at)
         if sorter.too_many:
             return
-    for at, _ in places:
+    for at, _ in packed.places(number):
+        if at in refused:
+            continue
         rrset = sorter.rrset_of(owner, packed.rtype(at), packed.memory[packed.rdata(at) :][:2])
         if packed.ttl(at) != rrset.ttl:
             packed.set_ttl(at, rrset.ttl)
@@ -104,7 +107,7 @@ class _Sorter:
         self._known: dict[tuple[bytes, int, int], set[bytes]] = {}
         self._uneven: set[tuple[bytes, int, int]] = set()
         self.too_many = False
-        """Whether an RRset has more records than a message can count; the rest of its name is of no interest then."""
+        """Whether there are more records or types than can be served; the rest of the name is of no interest then."""
 
     def rrset_of(self, owner: bytes, rtype: int, start: bytes | memoryview) -> RRset:
         """Return the RRset that a record is in, given its type and the first octets of its RDATA."""
@@ -131,8 +134,16 @@ class _Sorter:
         elif rtype == types.NSEC3:
             self.nsec3[owner] = rrset
         else:
-            self.nodes[owner][rtype] = rrset
+            self._add_type(owner, rrset, record)
         return True
+
+    def _add_type(self, owner: bytes, rrset: RRset, record: Record) -> None:
+        rrsets = self.nodes[owner]
+        rrsets[record.rtype] = rrset
+        if len(rrsets) > MAX_TYPES:
+            self.too_many = True
+            reason = f"{names.to_text(record.owner)}: more than {MAX_TYPES} types at one name"
+            self.findings.record(record, "error", reason)
 
     def is_acceptable(self, owner: bytes, record: Record) -> bool:
         """Tell whether a zone may hold a record of a folded owner; note why not."""

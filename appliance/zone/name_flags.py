@@ -18,6 +18,8 @@ ALIAS: Final = 64
 MAX_TTL: Final = 0x7FFFFFFF
 MAX_RECORDS: Final = 65535
 """Most records of one name and type: the counts of a message have 16 bits."""
+MAX_TYPES: Final = 200
+"""Most types of one name: the table of its node has an octet for their number, and an alias adds its own to them."""
 MAX_ODD: Final = 100000
 """Records that are looked at one by one because something is wrong with them; more are only counted."""
 

@@ -87,9 +87,6 @@ cdef class Packed(PackedOctets):
     @cython.locals(at=size_t)
     cpdef bytes name(self, size_t i)
 
-    @cython.locals(run=size_t, at=size_t, head=size_t, more=bint)
-    cpdef list places(self, size_t i)
-
     cpdef int has_type(self, unsigned int rtype)
 
     cpdef unsigned int flags_of(self, size_t i) noexcept

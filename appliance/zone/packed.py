@@ -9,6 +9,7 @@ same source runs uncompiled.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from math import log
 
 from appliance.zone import types
@@ -395,9 +396,11 @@ class Packed(PackedOctets):
         at = scaled(self.heads[self.first[i]])
         return bytes(self.memory[at + _HEAD : at + _HEAD + self.octets[at + 14]]).lower()
 
-    def places(self, i: int) -> list[tuple[int, int]]:
-        """Return where the records of a name stand and where its owner does, in file order, also of dropped ones."""
-        found = []
+    def places(self, i: int) -> Iterator[tuple[int, int]]:
+        """Yield where the records of a name stand and where its owner does, in file order, also of dropped ones.
+
+        One by one: a bad file may have millions under one name.
+        """
         run = self.first[i]
         while run < self.first[i + 1]:
             at = scaled(self.heads[run])
@@ -405,10 +408,9 @@ class Packed(PackedOctets):
             run += 1
             more = True
             while more:
-                found.append((at, head))
+                yield at, head
                 at = self.after(at)
                 more = at != 0
-        return found
 
     def has_type(self, rtype: int) -> int:
         """Tell whether any name has records of a type below 256, RRSIG and NSEC3 aside."""

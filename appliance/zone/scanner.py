@@ -22,12 +22,12 @@ from cython.cimports.libc.string import memcmp, memcpy, memset
 
 from appliance.errors import Finding, WireError
 from appliance.zone import names, types
+from appliance.zone.master_text import leads_nowhere, line_near, too_large, with_excerpt
 from appliance.zone.records import CLASS_CODES, HEADER, OTHER_CLASS, Records, reserve
 
 MAX_FINDINGS = 100
 MAX_FILES = 1000
 MAX_INCLUDE_DEPTH = 10
-MAX_EXCERPT = 60
 
 WINDOW = 8 << 20
 """Octets of a file that are read at a time."""
@@ -43,7 +43,6 @@ _RELATIVE_INCLUDE = re.compile(
     rb"""\$INCLUDE[ \t]+("[^"]+"|[^\s;"]+)[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?""", re.IGNORECASE
 )
 
-_OWNER_LINE = re.compile(rb"\n(?=[A-Za-z0-9_*-])")
 
 CLASS_IN = types.IN
 CLASS_3 = CLASS_CODES.index(3)
@@ -54,12 +53,13 @@ SEEN_ENOUGH = -1000
 assert cython.sizeof(Header) == HEADER.size
 
 
-def scan_file(path: str | Path, origin: bytes, default_ttl: int = 3600) -> Records:
+def scan_file(path: str | Path, origin: bytes, default_ttl: int = 3600, most: int = 0) -> Records:
     """Return the records of a master file, and what is wrong with its syntax in .findings; nothing is raised for it.
 
     origin is the wire name that relative names end in, default_ttl (seconds) goes to records before any $TTL.
+    Reading stops some megabytes behind the given most octets of packed records; 0 is no bound.
     """
-    scan = _Scan()
+    scan = _Scan(most)
     scan.read(Path(path), origin, default_ttl)
     return Records(scan.pack.octets(), scan.pack.count, scan.files, scan.findings)
 
@@ -67,8 +67,9 @@ def scan_file(path: str | Path, origin: bytes, default_ttl: int = 3600) -> Recor
 class _Scan:
     """One master file with all that it includes: what was read so far, and which files are open."""
 
-    def __init__(self) -> None:
-        self.pack = Pack()
+    def __init__(self, most: int = 0) -> None:
+        self.pack = Pack(most)
+        self.most = most
         self.files: list[str] = []
         self.findings: list[Finding] = []
         self.open: list[Path] = []
@@ -96,8 +97,7 @@ class _Scan:
 
     def _read_open(self, path: Path, real: Path, file: Any, origin: bytes, ttl: int, place: tuple[str, int]) -> None:
         if real in self.open or len(self.open) > MAX_INCLUDE_DEPTH:
-            why = "includes itself" if real in self.open else f"more than {MAX_INCLUDE_DEPTH} levels of $INCLUDE"
-            self.error(*place, f"{path}: {why}")
+            self.error(*place, f"{path}: {leads_nowhere(self.open, real, MAX_INCLUDE_DEPTH)}")
             return
         if len(self.files) == MAX_FILES:
             self.error(*place, f"{path}: more than {MAX_FILES} files")
@@ -107,7 +107,14 @@ class _Scan:
         if not self._scan_halves(path, file, origin, ttl):
             file.seek(0)
             self._scan(path, Reader(self.pack, len(self.files) - 1, Source(file)), origin, ttl)
+        if self.pack.is_full():
+            self._too_large(str(path), 0)
         self.open.pop()
+
+    def _too_large(self, file: str, line: int) -> None:
+        self.error(file, line, too_large(self.most))
+        self.full = True
+        self.pack = Pack()  # nothing is made of what was read
 
     def _scan_halves(self, path: Path, file: Any, origin: bytes, ttl: int) -> bool:
         """Scan the halves of a large file in two threads; return False where that is not what one thread would do.
@@ -116,16 +123,16 @@ class _Scan:
         not, or where either half has anything but plain records, nothing is kept.
         """
         size = file.seek(0, 2)
-        border = _border(file, size) if size >= SPLIT else 0
+        border = line_near(file, size) if SPLIT <= size <= (self.most or size) else 0
         if not border:
             return False
         number = len(self.files) - 1
-        probe = Reader(Pack(), number, Source(file, 0, _border(file, 2 * MARGIN)))
+        probe = Reader(Pack(self.most), number, Source(file, 0, line_near(file, 2 * MARGIN)))
         probe.start(origin, ttl)
         probe.run()
         assumed = probe.state()
         with path.open("rb", buffering=0) as again:
-            rest = Pack()
+            rest = Pack(self.most)
             halves = [Reader(self.pack, number, Source(file, 0, border))]
             halves.append(Reader(rest, number, Source(again, border, size)))
             halves[0].start(origin, ttl)
@@ -138,7 +145,7 @@ class _Scan:
         if ends == ["end", "end"] and halves[0].state() == assumed:
             self.pack.extend(rest, halves[0].lines_read())
             return True
-        self.pack = Pack()
+        self.pack = Pack(self.most)
         return False
 
     def _scan(self, path: Path, reader: "Reader", origin: bytes, ttl: int) -> None:
@@ -151,11 +158,13 @@ class _Scan:
             elif state == "endless":
                 self.error(str(path), line, f"no record ends within {MARGIN} octets: reading stops here")
                 break
+            elif state == "full":
+                self._too_large(str(path), line)
             elif state == "error":
                 text = reader.text().strip()
                 # Before the first owner libzscanner refuses even blank lines and comments that begin with a space.
                 if text and not text.startswith(b";"):
-                    self.error(str(path), line, _with_excerpt(reader.reason(), text))
+                    self.error(str(path), line, with_excerpt(reader.reason(), text))
             else:
                 origin = self._directive(path, reader) or origin
                 # The scanner itself is of no use any more; it starts anew on the next line, to find the other errors.
@@ -177,23 +186,8 @@ class _Scan:
         except WireError as error:
             self.error(str(path), reader.line(), str(error))
             return None
-        self.error(str(path), reader.line(), _with_excerpt(reader.reason(), text.strip()))
+        self.error(str(path), reader.line(), with_excerpt(reader.reason(), text.strip()))
         return None
-
-
-def _with_excerpt(reason: str, text: bytes) -> str:
-    """Return a reason with the beginning of the line it is about, fit to be printed."""
-    cut = text[:MAX_EXCERPT]
-    shown = "".join(chr(octet) if 0x20 <= octet < 0x7F else f"\\{octet:03d}" for octet in cut)
-    return f"{reason}: {shown}{'…' if len(cut) < len(text) else ''}" if text else reason
-
-
-def _border(file: Any, near: int) -> int:
-    """Return where a line with an owner starts in the middle of so many octets, 0 if there is none close by."""
-    file.seek(near // 2)
-    octets = file.read(65536)
-    match = _OWNER_LINE.search(octets)
-    return near // 2 + match.end() if match else 0
 
 
 class Source:
@@ -220,7 +214,8 @@ class Source:
 class Pack:
     """The packed records in private memory that is reserved ahead and only taken page by page."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 0) -> None:
+        self.most = most
         self.memory = reserve(1 << 20)
         self.used = self.count = self.owner_at = self.owner_length = 0
         self.find_memory()
@@ -234,6 +229,10 @@ class Pack:
     def octets(self) -> memoryview:
         """Return the packed records; pages that are not needed any more can be given back through .obj."""
         return memoryview(self.memory)[: self.used]
+
+    def is_full(self) -> bool:
+        """Tell whether there are more records than there should ever be."""
+        return 0 < self.most < self.used
 
     def grow(self, size: int) -> int:
         """Make room for one more record."""
@@ -383,12 +382,14 @@ class Reader:
         return True
 
     def run(self) -> str:
-        """Read on until there is something to say: "include", "error", "fatal" (no going on), "endless" or "end"."""
+        """Read on until "include", "error", "fatal" (no going on), "endless", "full" (too many records) or "end"."""
         while True:
             with cython.nogil:
                 failed = self.parse()
             if failed != SEEN_ENOUGH:
                 break
+            if self.pack.is_full():
+                return "full"
             self.go_on()
         if not self.source.done and not 0 <= self.position() < self.end - self.begin:
             return "endless"

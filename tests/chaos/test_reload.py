@@ -59,6 +59,36 @@ def test_reload_under_load_for_long(steady: Server, steady_pair: Pair) -> None:
     assert _resident_octets(steady) < before + (20 << 20)
 
 
+def test_compaction_by_a_new_generation(veth_pair: Pair, own_bpffs: Path, tmp_path: Path) -> None:
+    """Changes leave waste behind; a store without it takes over, with what changed meanwhile, and no query is lost."""
+    server = Server(veth_pair.server, tmp_path, versions.ORIGIN)
+    text = server.config.read_text()
+    server.config.write_text(text + "[store]\ncompact_mib = 0\ncompact_percent = 15\n")
+    server.write(versions.text(1, hosts=1200))
+    server.start()
+    try:
+        before = server.attached()
+        changes: list[tuple[int, float, float]] = []
+        with Client(veth_pair.client.name, veth_pair.server.address4, versions.QUESTIONS) as asking:
+            deadline = asking.now() + 60
+            while "compiled anew" not in server.log.read_text():
+                assert asking.now() < deadline, server.log.read_text()
+                version = 2 + len(changes)
+                server.write(versions.text(version, hosts=1200 + version))
+                begun = asking.now()
+                assert server.reload()
+                changes.append((version, begun, asking.now()))
+            asking.wait_for(300)
+        assert server.attached() not in (0, before)
+        assert len(server.generations(own_bpffs)) == 1
+        mapped = Path(f"/proc/{server.processes[-1].pid}/maps").read_text()
+        assert mapped.count("anon_inode:bpf-map") == 7  # the arrays of one generation
+        assert not asking.lost
+        no_blend(asking.exchanges, changes)
+    finally:
+        server.stop()
+
+
 def _resident_octets(server: Server) -> int:
     pages = int(Path(f"/proc/{server.ask('status')['pid']}/statm").read_text().split()[1])
     return pages * 4096

@@ -189,6 +189,14 @@ def test_ten_thousand(seed: int) -> None:
     assert run(seed, 200, nsec3) > (190 if nsec3 else 150)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize(("seed", "small"), [(300, 7500), (301, 9500)])
+def test_ten_thousand_in_a_row(seed: int, small: int) -> None:
+    """One store takes all of them, and has neither grown nor lost any room at the end."""
+    assert run(seed, 10_000, nsec3=seed % 2 == 1) > small
+
+
 @pytest.mark.parametrize("nsec3", [False, True])
 def test_digests_tell_the_differences(nsec3: bool) -> None:
     chance = random.Random(9)

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The saved store at a start: used where it holds, never where it does not, whole whatever happens to the process."""
+"""The saved store at a start: used where it holds, never where it does not."""
 
-import os
-import random
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.unit.control.served import Served, configuration, serving, start, until, zone_text
+from tests.unit.control.served import configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 
@@ -122,33 +119,3 @@ def test_a_state_folder_that_cannot_be_written(folder: Path) -> None:
         assert server.address() == "192.0.2.2"
         until(lambda: "the next start compiles the zones again" in server.log())
         assert server.ask("status")["healthy"]
-
-
-def test_killed_at_any_moment(folder: Path) -> None:
-    """Kill the server while it loads, saves, reloads and starts; the next one serves a whole version, none too old."""
-    chance = random.Random(3)
-    serial = 1
-    for attempt in range(12):
-        if chance.random() < 0.5:
-            serial += 1
-            (folder / "example.zone").write_text(zone_text(serial, serial))
-        server = start(folder)
-        if attempt % 3:
-            server.wait_ready()
-            serial += 1
-            (folder / "example.zone").write_text(zone_text(serial, serial))
-            os.kill(server.process.pid, signal.SIGHUP)
-        time.sleep(chance.random() * (0.1 if attempt % 3 else 1.0))
-        server.process.kill()
-        server.process.wait()
-        with serving(folder) as after:
-            check_whole(after, serial)
-        assert not list((folder / "state").glob(".store.image.*"))
-
-
-def check_whole(server: Served, serial: int) -> None:
-    assert server.query("example.", "SOA").answer[0][0].serial == serial
-    if serial > 1:
-        assert server.address() == f"192.0.2.{serial}"
-    assert server.address("www.other.") == "192.0.2.2"
-    assert "Traceback" not in server.log()
