@@ -38,6 +38,7 @@ COMPILED: dict[str, list[str]] = {
     "appliance.zone.packed": [],
     "appliance.zone.packed_nsec3": [],
     "appliance.zone.screen": [],
+    "appliance.zone.files": [],
     "appliance.answers.bulk_heap": [],
     "appliance.answers.bulk_body": [],
     "appliance.answers.bulk_writer": [],
@@ -46,6 +47,7 @@ COMPILED: dict[str, list[str]] = {
     "appliance.answers.bulk": [],
     "appliance.answers.relink": [],
     "appliance.answers.recut": [],
+    "appliance.answers.press": [],
 }
 
 

@@ -91,12 +91,14 @@ class Bulk(CutClasses):
         """Write the names from number i on; stop at the first one that Python must do and return it."""
         packed = self.packed
         self.writer.enter()
-        while i < packed.count:
-            flags = packed.flags[i]
-            if flags & DATA and not flags & OCCLUDED and (not flags & CUT or self.skip[i] or not self.cut(i)):
-                break
-            i += 1
-        self.writer.leave()
+        try:
+            while i < packed.count:
+                flags = packed.flags[i]
+                if flags & DATA and not flags & OCCLUDED and (not flags & CUT or self.skip[i] or not self.cut(i)):
+                    break
+                i += 1
+        finally:
+            self.writer.leave()  # what was published before StoreFull is taken out again by these records
         return i
 
     def cut(self, i: int) -> int:

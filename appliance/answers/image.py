@@ -246,7 +246,7 @@ def _restore(store: Store, state: _State) -> None:
         Shared(_words(part.records), part.granules, part.references, part.objects, part.extent) for part in state.shared
     ]
     for number, start, at in zip(*map(_words, state.stamped), strict=True):
-        store.states[number] = StampedState(start, shared[at])
+        store.states.stamp(number, start, shared[at])
         shared[at].users += 1
     store.sources.expect(store.numbers)
     store.sources.loading.update(state.loading)

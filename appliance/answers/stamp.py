@@ -19,7 +19,8 @@ from typing import Final
 from appliance.answers import hashing, versions
 from appliance.answers.compile import touched_by, write_zone
 from appliance.answers.heap import Arena
-from appliance.answers.layout import ZONE_SERVING
+from appliance.answers.layout import OFFSETS, SIZES, SUFFIX_MAX
+from appliance.answers.press import Mould, Press
 from appliance.answers.sizes import expected_octets
 from appliance.answers.store import Shared, StampedState, Store, StoreFull
 from appliance.zone import names
@@ -35,18 +36,22 @@ _SHAPES: Final = 64
 _SEEN: Final = 4096
 _FURTHER: Final = {"place": 0x1003, "number": 0x0503, "version": 0x0709}
 """How much further on the second copy is compiled; two made-up labels differ by the same in each octet, so never so."""
+_ROW_SLOT: Final = (OFFSETS["zone"]["slot"] + SIZES["zone_slot"]) // 4
+"""Word of a row where the first version is described: versions take turns."""
 
 
 @dataclass(slots=True)
 class Shape:
-    """A compiled text: the octets of a zone as one number, and the words in it that hold what differs."""
+    """A compiled text: the octets of a zone, and the words in it that hold what differs."""
 
-    octets: int
-    own: int
-    """1 in each word that refers to the zone's own octets."""
-    numbers: int
-    common: int
-    """1 in each word that refers to what is shared."""
+    text: bytes
+    """What the zone's name must not be in, folded."""
+    words: array[int]
+    own: array[int]
+    """The words that refer to the zone's own octets."""
+    numbers: array[int]
+    common: array[int]
+    """The words that refer to what is shared."""
     common_octets: bytes
     names: list[bytes]
     """The records' names without the apex, as in shared.records."""
@@ -55,8 +60,44 @@ class Shape:
     serial: int
     count: int
     shared: Shared
-    ready: int = 0
-    """The octets with the references to what is shared."""
+    mould: Mould | None = None
+    """The same with the references to what is shared."""
+
+    def cast(self, place: int, head: bytes) -> Mould:
+        """Return the mould for a store that has at a place what is shared; head is the end of a row before suffixes."""
+        words, common = array("I", self.words), (0, place)
+        for at in self.common:
+            words[at] += place
+        mould = Mould(words, self.own, self.numbers)
+        row, row_own = array("I", bytes(SIZES["zone"])), array("I")
+        row[_ROW_SLOT] = self.serial
+        for at, (is_common, granule) in enumerate(self.slot, _ROW_SLOT + 1):
+            row[at] = granule + common[is_common]
+            if not is_common:
+                row_own.append(at)
+        row[OFFSETS["zone"]["apex_len"] // 4] = int.from_bytes(head, "little")
+        mould.put_row(row, row_own)
+        places = {b"": 0}
+        parents, firsts, labels = array("I"), array("I", [0]), array("Q")
+        for name in self.names:
+            _add_name(name, places, parents, firsts, labels)
+        mould.put_names(parents, firsts, labels)
+        mould.put_records(self.shared.records, array("I", [places[name] for name in self.names]))
+        return mould
+
+
+def _add_name(
+    name: bytes, places: dict[bytes, int], parents: array[int], firsts: array[int], labels: array[int]
+) -> int:
+    """Number a name given without the apex, and those above it; note its parent and the words of its first label."""
+    if name not in places:
+        split = name[0] + 1
+        above = _add_name(name[split:], places, parents, firsts, labels)
+        parents.append(above)
+        labels.extend(int.from_bytes(name[at : min(at + 8, split)], "little") for at in range(0, split, 8))
+        firsts.append(len(labels))
+        places[name] = len(places)
+    return places[name]
 
 
 class Stamper:
@@ -68,10 +109,12 @@ class Stamper:
         self._seen: set[int] = set()
         self._arena = Arena(store.heap, _ROOM)
         self._above: dict[bytes, int] = {}
+        self._press = Press(store)
 
     def close(self) -> None:
         """Give the room that was not needed back, and tell readers about the new depths."""
         self._arena.close()
+        self._press.leave()
         self.store.note_depths()
 
     def put(self, origin: bytes, text: bytes, make: Make) -> Shape | None:
@@ -87,7 +130,7 @@ class Stamper:
             self._shapes[key] = shape_of(text, origin, make)
         shape = self._shapes[key]
         store = self.store
-        if shape is None or origin in store.numbers or origin[1:split] in text.lower():
+        if shape is None or origin in store.numbers or origin[1:split] in shape.text:
             return None
         if store.sources.origins.leads_down(origin):
             return None
@@ -103,7 +146,7 @@ class Stamper:
             origins.add(origin)
             if above not in store.outside:
                 versions.add_outside(store, origin)
-        self._stamp(shape, origin, above, split)
+        self._stamp(shape, origin, above)
         return shape
 
     def _again(self, key: tuple[bytes, int, bytes]) -> bool:
@@ -116,52 +159,39 @@ class Stamper:
         self._seen.add(mark)
         return False
 
-    def _stamp(self, shape: Shape, origin: bytes, above: bytes, split: int) -> None:
-        store, shared = self.store, shape.shared
-        if not shared.users:
-            self._place_shared(shape)
+    def _stamp(self, shape: Shape, origin: bytes, above: bytes) -> None:
+        store, shared, press = self.store, shape.shared, self._press
+        if shape.mould is None or not shared.users:
+            shape.mould = self._place_shared(shape, origin)
         start = self._arena.take(shared.granules * 16)
-        number = store.zone_number(origin, names.label_count(origin))
-        octets = shape.ready + start * shape.own + number * shape.numbers
-        store.octets[start * 16 : (start + shared.granules) * 16] = octets.to_bytes(shared.granules * 16, "little")
+        number = store.take_number(origin)
         shared.users += 1
-        self._hang(shape, origin, start, hashing.extend(self._hash(above), origin[:split]))
-        base = (start, shared.extent[0])
-        apex, *answers = [granule + base[common] for common, granule in shape.slot]
-        store.set_slot(number, 1, (shape.serial, apex, *answers, 0, 0))
-        with store.flipping():
-            store.set_zone_word(number, "state", ZONE_SERVING)
-            store.set_zone_word(number, "version", 1)
-        store.states[number] = StampedState(start, shared)
+        press.write(shape.mould, start, number, self._hash(above), origin)
+        self._hang(shape.mould, shared, origin, start)
+        press.show(number)
+        store.states.stamp(number, start, shared)
 
-    def _hang(self, shape: Shape, origin: bytes, start: int, apex: int) -> None:
+    def _hang(self, mould: Mould, shared: Shared, origin: bytes, start: int) -> None:
         """Hang the records of a zone into the index; StoreFull leaves none of them there."""
-        store = self.store
-        hashes = {b"": apex}
-        records = shape.shared.records
-        hung = 0
+        store, press = self.store, self._press
+        hung = press.hang(mould, start, 0)
         try:
-            for granule, name in zip(records, shape.names, strict=True):
-                h = hashes.get(name)
-                if h is None:
-                    h = _hash_below(hashes, name)
-                if not store.index.insert_plainly(h, start + granule):
-                    store.insert(start + granule, h)
-                else:
-                    store.depths[store.octets[(start + granule) * 16 + 1]] += 1
-                hung += 1
+            while hung < mould.count:
+                store.insert(start + shared.records[hung], press.hash_of(mould, hung))
+                hung = press.hang(mould, start, hung + 1)
         except StoreFull:
-            for granule in records[:hung]:
+            for granule in shared.records[:hung]:
                 store.unlink(start + granule)
-            store.abandoned += StampedState(start, shape.shared).release()
+            store.abandoned += StampedState(start, shared).release()
             store.forget_zone(origin)
             raise
 
-    def _place_shared(self, shape: Shape) -> None:
+    def _place_shared(self, shape: Shape, origin: bytes) -> Mould:
         size = len(shape.common_octets)
         place = self._arena.put(shape.common_octets) if size else 0
         shape.shared.extent = (place, place + size // 16)
-        shape.ready = shape.octets + place * shape.common
+        suffix = len(origin) if len(origin) <= SUFFIX_MAX else 0
+        return shape.cast(place, bytes((len(origin), names.label_count(origin), 0, suffix)))
 
     def _hash(self, name: bytes) -> int:
         found = self._above.get(name)
@@ -170,15 +200,6 @@ class Stamper:
                 self._above.clear()
             found = self._above[name] = hashing.name_hash(self.store.seed, name)
         return found
-
-
-def _hash_below(hashes: dict[bytes, int], name: bytes) -> int:
-    """Return the hash of a name given without the apex, whose own is that of b""."""
-    found = hashes.get(name)
-    if found is None:
-        split = name[0] + 1
-        found = hashes[name] = hashing.extend(_hash_below(hashes, name[split:]), name[:split])
-    return found
 
 
 @dataclass(slots=True)
@@ -217,7 +238,7 @@ def shape_of(text: bytes, origin: bytes, make: Make) -> Shape | None:
             if other - one not in steps:
                 return None
             found[steps.index(other - one)].append(at)
-    return _taken_apart(first, *found)
+    return _taken_apart(text.lower(), first, *found)
 
 
 def _made_up(text: bytes, length: int) -> list[bytes] | None:
@@ -229,7 +250,9 @@ def _made_up(text: bytes, length: int) -> list[bytes] | None:
     return free[:2] if len(free) > 1 else None
 
 
-def _taken_apart(one: _Compiled, places: list[int], numbers: list[int], version: list[int]) -> Shape | None:
+def _taken_apart(
+    text: bytes, one: _Compiled, places: list[int], numbers: list[int], version: list[int]
+) -> Shape | None:
     """Separate the objects that depend on the zone from those that do not."""
     targets = {at: one.words[at] - one.start for at in places}
     borders = sorted({0, *one.records, *targets.values(), *one.slot})
@@ -244,23 +267,24 @@ def _taken_apart(one: _Compiled, places: list[int], numbers: list[int], version:
         moved[border] = (common, len(parts[common]) // 16)
         parts[common].extend(one.octets[border * 16 : after * 16])
     words = array("I", bytes(parts[0]))
-    masks = {False: 0, True: 0}
-    number_mask = 0
+    places_in = (array("I"), array("I"))
+    numbers_in = array("I")
     for at in (*places, *numbers):
         border = borders[bisect_right(borders, at // 4) - 1]
         there = at + (moved[border][1] - border) * 4
         if at in targets:
             common, words[there] = moved[targets[at]]
-            masks[common] |= 1 << 32 * there
+            places_in[common].append(there)
         else:
             words[there] = 0
-            number_mask |= 1 << 32 * there
+            numbers_in.append(there)
     zone = one.zone
     return Shape(
-        int.from_bytes(words.tobytes(), "little"),
-        masks[False],
-        number_mask,
-        masks[True],
+        text,
+        words,
+        places_in[False],
+        numbers_in,
+        places_in[True],
         bytes(parts[1]),
         one.names,
         tuple(moved[granule] for granule in one.slot),

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from appliance.answers import hashing, layout
 from appliance.answers.builtin import write_builtin
@@ -16,12 +15,13 @@ from appliance.answers.heap import Arena, Extent, Heap, StoreFull
 from appliance.answers.index import Index
 from appliance.answers.layout import FOREVER, NODE, NODE_CUT, NODE_OUTSIDE, SUFFIX_MAX, name_offset
 from appliance.answers.sources import Sources
+from appliance.answers.states import NO_TALLY, Shared, StampedState, States, Tally, ZoneState
 from appliance.errors import StateError
 
 if TYPE_CHECKING:
     from appliance.answers.sizes import Capacity
 
-__all__ = ["Buffer", "Retired", "Shared", "StampedState", "Store", "StoreFull", "Tally", "ZoneState"]
+__all__ = ["NO_TALLY", "Buffer", "Retired", "Shared", "StampedState", "Store", "StoreFull", "Tally", "ZoneState"]
 
 Buffer = memoryview | bytearray
 
@@ -33,84 +33,6 @@ _ZONE_SLOT: Final = layout.OFFSETS["zone"]["slot"] // 4
 _ZONE_BYTES: Final = layout.OFFSETS["zone"]["apex_len"]
 _SUFFIX_LEN: Final = layout.OFFSETS["zone"]["suffix_len"]
 _SUFFIX: Final = layout.OFFSETS["zone"]["suffix"]
-
-
-class Tally(NamedTuple):
-    """What a zone version was written as: counts, and octets with what fills them up to granules."""
-
-    nodes: int = 0
-    node_octets: int = 0
-    answer_octets: int = 0
-    """Of answers behind the only node that uses them."""
-    shared: int = 0
-    shared_octets: int = 0
-    references: int = 0
-    """To the shared objects."""
-
-
-NO_TALLY: Final = Tally()
-
-
-@dataclass(slots=True)
-class ZoneState:
-    """What belongs to the current version of a zone: its records in the index and its extents in the heap."""
-
-    records: array[int] = field(default_factory=lambda: array("I"))
-    extents: list[Extent] = field(default_factory=list)
-    chains: frozenset[bytes] = frozenset()
-    """Zones that CNAME chains lead through, and targets in no loaded zone: what this version depends on."""
-    tally: Tally = NO_TALLY
-    waste: int = 0
-    """Granules that single changes have added since the zone was last compiled whole."""
-    ended: int = 0
-    """How many of the records are not in the index any more."""
-
-    def release(self) -> list[Extent]:
-        """Return the room that nobody needs when this version is gone."""
-        return self.extents
-
-
-@dataclass(slots=True)
-class Shared:
-    """What zones with one text have in common (stamp.py): an extent, and how each one's own octets are laid out."""
-
-    records: array[int]
-    """Granule of each record in a zone's own octets."""
-    granules: int
-    references: int = 0
-    """How many references lead from a zone's own octets to what is shared."""
-    objects: int = 0
-    """How many objects are shared."""
-    extent: Extent = (0, 0)
-    users: int = 0
-
-
-@dataclass(slots=True)
-class StampedState:
-    """The same as ZoneState for a stamped zone, worked out when it is asked for: there may be very many of them."""
-
-    start: int
-    shared: Shared
-
-    @property
-    def records(self) -> array[int]:
-        """The zone's records in the index."""
-        return array("I", [self.start + granule for granule in self.shared.records])
-
-    @property
-    def chains(self) -> frozenset[bytes]:
-        """The zone depends on no other."""
-        return frozenset()
-
-    def release(self) -> list[Extent]:
-        """Return the zone's own room, and what it shared if it was the last."""
-        shared = self.shared
-        extents = [(self.start, self.start + shared.granules)]
-        shared.users -= 1
-        if not shared.users and shared.extent[1]:
-            extents.append(shared.extent)
-            shared.extent = (0, 0)
-        return extents
 
 
 @dataclass
@@ -141,7 +63,7 @@ class Store:
         self.numbers: dict[bytes, int] = {}
         """Zone number by origin, of the zones that this process has put here or found."""
         self._free_numbers: list[int] = []
-        self.states: dict[int, ZoneState | StampedState] = {}
+        self.states = States()
         self.outside: dict[bytes, int] = {}
         """The OUTSIDE records by name."""
         self.abandoned: list[Extent] = []
@@ -297,8 +219,7 @@ class Store:
         """Return the row of a zone, a new one if it has none yet."""
         number = self.numbers.get(origin)
         if number is None:
-            number = self._free_zone_number()
-            self.numbers[origin] = number
+            number = self.take_number(origin)
             at = number * _ZONE_WORDS * 4
             self.zone_octets[at : at + layout.SIZES["zone"]] = bytes(layout.SIZES["zone"])
             self.zone_octets[at + _ZONE_BYTES] = len(origin)
@@ -308,13 +229,15 @@ class Store:
                 self.zone_octets[at + _SUFFIX : at + _SUFFIX + len(origin)] = origin
         return number
 
-    def _free_zone_number(self) -> int:
+    def take_number(self, origin: bytes) -> int:
+        """Give a zone that has none a row, which the caller has to fill."""
         if not self._free_numbers:
             taken = set(self.numbers.values())
             self._free_numbers = [number for number in range(self.zone_slots - 1, 0, -1) if number not in taken]
         if not self._free_numbers:
             raise StoreFull(f"the zone table has {self.zone_slots - 1} rows; create the store with more")
-        return self._free_numbers.pop()
+        number = self.numbers[origin] = self._free_numbers.pop()
+        return number
 
     def forget_zone(self, origin: bytes) -> None:
         """Make the row of a zone free for another one."""
@@ -388,12 +311,17 @@ class Store:
     def insert(self, ref: int, h: int) -> None:
         """Hang a node of a name with hash h into the index: an apex before a cut, that before OUTSIDE."""
         f = hashing.spread(h)
-        index, words = self.index, self.words
-        self.depths[self.octets[ref * 16 + 1]] += 1
+        index = self.index
         at = index.place(f)
-        if not at:
+        if at:
+            self._join(ref, f, at)
+        else:
             index.insert(f, ref)
-            return
+        self.depths[self.octets[ref * 16 + 1]] += 1
+
+    def _join(self, ref: int, f: int, at: int) -> None:
+        """Hang a node into the chain whose word is at a place of the index."""
+        index, words = self.index, self.words
         rank = self._rank(ref)
         previous, current, length = 0, index.words[at] & FOREVER, 1
         while current and self._rank(current) < rank:

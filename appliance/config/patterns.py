@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +37,7 @@ def _found(pattern: Pattern) -> Iterator[tuple[bytes, str]]:
     folder, _, file = pattern.file.rpartition("/")
     before, _, after = file.partition(ZONE)
     try:
-        entries = sorted(entry.name for entry in os.scandir(folder or "/"))
+        entries = sorted(os.listdir(folder or "/"))  # noqa: PTH208 - names are all that is asked for
     except OSError as error:
         raise ConfigError(f"{folder}: the folder of a [[pattern]] cannot be read: {error.strerror}") from error
     for name in entries:
@@ -55,11 +56,23 @@ def file_of(pattern: Pattern, text: str) -> str:
 def origin_of(text: str, place: str) -> bytes:
     """Return the folded wire name of a zone that a list or a file names. Raises ConfigError."""
     text = text.lower()
-    if len(text) < 64 and _PLAIN.issuperset(text):
-        labels = text.removesuffix(".").split(".")
-        if all(labels):
-            return b"".join([bytes((len(label),)) + label.encode() for label in labels]) + names.ROOT
+    if len(text) < 64:
+        label, _, rest = text.partition(".")
+        above = _plain(rest)
+        if above and label and _PLAIN.issuperset(label):
+            return bytes((len(label),)) + label.encode() + above
     try:
         return names.fold(names.from_text(text))
     except WireError as error:
         raise ConfigError(f"{place}: {error}") from error
+
+
+@lru_cache(1024)
+def _plain(text: str) -> bytes:
+    """Return the wire name of a plainly spelt one, of which many zones have the same above them; else nothing."""
+    if not text:
+        return names.ROOT
+    labels = text.removesuffix(".").split(".")
+    if not all(labels) or not _PLAIN.issuperset(text):
+        return b""
+    return b"".join([bytes((len(label),)) + label.encode() for label in labels]) + names.ROOT

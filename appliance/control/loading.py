@@ -4,8 +4,6 @@
 A bad file makes its zone a placeholder; what stops the whole is a full store, the bound on its size, or cancel().
 """
 
-import gc
-import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -16,11 +14,12 @@ from appliance.answers.sizes import Capacity, index_bits
 from appliance.answers.stamp import MAX_TEXT, Stamper
 from appliance.answers.store import Store, StoreFull
 from appliance.answers.transfer import larger_than, move
-from appliance.control.memory import give_back
+from appliance.control.memory import give_back, uncollected
 from appliance.control.progress import Progress
 from appliance.control.sizes import check_budget, check_size, shared_store
 from appliance.control.zones import ServedZone
 from appliance.errors import StateError, ZoneError
+from appliance.zone.files import Files
 from appliance.zone.model import Zone
 
 _BATCH: Final = 500
@@ -55,6 +54,7 @@ class Loading:
         self._tell = tell
         self._progress = progress
         self._cancelled = threading.Event()
+        self._files = Files(MAX_TEXT)
 
     def cancel(self) -> None:
         """Give up as soon as possible; run() raises StateError then."""
@@ -62,15 +62,14 @@ class Loading:
 
     def run(self, store: Store | None = None) -> Store:
         """Return a store with all zones, one that has some of them or a new one. Raises ApplianceError."""
-        gc.disable()  # what is made here mostly stays; looking through all of it again and again takes a third longer
         try:
-            return self._run(store)
+            with uncollected():
+                return self._run(store)
         finally:
-            gc.enable()
             give_back()  # before workers are forked
 
     def _run(self, store: Store | None) -> Store:
-        sized = [(_size(served.file), served) for served in self._zones.values() if served.state != "serving"]
+        sized = [(served.size(self._files), served) for served in self._zones.values() if served.state != "serving"]
         total = sum(size for size, _ in sized)
         self._progress.begin(total, len(sized))
         large = [one for one in sized if one[0] > MAX_TEXT]
@@ -155,7 +154,7 @@ class Loading:
                 store = self._with_room(store, store.get("records") * (len(small) - at) // at)
             if stamper is None or stamper.store is not store:
                 stamper = Stamper(store)
-            rest = [served for _, served in batch if not _stamped(stamper, served)]
+            rest = [served for _, served in batch if not _stamped(stamper, served, self._files)]
             stamper.close()
             if rest:
                 good: list[Zone] = []
@@ -172,8 +171,8 @@ class Loading:
             raise StateError("loading was cancelled; nothing is changed")
 
 
-def _stamped(stamper: Stamper, served: ServedZone) -> bool:
-    text = served.text()
+def _stamped(stamper: Stamper, served: ServedZone, files: Files) -> bool:
+    text = served.text(files)
     if not text:
         return False
     try:
@@ -189,10 +188,3 @@ def _stamped(stamper: Stamper, served: ServedZone) -> bool:
 def _taken(store: Store) -> Capacity:
     """Return the sizes of what is in use."""
     return Capacity(store.bucket_bits, -(-store.heap.highest * 16 // HEAP_CHUNK), len(store.numbers))
-
-
-def _size(file: str) -> int:
-    try:
-        return os.stat(file).st_size  # noqa: PTH116 - of a hundred thousand files, a Path is half the cost
-    except OSError:
-        return 0

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from appliance.answers import sources
-from appliance.answers.stamp import MAX_TEXT
 from appliance.config.patterns import ZONE, expand
 from appliance.config.schema import Config
+from appliance.control.memory import uncollected
 from appliance.control.signatures import doubts
 from appliance.errors import ApplianceError, ConfigError, StateError, ZoneError
 from appliance.zone import names
 from appliance.zone.checks import DEFAULTS, Level, Levels
+from appliance.zone.files import Files
 from appliance.zone.load import load_zone
 from appliance.zone.model import DnssecSummary, Zone
 
@@ -31,12 +32,20 @@ _RACY_NS: Final = 50_000_000
 """A file changed so shortly before it was read may change again without its time telling."""
 
 
-@dataclass(frozen=True, slots=True)
+_DOTTED: Final = bytes(46 if octet < 45 else octet for octet in range(256))
+"""Dots for the lengths of labels below 45, none of which is spelt plainly."""
+
+
+@dataclass(slots=True)
 class Place:
     """Where the files of a pattern's zones are; one for all of them, since a hundred thousand paths take room."""
 
     before: str
     after: str
+    octets: tuple[bytes, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.octets = os.fsencode(self.before), os.fsencode(self.after)
 
     def path(self, origin: bytes) -> str:
         """Return the path of a zone whose name is spelt plainly."""
@@ -46,6 +55,10 @@ class Place:
             labels.append(origin[at + 1 : at + 1 + length])
             at += length + 1
         return f"{self.before}{b'.'.join(labels).decode('latin-1')}{self.after}"
+
+    def is_of(self, origin: bytes, file: str) -> bool:
+        """Tell whether a file is surely where the one of a zone is looked for: names with very long labels are not."""
+        return self.before + origin[1:-1].translate(_DOTTED).decode("latin-1") + self.after == file
 
 
 @dataclass(slots=True)
@@ -99,22 +112,23 @@ class ServedZone:
                 raise
             raise ZoneError(str(error)) from error
 
-    def text(self) -> bytes | None:
+    def text(self, files: Files) -> bytes | None:
         """Return the whole file if it is a small one, noted as read; else None."""
-        try:
-            fd = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            status = os.fstat(fd)
-            if status.st_size > MAX_TEXT:
-                return None
-            self._note(_STAMP.pack(status.st_mtime_ns, status.st_size, status.st_ino))
-            return os.read(fd, MAX_TEXT + 1)
-        except OSError:
-            return None
-        finally:
-            os.close(fd)
+        text: bytes | None = files.read() if self._find(files) else None
+        if text is not None:
+            self.stamp = files.stamp
+            self.lasting = files.changed < time.time_ns() - _RACY_NS
+        return text
+
+    def size(self, files: Files) -> int:
+        """Return how many octets the file has, 0 if there is none."""
+        return files.size() if self._find(files) else 0
+
+    def _find(self, files: Files) -> bool:
+        place = self.place
+        if isinstance(place, str):
+            return bool(files.find(os.fsencode(place), b"", b""))
+        return bool(files.find(place.octets[0], self.origin, place.octets[1]))
 
     def again(self) -> Zone:
         """Return what is served, read from the file once more. Raises StateError if the file is another one now."""
@@ -177,9 +191,14 @@ class ServedZone:
 
 def configured(config: Config) -> dict[bytes, ServedZone]:
     """Return the zones of a configuration by origin. Raises ConfigError when a pattern's zones cannot be told."""
+    with uncollected():
+        return _configured(config)
+
+
+def _configured(config: Config) -> dict[bytes, ServedZone]:
     levels = config.checks.levels
     most = config.store.memory_mib << 21
-    found = {}
+    found: dict[bytes, ServedZone] = {}
     for entry in config.zone:
         origin = names.fold(names.from_text(entry.name))
         found[origin] = ServedZone(origin, entry.file, checks=levels, most=most)
@@ -194,9 +213,7 @@ def configured(config: Config) -> dict[bytes, ServedZone]:
                     f"zone {names.to_text(origin)} is in the pattern for {pattern.file} and has the file "
                     f"{found[origin].file} too; give it a [[zone]] of its own, or take it out of one"
                 )
-            plain = (
-                place if place and place.path(origin) == file else pattern.file if ZONE not in pattern.file else file
-            )
+            plain = place if place and place.is_of(origin, file) else pattern.file if place is None else file
             found[origin] = ServedZone(origin, plain, checks=levels, most=most)
     return found
 

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from appliance.answers import press, stamp
 from appliance.answers.compile import compile_zones, remove_zone, replace_zone
 from appliance.answers.image import load, save
 from appliance.answers.stamp import Stamper
-from appliance.answers.store import Store
+from appliance.answers.store import Store, StoreFull
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
+from tests.harness.uncompiled import uncompiled
 from tests.unit.answers.asking import SEED, ask
 
 pytestmark = pytest.mark.property
@@ -148,3 +150,50 @@ def test_neighbours_are_renewed(tmp_path: Path) -> None:
     fresh = empty()
     compile_zones(fresh, zones.values())
     assert replies(texts.store) == replies(fresh)
+
+
+def test_crowded_buckets_and_a_full_index(tmp_path: Path) -> None:
+    store = Store.create(6, 4, 300, SEED)
+    stamper, text = Stamper(store), (APEX + LINES[0] + LINES[4] + LINES[7]).encode()
+    path = tmp_path / "text.zone"
+    path.write_bytes(text)
+    origins = [names.from_text(f"zone{number:03d}.example.") for number in range(100)]
+    compile_zones(store, [load_zone(path, origins[0])])
+    served = origins[:1]
+    full = []
+    for origin in origins[1:]:
+        try:
+            served += [origin] if stamper.put(origin, text, lambda wire: load_zone(path, wire)) else []
+        except StoreFull:
+            full.append(origin)
+    stamper.close()
+    assert full
+    assert len(served) > 60
+    assert store.get("records") == len(served) * 6 + 1
+    assert set(store.numbers) == set(served)
+    assert len(store.states) == len(served) == len(list(store.states.items()))
+    for origin in served:
+        assert b"\xc0\x00\x02\x03" in ask(store, b"\3www" + origin, types.A)
+    for origin in full:
+        store.sources.remove(origin)
+    for origin in served:
+        store.reclaim(remove_zone(store, origin))
+    assert not len(store.states)
+    assert not any(store.index.words)
+
+
+def test_the_same_source_runs_uncompiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for module in (press, uncompiled("appliance.answers.press", ())):
+        assert str(module.__file__).endswith(".so" if module is press else ".py")
+        monkeypatch.setattr(stamp, "Press", module.Press)
+        monkeypatch.setattr(stamp, "Mould", module.Mould)
+        texts = Texts(tmp_path, Store.create(6, 4, 60, SEED))
+        for number in range(40):
+            texts.put(f"zone{number:02d}.example.", (APEX + "".join(LINES[:6])).encode())
+        texts.put("a-name-of-more-than-forty-octets.is-hung-without-a-suffix.example.", (APEX + LINES[0]).encode())
+        texts.put("b-name-of-more-than-forty-octets.is-hung-without-a-suffix.example.", (APEX + LINES[0]).encode())
+        texts.stamper.close()
+        assert texts.stamped > 30
+        found.append([bytes(buffer) for buffer in texts.store.buffers])
+    assert found[0] == found[1]

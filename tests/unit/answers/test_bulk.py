@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from appliance.answers import context
+from appliance.answers.compile import compile_zones
+from appliance.answers.store import Store, StoreFull
 from appliance.errors import ZoneError
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from appliance.zone.packed_zone import PackedZone
+from tests.unit.answers.asking import SEED
 from tests.unit.answers.contents import Contents, as_text, compiled, digest, unpacked
 from tests.unit.answers.signing import signed
 
@@ -142,6 +145,19 @@ def test_a_registry_with_children_that_are_loaded_too(tmp_path: Path) -> None:
         child.write_text("@ 60 SOA . . 1 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.1\n", "ascii")
         children.append(load_zone(child, origin))
     check([zone, *children])
+
+
+def test_a_store_that_is_too_small_has_nothing_of_the_zone(tmp_path: Path) -> None:
+    path = tmp_path / "registry"
+    path.write_text("$TTL 9\n@ SOA . . 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n", "ascii")
+    with path.open("a") as lines:
+        cuts = [f"cut{number}" for number in range(600)]
+        lines.writelines(f"{cut} NS ns.{cut}\nns.{cut} A 192.0.2.2\n" for cut in cuts)
+    store = Store.create(5, 8, 4, SEED)
+    with pytest.raises(StoreFull):
+        compile_zones(store, [load_zone(path, ORIGIN)])
+    assert not any(store.index.words)
+    assert not any(store.depths)
 
 
 UNCOMPILED = """

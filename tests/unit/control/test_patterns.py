@@ -14,6 +14,7 @@ from appliance.control.progress import Progress
 from appliance.control.zones import configured
 from appliance.errors import ConfigError, StateError
 from appliance.zone import names
+from appliance.zone.files import Files
 from tests.unit.control.served import configuration, serving, zone_text
 
 pytestmark = pytest.mark.unit
@@ -63,6 +64,19 @@ def test_a_folder(folder: Path) -> None:
     found = dict(expand(Pattern(file=f"{folder}/zones/{{zone}}.zone")))
     assert len(found) == 30
     assert found[names.from_text("z07.test.")] == f"{folder}/zones/z07.test.zone"
+
+
+def test_names_that_files_spell_in_many_ways(folder: Path) -> None:
+    spelt = ["a.test", "UPPER.test", "with space.test", "a+b.test", f"{'l' * 50}.test", "root", "last.", "a.b.c.d.test"]
+    for text in spelt:
+        (folder / "zones" / f"{text}.zone").write_text(SMALL)
+    (folder / "appliance.toml").write_text(configuration() + '[[pattern]]\nfile = "zones/{zone}.zone"\n')
+    zones = configured(load_config(folder / "appliance.toml"))
+    for text in spelt:
+        served = zones[names.fold(names.from_text(text))]
+        assert served.file == str(folder / "zones" / f"{text}.zone")
+        assert served.size(Files(100)) == len(SMALL)
+    assert len(zones) == 30 + len(spelt)
 
 
 def test_one_file_for_all(folder: Path) -> None:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The C types of press.py.
+
+cimport cython
+
+cdef unsigned long long _FINAL, _MULTIPLIER, _M64, _M32
+cdef size_t _ROW, _SUFFIX, _SUFFIX_MAX, _FLIPS
+cdef unsigned int _SERVING
+
+
+cdef class Mould:
+    cdef unsigned int[::1] words, own, numbers, row, row_own, parents, firsts, records, places
+    cdef unsigned long long[::1] labels, hashes
+    cdef size_t size, own_count, number_count, row_own_count, names
+    cdef readonly size_t count
+
+
+cdef class Press:
+    cdef object store
+    cdef unsigned char[::1] heap, row_octets
+    cdef unsigned int[::1] words, rows, ctl, depths
+    cdef unsigned long long[::1] index
+    cdef unsigned int bits
+
+    cpdef leave(self)
+
+    @cython.locals(first=size_t, i=size_t)
+    cpdef write(self, Mould mould, size_t start, size_t number, unsigned long long above, bytes origin)
+
+    @cython.locals(first=size_t, i=size_t, size=size_t)
+    cdef void write_row(self, Mould mould, size_t start, size_t number, bytes origin) noexcept
+
+    @cython.locals(size=size_t, h="unsigned long long", i=size_t, k=size_t, name=size_t, word="unsigned long long")
+    cdef void hash_names(self, Mould mould, unsigned long long above, bytes origin) noexcept
+
+    @cython.locals(h="unsigned long long")
+    cpdef unsigned long long hash_of(self, Mould mould, size_t record)
+
+    @cython.locals(ref=size_t, h="unsigned long long")
+    cpdef size_t hang(self, Mould mould, size_t start, size_t record) except? 0
+
+    @cython.locals(tag="unsigned long long", first=size_t, second=size_t, slot=size_t, bit="unsigned long long")
+    cdef bint insert(self, unsigned long long f, size_t ref) except -1
+
+    @cython.locals(i=size_t)
+    cdef bint has_tag(self, size_t bucket, unsigned long long tag) noexcept
+
+    @cython.locals(i=size_t)
+    cdef size_t free_slot(self, size_t bucket) noexcept
+
+    @cython.locals(at=size_t, before="unsigned int")
+    cpdef show(self, size_t number)
+
+
+cdef unsigned long long step(unsigned long long h, unsigned long long word) noexcept nogil
+cdef unsigned long long octet64(unsigned char octet) noexcept nogil

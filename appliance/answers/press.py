@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# cython: annotation_typing=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Copies of a compiled text into a store, each with its place, number and name; compiled, types in press.pxd."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from appliance.answers import layout
+
+if TYPE_CHECKING:
+    from appliance.answers.store import Store
+
+_FINAL = layout.HASH_FINAL
+_MULTIPLIER = layout.HASH_MULTIPLIER
+_M64 = 0xFFFFFFFFFFFFFFFF
+_M32 = 0xFFFFFFFF
+_ROW = layout.SIZES["zone"] // 4
+_SUFFIX = layout.OFFSETS["zone"]["suffix"]
+_SUFFIX_MAX = layout.SUFFIX_MAX
+_SERVING = layout.ZONE_SERVING
+_FLIPS = layout.OFFSETS["ctl"]["flips"] // 4
+
+
+class Mould:
+    """What all zones of one text have in common, as words, and in which of them they differ."""
+
+    def __init__(self, words: array[int], own: array[int], numbers: array[int]) -> None:
+        """Take the octets of a zone; own and numbers are the words to which its granule and its number are added."""
+        self.words = words
+        self.size = len(words)
+        self.own = own
+        self.own_count = len(own)
+        self.numbers = numbers
+        self.number_count = len(numbers)
+
+    def put_row(self, row: array[int], own: array[int]) -> None:
+        """Take the row of the zone table, without version, state and suffix; own as above."""
+        self.row = row
+        self.row_own = own
+        self.row_own_count = len(own)
+
+    def put_names(self, parents: array[int], firsts: array[int], labels: array[int]) -> None:
+        """Take the names below the apex, which is number 0: each one's parent, and where its label's words start."""
+        self.parents = parents
+        self.firsts = firsts
+        self.labels = labels
+        self.names = len(parents) + 1
+        self.hashes = array("Q", bytes(8 * self.names))
+
+    def put_records(self, records: array[int], places: array[int]) -> None:
+        """Take the granule of each record, and the number of its name."""
+        self.records = records
+        self.places = places
+        self.count = len(records)
+
+
+class Press:
+    """Writes zones into one store; what only Python can do is left to it."""
+
+    def __init__(self, store: Store) -> None:
+        """Look at the arrays of a store; give the counts back with leave."""
+        self.store = store
+        self.heap = store.octets
+        self.words = store.words
+        self.rows = store.zones
+        self.row_octets = store.zone_octets
+        self.index = store.index.words
+        self.ctl = store.ctl
+        self.bits = store.bucket_bits
+        self.depths = array("I", bytes(4 * 128))
+
+    def leave(self) -> None:
+        """Count the records that were hung into the index."""
+        for depth in range(128):
+            self.store.depths[depth] += self.depths[depth]
+            self.depths[depth] = 0
+
+    def write(self, mould: Mould, start: int, number: int, above: int, origin: bytes) -> None:
+        """Write octets and row of a zone, which nobody sees yet, and hash its names from that of the name above."""
+        first = start * 4
+        i = 0
+        while i < mould.size:
+            self.words[first + i] = mould.words[i]
+            i += 1
+        i = 0
+        while i < mould.own_count:
+            self.words[first + mould.own[i]] += start
+            i += 1
+        i = 0
+        while i < mould.number_count:
+            self.words[first + mould.numbers[i]] += number
+            i += 1
+        self.write_row(mould, start, number, origin)
+        self.hash_names(mould, above, origin)
+
+    def write_row(self, mould: Mould, start: int, number: int, origin: bytes) -> None:
+        """Write the row of a zone."""
+        first = number * _ROW
+        i = 0
+        while i < _ROW:
+            self.rows[first + i] = mould.row[i]
+            i += 1
+        i = 0
+        while i < mould.row_own_count:
+            self.rows[first + mould.row_own[i]] += start
+            i += 1
+        size = len(origin)
+        first = first * 4 + _SUFFIX
+        i = 0
+        while i < size and size <= _SUFFIX_MAX:
+            self.row_octets[first + i] = origin[i]
+            i += 1
+
+    def hash_names(self, mould: Mould, above: int, origin: bytes) -> None:
+        """Note the hashes of a zone's names."""
+        size = origin[0] + 1
+        h = above
+        i = 0
+        while i < size:
+            word = 0
+            k = 0
+            while k < 8 and i + k < size:
+                word |= octet64(origin[i + k]) << (8 * k)
+                k += 1
+            h = step(h, word)
+            i += 8
+        mould.hashes[0] = h
+        name = 1
+        while name < mould.names:
+            h = mould.hashes[mould.parents[name - 1]]
+            i = mould.firsts[name - 1]
+            while i < mould.firsts[name]:
+                h = step(h, mould.labels[i])
+                i += 1
+            mould.hashes[name] = h
+            name += 1
+
+    def hash_of(self, mould: Mould, record: int) -> int:
+        """Return the hash of a record's name, as it was noted last."""
+        h: int = mould.hashes[mould.places[record]]
+        return h
+
+    def hang(self, mould: Mould, start: int, record: int) -> int:
+        """Hang records into the index, from a number on; return the first one that it takes more for than a slot."""
+        while record < mould.count:
+            ref = start + mould.records[record]
+            h = mould.hashes[mould.places[record]] * _FINAL & _M64
+            if not self.insert(h ^ h >> 32, ref):
+                break
+            self.depths[self.heap[ref * 16 + 1]] += 1
+            record += 1
+        return record
+
+    def insert(self, f: int, ref: int) -> int:
+        """Put a record into a free slot of one of its buckets, unless there is none or one of its tag is there."""
+        tag = f & _M32
+        first = f >> (64 - self.bits)
+        second = first ^ (tag & ((octet64(1) << self.bits) - 1))
+        if self.has_tag(first, tag) or self.has_tag(second, tag):
+            return False
+        slot = self.free_slot(first)
+        if not slot:
+            slot = self.free_slot(second)
+            bit = octet64(1) << (tag >> 26)
+            if slot and self.index[first * 8] & bit:
+                self.store.index.count_displaced(first, tag)
+            elif slot:
+                self.index[first * 8] |= bit
+        if slot:
+            self.index[slot] = tag << 32 | ref
+        return slot != 0
+
+    def has_tag(self, bucket: int, tag: int) -> int:
+        """Tell whether a bucket has a slot with a tag."""
+        i = bucket * 8 + 1
+        while i < bucket * 8 + 8:
+            if self.index[i] >> 32 == tag and self.index[i]:
+                return True
+            i += 1
+        return False
+
+    def free_slot(self, bucket: int) -> int:
+        """Return a free slot of a bucket, 0 where there is none."""
+        i = bucket * 8 + 1
+        while i < bucket * 8 + 8:
+            if not self.index[i]:
+                return i
+            i += 1
+        return 0
+
+    def show(self, number: int) -> None:
+        """Serve the zone of a row from now on."""
+        at = number * _ROW
+        before = self.ctl[_FLIPS]
+        self.ctl[_FLIPS] = (before | 1) & _M32
+        self.rows[at + 1] = _SERVING
+        self.rows[at] = 1
+        self.ctl[_FLIPS] = before if before & 1 else (before + 2) & _M32
+
+
+def step(h: int, word: int) -> int:
+    """Return a hash with one more word of a label."""
+    h = ((h ^ word) * _MULTIPLIER) & _M64
+    return h ^ h >> 32
+
+
+def octet64(octet: int) -> int:
+    """Return a number, wide enough to be shifted."""
+    return octet
