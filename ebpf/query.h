@@ -47,7 +47,7 @@ struct query {
   u64 written, body_len, body_sum; /* its fragments, octets and sum so far */
   u64 soa;                        /* fragment that an answer means by piece 0 */
   u64 proofs, proof_len, proof_records; /* fragments found for a denial, their octets and records */
-  u64 proved;
+  u64 proved;                     /* 1: they were searched; 2: they come with a composed referral */
   s64 verdict;                    /* on the search for a proof */
   u32 proof[PROOFS_MAX];
   u64 first, last;                /* bounds of a search in sorted entries */

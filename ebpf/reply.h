@@ -30,9 +30,9 @@ static inline s64 choose_variant(struct query *q, struct shape *s, u8 **body)
     if (!p)
       return PASS_denial;
     struct answer *a = (void *)p;
-    u64 len = a->len, head = LOAD8(a, 0), proofs = 0;
-    if (a->denial) {
-      if (!q->proved)
+    u64 len = a->len, head = LOAD8(a, 0), proofs = 0, proved = q->proved;
+    if (a->denial | proved) {
+      if (!proved)
         return UNPROVED;
       len += q->proof_len;
       head += q->proof_records << 32;
@@ -49,7 +49,7 @@ static inline s64 choose_variant(struct query *q, struct shape *s, u8 **body)
       *body = p + sizeof(struct answer);
       s->body = len;
       s->listed = a->nfrag;
-      s->insert = a->insert;
+      s->insert = a->insert | proved >> 1;
       s->fragments = a->nfrag + proofs;
       q->answer = ref;
       return GO_ON;

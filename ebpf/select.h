@@ -112,6 +112,52 @@ static inline s64 record_at(u64 ref, struct found *found)
   return found->zone != 0;
 }
 
+/* What proves that an insecure cut has no DS, where that is all that the cut has for DO: a composed referral. Else 0. */
+static inline u8 *proofs_at_cut(u64 ref)
+{
+  u8 *p = ref ? heap_at(ref) : 0;
+  return p && ((struct answer *)p)->kind == ANSWER_nodata && ((struct answer *)p)->nfrag > 1 ? p : 0;
+}
+
+/* The referral with DO: an answer of its own, or the one without and behind it the one or two proofs that NODATA lists behind the SOA. */
+static inline s64 refer_with_proofs(struct query *q, struct node *n)
+{
+  u8 *p = proofs_at_cut(n->other[1]);
+  if (!p) {
+    q->answer = n->other[1];
+    return GO_ON;
+  }
+  u8 *soa = heap_at(q->soa);
+  if (!soa)
+    return PASS_denial;
+  struct answer *a = (void *)p;
+  struct fragment *f = (void *)soa;
+  STORE8(q->proof, 0, LOAD8(p, 24));
+  q->proofs = a->nfrag - 1;
+  q->proof_len = a->len - f->len;
+  q->proof_records = a->ns - f->records;
+  q->proved = 2;
+  q->answer = n->other[0];
+  return GO_ON;
+}
+
+static inline s64 answer_at_cut(struct query *q, u8 *p, struct zone *z, u64 asks_ds)
+{
+  struct node *n = (void *)p;
+  u64 dnssec_ok = q->dnssec_ok;
+  if (!asks_ds) {
+    if (dnssec_ok && n->other[1])
+      return refer_with_proofs(q, n);
+    q->answer = n->other[0];
+    return GO_ON;
+  }
+  u64 ref = find_type(p, TYPE_DS, dnssec_ok);
+  if (!ref && dnssec_ok && proofs_at_cut(n->other[1]))
+    ref = n->other[1];
+  q->answer = ref ? ref : zone_nodata(z, dnssec_ok);
+  return GO_ON;
+}
+
 /* Sets q->answer, or returns the verdict. */
 static inline s64 select_answer(struct query *q, struct found *found)
 {
@@ -141,15 +187,8 @@ static inline s64 select_answer(struct query *q, struct found *found)
     return ANSWER_servfail;
   if (q->dnssec_ok)
     q->soa = zone_soa(z);
-  if (n->flags & NODE_CUT) {
-    if (!exact || q->qtype != TYPE_DS || (n->flags & NODE_FILLER)) {
-      q->answer = q->dnssec_ok && n->other[1] ? n->other[1] : n->other[0];
-      return GO_ON;
-    }
-    u64 ds = find_type(p, TYPE_DS, q->dnssec_ok);
-    q->answer = ds ? ds : zone_nodata(z, q->dnssec_ok);
-    return GO_ON;
-  }
+  if (n->flags & NODE_CUT)
+    return answer_at_cut(q, p, z, exact && q->qtype == TYPE_DS && !(n->flags & NODE_FILLER));
   return exact ? answer_at_node(q, p, z) : answer_below_node(q, n, z);
 }
 

@@ -33,10 +33,10 @@ cdef class Bulk(CutClasses):
     @cython.locals(packed=Packed, flags="unsigned int")
     cpdef long long run(self, long long i) except -1
 
-    @cython.locals(packed=Packed, writer=BulkWriter, at=size_t, length=size_t, proof=size_t, second=size_t, slot="long long", plain=size_t, signed=size_t, node=size_t)
+    @cython.locals(packed=Packed, writer=BulkWriter, at=size_t, length=size_t, proof=size_t, second=size_t, slot="long long", plain=size_t, signed=size_t, composed=bint, node=size_t)
     cdef int cut(self, size_t i) except -1
 
-    @cython.locals(writer=BulkWriter, flags="unsigned int", size=size_t, own=size_t, more=size_t, place="unsigned int")
+    @cython.locals(writer=BulkWriter, flags="unsigned int", size=size_t, proved=size_t, own=size_t, more=size_t, place="unsigned int")
     cdef size_t node(self, size_t i, size_t at, size_t length, size_t plain, size_t signed, size_t proof, size_t second) except? 0
 
     @cython.locals(writer=BulkWriter)

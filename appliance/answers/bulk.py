@@ -123,16 +123,17 @@ class Bulk(CutClasses):
             if not plain:
                 return False
             if slot >= 0:
-                self.add_class(slot, i, at, length, plain)
+                self.add_class(slot, i, plain)
                 slot = self.find_class(i, at, length)
-        signed = plain
-        if self.signed:
+        signed = 0 if self.signed else plain
+        composed = self.signed and self.shares_ds and proof and not self.targets
+        if self.signed and not composed:
             self.add_inners(at, length, proof, second)
-            if writer.inners and slot >= 0 and self.fragment[slot]:
-                signed = self.refer(self.fragment[slot], self.fragment_octets[slot])
+            if writer.inners and slot >= 0 and not self.targets:
+                signed = self.refer(self.fragment_of(slot, at, length), self.fragment_octets[slot])
             else:
                 signed = self.build(at, length, True)
-        if not signed:
+        if not signed and not composed:
             return False
         node = self.node(i, at, length, plain, signed, proof, second)
         if not node:
@@ -182,7 +183,10 @@ class Bulk(CutClasses):
         return self.ds_count > 0 and total <= _RUN and packed.rdlength(self.ds[0]) >= _LEAST
 
     def node(self, i: int, at: int, length: int, plain: int, signed: int, proof: int, second: int) -> int:
-        """Write the node of a cut and its answers for DS; 0 means that Python must do it."""
+        """Write the node of a cut and its answers for DS; 0 means that Python must do it.
+
+        signed is 0 where the referral with DNSSEC is composed: the answer for DS then stands in its place.
+        """
         writer = self.writer
         flags = _NODE_CUT
         if self.packed.octets[at] == 1 and self.packed.octets[at + 1] == 42:
@@ -190,14 +194,18 @@ class Bulk(CutClasses):
         if not self.ds_count:
             if not proof:
                 return writer.cut_node(at, flags, plain, signed, 0, 0, 0, 0, 0)
+            proved = size = 0
             if self.by_name or self.chain is None or self.chain.places[i] & MATCH:
                 size = writer.nodata(0, _NODATA, self.soa, proof, second)
-                return writer.cut_node(at, flags, plain, signed, 1, 0, 0, 0, size)
-            place = self.chain.places[i]
-            if self.denied_by[place] != proof:
-                self.denied_by[place] = proof
-                self.denied[place] = writer.put(writer.nodata(0, _NODATA, self.soa, proof, second))
-            return writer.cut_node(at, flags, plain, signed, 1, 0, self.denied[place], 0, 0)
+            else:
+                place = self.chain.places[i]
+                if self.denied_by[place] != proof:
+                    self.denied_by[place] = proof
+                    self.denied[place] = writer.put(writer.nodata(0, _NODATA, self.soa, proof, second))
+                proved = self.denied[place]
+            if not signed:
+                return writer.cut_node(at, flags, plain, proved, 0, 0, 0, 0, size)
+            return writer.cut_node(at, flags, plain, signed, 1, 0, proved, 0, size)
         if not self.sg_count:
             own = self.ds_answer(at, length)
             return writer.cut_node(at, flags, plain, signed, 1, 0, 0, own, 0) if own else 0

@@ -30,8 +30,10 @@ cdef class CutClasses(BulkChain):
     @cython.locals(packed=Packed, size=size_t, a=size_t, b=size_t, i=size_t)
     cdef bint is_same(self, size_t one, size_t other) noexcept
 
+    cdef void add_class(self, size_t slot, size_t i, size_t plain) except *
+
     @cython.locals(writer=BulkWriter)
-    cdef void add_class(self, size_t slot, size_t i, size_t at, size_t length, size_t plain) except *
+    cdef size_t fragment_of(self, size_t slot, size_t at, size_t length) except? 0
 
     @cython.locals(model="unsigned int[::1]", sums="unsigned int[::1]", plain="unsigned int[::1]", fragment="unsigned int[::1]", octets="unsigned short[::1]", old=size_t, i=size_t, slot=size_t)
     cdef void grow(self) except *

@@ -113,21 +113,25 @@ class CutClasses(BulkChain):
             i += 1
         return True
 
-    def add_class(self, slot: int, i: int, at: int, length: int, plain: int) -> None:
-        """Remember the referral of a class, and the fragment of its servers where there is no glue."""
-        writer = self.writer
+    def add_class(self, slot: int, i: int, plain: int) -> None:
+        """Remember the referral of a class."""
         self.model[slot] = i
         self.sums[slot] = self.sum
         self.plain[slot] = plain
         self.fragment[slot] = 0
-        if self.signed and not self.targets:
+        self.classes += 1
+        if self.classes * 4 > self.class_slots * 3:
+            self.grow()
+
+    def fragment_of(self, slot: int, at: int, length: int) -> int:
+        """Return the fragment of the servers of a class without glue; composed referrals need none."""
+        writer = self.writer
+        if not self.fragment[slot]:
             writer.begin(at, length, False)
             self.append(self.ns, self.ns_count, at, length)
             self.fragment[slot] = writer.share(writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in))
             self.fragment_octets[slot] = writer.size
-        self.classes += 1
-        if self.classes * 4 > self.class_slots * 3:
-            self.grow()
+        return self.fragment[slot]
 
     def grow(self) -> None:
         """Double the table of classes."""

@@ -43,7 +43,7 @@ cdef class BulkWriter(BulkBody):
     @cython.locals(size=size_t, records="unsigned int", pieces="unsigned int")
     cdef size_t nodata(self, size_t to, unsigned int kind, size_t soa, size_t proof, size_t second) noexcept
 
-    @cython.locals(packed=Packed, length=size_t, stored=size_t, table=size_t, size=size_t, own_at=size_t, total=size_t, ref=size_t, start=size_t, i=size_t, word=size_t, row=size_t, second=size_t)
+    @cython.locals(packed=Packed, length=size_t, stored=size_t, table=size_t, size=size_t, behind=size_t, total=size_t, ref=size_t, start=size_t, i=size_t, word=size_t, row=size_t)
     cdef size_t cut_node(self, size_t at, unsigned int flags, size_t plain, size_t signed, unsigned int entries, size_t answer, size_t proved, size_t own, size_t more) except? 0
 
     @cython.locals(found="unsigned int")

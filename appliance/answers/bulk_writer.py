@@ -183,14 +183,14 @@ class BulkWriter(BulkBody):
 
         entries is 0, or 1 for a table with DS. answer and proved are the references of its answers without and with
         DNSSEC, or 0 where one goes with the node: the first are own octets of .blob (none: the zone's NODATA), the
-        second more octets behind them on a multiple of 16 (none if more is 0).
+        second more octets behind them on a multiple of 16 (none if more is 0). These are signed where that is 0.
         """
         packed = self.packed
         length = packed.octets[at - 2]
         stored = length - self.suffix
         table = 32 + ((stored + 7) & ~7)
         size = (table + entries * 12 + 15) & ~15
-        own_at = size
+        behind = size + (0 if answer else (own + 15) & ~15)
         total = size + ((own + 15) & ~15) + ((more + 15) & ~15)
         ref = self.take(total)
         self.count_node(size, total - size, 2 + (answer != 0) + (proved != 0))
@@ -208,7 +208,7 @@ class BulkWriter(BulkBody):
         self.heap_words[word + 2] = self.version
         self.heap_words[word + 3] = _FOREVER
         self.heap_words[word + 5] = plain
-        self.heap_words[word + 6] = signed
+        self.heap_words[word + 6] = signed or ref + (behind >> 4)
         i = 0
         while i < stored:
             self.heap[start + 32 + i] = lower(packed.octets[at + i])
@@ -216,13 +216,12 @@ class BulkWriter(BulkBody):
         if entries:
             row = (start + table) >> 2
             self.heap_words[row] = 43
-            self.heap_words[row + 1] = ref + (own_at >> 4) if own and not answer else answer
-            second = own_at + ((own + 15) & ~15 if own and not answer else 0)
-            self.heap_words[row + 2] = ref + (second >> 4) if more else proved
-            i = 0
-            while i < total - size:
-                self.heap[start + size + i] = self.blob[i]
-                i += 1
+            self.heap_words[row + 1] = ref + (size >> 4) if own and not answer else answer
+            self.heap_words[row + 2] = ref + (behind >> 4) if more else proved
+        i = 0
+        while i < total - size:
+            self.heap[start + size + i] = self.blob[i]
+            i += 1
         return ref
 
     def labels(self, at: int) -> int:

@@ -14,7 +14,7 @@ from typing import Final
 
 from appliance.answers import compile as whole
 from appliance.answers import nodes, versions
-from appliance.answers.context import Context
+from appliance.answers.context import Context, is_large
 from appliance.answers.layout import CHUNK_GRANULES, NODE_CUT, SCHEMES
 from appliance.answers.negatives import prepare
 from appliance.answers.proofs import NoProofs, Proofs
@@ -96,7 +96,8 @@ class _Change:
         zone = self.zone
         self.version = versions.begin(self.store, zone, 512 * len(self.changed))
         proving, signed = zone.scheme != "unsigned", bool(zone.signatures)
-        self.recut = Recut(self.version.writer, zone.origin, proving, signed, functools.partial(glue, zone))
+        known = functools.partial(glue, zone)
+        self.recut = Recut(self.version.writer, zone.origin, proving, signed, is_large(zone), known)
         left = self.recut.take_up(dict(self.changed), zone.nodes)
         self.recut_names = self.changed.keys() - left
         self.changed = {name: self.changed[name] for name in left}

@@ -2,11 +2,13 @@
 """From a question to its answer in the store, by the steps of docs/store-format.md, as the XDP program takes them."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from appliance.answers import hashing, layout
 from appliance.answers.layout import (
+    ANSWER,
     DENIAL_NXDOMAIN,
     KIND,
     NODE_APEX,
@@ -38,7 +40,8 @@ class Outcome:
     answer is the reference of an answer, 0 only with lacks "dname". zone is the row of the zone that answers, 0 if none
     does. record is the deepest record on the way to the name, and at where its name starts in the question name: 0 for
     an exact match. lacks says what the answer is without: "denial", a proof that must be searched; "dname", everything:
-    the DNAME at record is to be applied; "chain", everything: the CNAME is to be followed link by link.
+    the DNAME at record is to be applied; "chain", everything: the CNAME is to be followed link by link. proofs are
+    fragments that end the answer, a composed referral.
     """
 
     answer: int
@@ -46,6 +49,7 @@ class Outcome:
     record: int = 0
     at: int = 0
     lacks: Lack = ""
+    proofs: Sequence[int] = ()
 
 
 def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
@@ -66,10 +70,7 @@ def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
     if not is_served(store, zone):
         return Outcome(store.get("servfail"), zone, record, at)
     if flags & NODE_CUT:
-        if at or qtype != types.DS or flags & NODE_FILLER:
-            return _outcome(store, _other(store, record, zone, dnssec_ok), zone, record, at)
-        ref = type_entry(store, record, qtype, dnssec_ok) or _nodata(store, zone, dnssec_ok)
-        return _outcome(store, ref, zone, record, at)
+        return _at_cut(store, zone, record, at, dnssec_ok, not at and qtype == types.DS and not flags & NODE_FILLER)
     if not at:
         if flags & NODE_DNAME and flags & NODE_FILLER:
             return Outcome(0, zone, record, at, "dname")
@@ -80,6 +81,33 @@ def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
     if wildcard:
         return _outcome(store, at_node(store, wildcard, zone, qtype, dnssec_ok), zone, record, at)
     return _outcome(store, store.slot(zone)[2 + dnssec_ok], zone, record, at)
+
+
+def _at_cut(store: Store, zone: int, record: int, at: int, dnssec_ok: bool, asks_ds: bool) -> Outcome:
+    """Return the referral, its proofs beside it where it is a composed one, or what the parent says about DS."""
+    proofs = proofs_at_cut(store, record) if dnssec_ok else []
+    if asks_ds:
+        signed = store.words[record * 4 + 6] if proofs else 0
+        ref = type_entry(store, record, types.DS, dnssec_ok) or signed or _nodata(store, zone, dnssec_ok)
+        return _outcome(store, ref, zone, record, at)
+    found = _outcome(store, _other(store, record, zone, dnssec_ok and not proofs), zone, record, at)
+    found.proofs = proofs
+    return found
+
+
+def proofs_at_cut(store: Store, record: int) -> list[int]:
+    """Return what proves that an insecure cut has no DS, where that is all that the cut has for DO."""
+    signed = store.words[record * 4 + 6]
+    return denial_pieces(store, signed) if signed else []
+
+
+def denial_pieces(store: Store, answer: int) -> list[int]:
+    """Return the fragments that a NODATA answer lists behind the SOA."""
+    fields = ANSWER.unpack_from(store.octets, answer * 16)
+    if fields[6] != KIND["nodata"] or fields[5] < 2:
+        return []
+    first = answer * 4 + ANSWER.size // 4
+    return list(store.words[first + 1 : first + fields[5]])
 
 
 def _outcome(store: Store, ref: int, zone: int, record: int, at: int) -> Outcome:

@@ -113,8 +113,9 @@ def _expanded_rrsig(context: Context, wildcard: bytes, body: Body) -> list[Entry
 def write_cut(context: Context, cut: bytes, below: bool) -> int:
     """Write the node of a delegation point; below tells whether other loaded zones lie at or under it."""
     flags = NODE_CUT | (NODE_BELOW if below else 0) | (NODE_WILDCARD if names.is_wildcard(cut) else 0)
-    entries = referrals.ds_entry(context, cut)
-    return context.writer.node(cut, flags, entries, referrals.referrals(context, cut))
+    referred = referrals.referrals(context, cut)
+    entries = [] if referrals.is_composed(referred) else referrals.ds_entry(context, cut)
+    return context.writer.node(cut, flags, entries, referred)
 
 
 def write_filler(context: Context, name: bytes, cut: tuple[Answer, Answer], flags: int) -> int:

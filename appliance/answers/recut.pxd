@@ -7,13 +7,13 @@ from appliance.answers.relink cimport Relink
 from appliance.zone.packed cimport Packed
 
 cdef unsigned int _NS, _DS, _REFERRAL, _NODATA, _POSITIVE, _CUT
-cdef unsigned int _HEAD, _ANSWER, _NODE, _NEXT, _LINE, _ROWS, _GROUPS
+cdef unsigned int _HEAD, _ANSWER, _NODE, _NEXT, _SIGNED, _LINE, _ROWS, _GROUPS
 cdef size_t _SCRATCH
 cdef unsigned long long _M32
 
 
 cdef class Recut(Relink):
-    cdef bint proving, signed
+    cdef bint proving, signed, composing
     cdef object glue
     cdef unsigned int rows
     cdef size_t free
@@ -36,11 +36,14 @@ cdef class Recut(Relink):
     @cython.locals(start=size_t)
     cdef size_t entry(self, size_t old) noexcept
 
+    @cython.locals(row=size_t)
+    cdef size_t proved(self, size_t old) noexcept
+
     @cython.locals(row=size_t, proved=size_t, pieces="unsigned int", kind="unsigned int")
     cdef bint is_told(self, size_t old, bint secure) noexcept
 
     @cython.locals(proved=size_t, i="unsigned int")
-    cdef void add_kept(self, size_t row, bint secure) noexcept
+    cdef void add_kept(self, size_t answer) noexcept
 
     cdef void place_name(self, bytes name) except *
 
@@ -55,8 +58,11 @@ cdef class Recut(Relink):
     @cython.locals(k=size_t)
     cpdef write(self)
 
-    @cython.locals(old=size_t, plain=size_t, signed=size_t, answer=size_t, proved=size_t, row=size_t, ref=size_t)
+    @cython.locals(old=size_t, plain=size_t, row=size_t, ref=size_t)
     cdef size_t write_one(self, size_t k) except? 0
+
+    @cython.locals(signed=size_t, groups=list)
+    cdef size_t write_told(self, size_t k, size_t plain, size_t answer, size_t proved) except? 0
 
     @cython.locals(row=size_t, length=size_t)
     cdef size_t build(self, list groups) except? 0

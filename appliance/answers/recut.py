@@ -34,6 +34,7 @@ _HEAD = 16
 _ANSWER = 20
 _NODE = layout.name_offset(layout.NODE_CUT)
 _NEXT = 4
+_SIGNED = 6
 _LINE = 14
 _SCRATCH = 16384
 _ROWS = 64
@@ -50,12 +51,17 @@ class Recut(Relink):
         origin: bytes,
         proving: bool,
         signed: bool,
+        composing: bool,
         glue: Callable[[bytes, bool], list[Group]],
     ) -> None:
-        """Write into the arena of a writer; proving and signed tell what the zone is, glue gives a cut's addresses."""
+        """Write into the arena of a writer; glue gives a cut's addresses.
+
+        proving, signed and composing tell what the zone is: the last, whether insecure cuts have composed referrals.
+        """
         super().__init__(writer, origin)
         self.proving = proving
         self.signed = signed
+        self.composing = composing
         self.glue = glue
         self.row_at = array("I", bytes(4 * _ROWS))
         self.rows = 0
@@ -122,8 +128,7 @@ class Recut(Relink):
         k = 0
         while k < self.count:
             if self.heap[wide(self.old[k]) + 2] == _CUT:
-                row = self.entry(self.old[k])
-                self.touched += self.heap_words[wide(self.heap_words[row + 2]) >> 2] if row else 0
+                self.touched += self.heap_words[wide(self.proved(self.old[k])) >> 2]
             k += 1
 
     def kept(self) -> set[bytes]:
@@ -150,28 +155,35 @@ class Recut(Relink):
         start = wide(old)
         return (start + _NODE + ((self.heap[start] + 7) & ~7)) >> 2 if self.heap[start + 3] else 0
 
+    def proved(self, old: int) -> int:
+        """Return a node's answer for DS with DNSSEC; without an entry it is the other one, which may be a referral."""
+        row = self.entry(old)
+        return self.heap_words[row + 2] if row else self.heap_words[(wide(old) >> 2) + _SIGNED]
+
     def is_told(self, old: int, secure: int) -> int:
         """Tell whether the served node of a cut tells what its referral with DNSSEC says behind the servers."""
         row = self.entry(old)
-        if not row:
-            return not self.proving and not secure
-        if self.heap[wide(old) + 3] > 1 or self.heap_words[row] & 0xFFFF != _DS or not (self.proving or secure):
+        if not row and not self.proving:
+            return not secure
+        if row and (self.heap[wide(old) + 3] > 1 or self.heap_words[row] & 0xFFFF != _DS):
+            return False
+        if not self.proving and not secure:
             return False
         if not self.signed:
-            return True
-        proved = wide(self.heap_words[row + 2])
-        if not proved:
+            return row != 0
+        proved = wide(self.proved(old))
+        if not proved or (secure and not row):
             return False
         pieces, kind = self.heap[proved + 10], self.heap[proved + 11]
         if secure:
             return pieces == 3 and kind == _POSITIVE
         return (pieces == 2 or pieces == 3) and kind == _NODATA
 
-    def add_kept(self, row: int, secure: int) -> None:
-        """Collect the fragments that the answer for DS has, its SOA aside."""
+    def add_kept(self, answer: int) -> None:
+        """Collect the fragments that an answer for DS has, its SOA aside."""
         self.clear_inner()
-        proved = wide(self.heap_words[row + 2])
-        i = 0 if secure else 1
+        proved = wide(answer)
+        i = 0 if self.heap[proved + 11] == _POSITIVE else 1
         while i < self.heap[proved + 10]:
             self.add_inner(self.heap_words[(proved + _ANSWER >> 2) + i])
             i += 1
@@ -249,19 +261,25 @@ class Recut(Relink):
         plain = self.build(self.glue(self.names[k], False) if self.inside[k] else None)
         if not plain:
             return 0
-        signed = plain
-        answer = proved = 0
         row = self.entry(old)
-        if row:
-            answer, proved = self.heap_words[row + 1], self.heap_words[row + 2]
-            if self.signed:
-                self.add_kept(row, self.heap[wide(proved) + 11] == _POSITIVE)
-                signed = self.build(self.glue(self.names[k], True)) if self.inside[k] else self.again()
-        if not signed:
-            return 0
-        ref = self.cut_node(_HEAD, _CUT, plain, signed, 1 if row else 0, answer, proved, 0, 0)
-        self.heap_words[(wide(ref) >> 2) + _NEXT] = old
+        if not row and not self.proving:
+            ref = self.cut_node(_HEAD, _CUT, plain, plain, 0, 0, 0, 0, 0)
+        else:
+            ref = self.write_told(k, plain, self.heap_words[row + 1] if row else 0, self.proved(old))
+        if ref:
+            self.heap_words[(wide(ref) >> 2) + _NEXT] = old
         return ref
+
+    def write_told(self, k: int, plain: int, answer: int, proved: int) -> int:
+        """Write a cut that keeps its answers for DS and return the reference of its node; 0 where Python must do it."""
+        signed = plain
+        if self.signed:
+            groups = self.glue(self.names[k], True) if self.inside[k] else None
+            if self.composing and not groups and self.heap[wide(proved) + 11] == _NODATA:
+                return self.cut_node(_HEAD, _CUT, plain, proved, 0, 0, 0, 0, 0)
+            self.add_kept(proved)
+            signed = self.build(groups) if self.inside[k] else self.again()
+        return self.cut_node(_HEAD, _CUT, plain, signed, 1, answer, proved, 0, 0) if signed else 0
 
     def build(self, groups: list[Group] | None) -> int:
         """Write a referral with what it says behind the servers; return its reference, 0 where Python must do it."""

@@ -18,6 +18,9 @@ _RR_HEAD = 12
 _LEAST = 8
 """Octets that a fragment has at least: what the program copies at a time."""
 
+MAX_COMPOSED = 2
+"""Proofs of a composed referral: what the program takes from its list at once."""
+
 _MAX_PARTS = 2048
 """Octets of DS and signatures, as counted by ds_parts, that are kept apart."""
 
@@ -87,14 +90,19 @@ def referral(context: Context, cut: bytes, dnssec: bool) -> int:
 
 
 def referrals(context: Context, cut: bytes) -> tuple[Answer, Answer]:
-    """Return a cut's referrals without and with DNSSEC."""
+    """Return a cut's referrals without and with DNSSEC; of a composed one the answer for DS, which has its proofs."""
     if context.signed and types.DS not in context.zone.nodes[cut] and not glue(context.zone, cut, True):
         return _without_glue(context, cut)
     plain = referral(context, cut, False)
     return plain, referral(context, cut, True) if context.signed else plain
 
 
-def _without_glue(context: Context, cut: bytes) -> tuple[int, int]:
+def is_composed(cut: tuple[Answer, Answer]) -> bool:
+    """Tell whether a cut's referral with DO is the one without and the proofs that its answer for DS lists."""
+    return isinstance(cut[1], bytes)
+
+
+def _without_glue(context: Context, cut: bytes) -> tuple[Answer, Answer]:
     """Return the same for an insecure cut whose servers have no addresses in the zone: one body, laid out once."""
     writer = context.writer
     rrset = context.zone.nodes[cut][types.NS]
@@ -108,6 +116,8 @@ def _without_glue(context: Context, cut: bytes) -> tuple[int, int]:
     proofs = context.proofs.nodata(cut)
     if not proofs:
         return plain, plain
+    if context.shares_ds and len(proofs) <= MAX_COMPOSED:
+        return plain, negatives.nodata_with(context, proofs)
     with writer.placing_aside():
         refs = [writer.share(fragment), *proofs]
     sizes = [writer.fragment_size(ref) for ref in proofs]

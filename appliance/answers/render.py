@@ -69,6 +69,11 @@ def variant(store: Store, ref: int, outcome: Outcome, qname: bytes) -> Variant:
             insert += 1
             length += fields[0]
             ns += fields[5]
+    for piece in outcome.proofs:
+        fields = FRAGMENT.unpack_from(octets, piece * 16)
+        fragments.append(piece * 16)
+        length += fields[0]
+        ns += fields[5]
     return Variant(flags, (an, ns, ar), length, fragments, kind, extended, smaller)
 
 

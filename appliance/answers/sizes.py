@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from appliance.answers.context import is_large
 from appliance.zone import types
 from appliance.zone.model import Zone
 from appliance.zone.packed_zone import PackedZone
@@ -34,7 +35,8 @@ def expected_octets(zone: Zone) -> int:
     if isinstance(zone, PackedZone):
         proving = zone.scheme != "unsigned"
         table = 24 * len(zone.nsec3) if zone.scheme == "nsec3" else 40 * len(zone.nodes) if proving else 0
-        return 4096 + table + 256 * len(zone.ents) + int(zone.packed.weigh(bool(zone.signatures), proving))
+        denials = (len(zone.nsec3) or len(zone.nodes)) if proving and is_large(zone) else 0
+        return 4096 + table + 256 * len(zone.ents) + int(zone.packed.weigh(bool(zone.signatures), proving, denials))
     names = len(zone.nodes) + len(zone.ents)
     signed = 2 if zone.signatures else 1
     total = 2048 + names * (80 if signed == 1 else 240)

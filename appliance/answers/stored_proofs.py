@@ -9,7 +9,8 @@ from typing import Final
 from appliance.answers.denial import Nsec3Search
 from appliance.answers.evidence import Nsec3Evidence
 from appliance.answers.fragments import Body, question_places
-from appliance.answers.layout import ANSWER, FRAGMENT, KIND, NODE_CUT, TYPE_ENTRY, types_offset
+from appliance.answers.layout import FRAGMENT, NODE_CUT, TYPE_ENTRY, types_offset
+from appliance.answers.lookup import denial_pieces, proofs_at_cut
 from appliance.answers.proofs import Nsec3Proofs
 from appliance.answers.store import Store
 from appliance.answers.versions import Version
@@ -100,7 +101,7 @@ class StoredNsecProofs:
             fields = store.node(ref)
             if fields[2] & NODE_CUT:
                 return cut_proofs(store, ref)
-            return _proofs_of(store, fields[_SIGNED]) if fields[_SIGNED] else []
+            return denial_pieces(store, fields[_SIGNED]) if fields[_SIGNED] else []
         return []
 
     def wildcard_nodata(self, wildcard: bytes) -> list[int]:
@@ -128,18 +129,11 @@ class StoredNsecProofs:
 
 
 def cut_proofs(store: Store, ref: int) -> list[int]:
-    """Return the proofs in the DS entry of an insecure cut's node."""
+    """Return the proofs in the DS entry of an insecure cut's node, or those of its composed referral."""
     head, octets = ref * 16, store.octets
-    if not octets[head + 2] & NODE_CUT or not octets[head + 3]:
+    if not octets[head + 2] & NODE_CUT:
         return []
+    if not octets[head + 3]:
+        return proofs_at_cut(store, ref)
     kind, _, _, answer = TYPE_ENTRY.unpack_from(octets, head + types_offset(octets[head], octets[head + 2]))
-    return _proofs_of(store, answer) if kind == types.DS and answer else []
-
-
-def _proofs_of(store: Store, answer: int) -> list[int]:
-    """Return the fragments that a NODATA answer lists; they come behind the SOA."""
-    fields = ANSWER.unpack_from(store.octets, answer * 16)
-    if fields[6] != KIND["nodata"] or fields[5] < 2:
-        return []
-    first = answer * 4 + ANSWER.size // 4
-    return list(store.words[first + 1 : first + fields[5]])
+    return denial_pieces(store, answer) if kind == types.DS and answer else []

@@ -75,8 +75,8 @@ cdef class Packed(PackedOctets):
     @cython.locals(low="long long", high="long long", middle="long long", at=size_t, length="long long", end=size_t, order=int)
     cdef long long search(self, size_t size) noexcept
 
-    @cython.locals(bits="unsigned char[::1]", total="long long", bodies="long long", cuts="long long", used="long long", i="long long", flags="unsigned int", own="long long", at=size_t, size="long long", place="unsigned int", different="long long")
-    cpdef long long weigh(self, bint signed, bint proving)
+    @cython.locals(bits="unsigned char[::1]", total="long long", bodies="long long", cuts="long long", used="long long", i="long long", flags="unsigned int", own="long long", at=size_t, size="long long", place="unsigned int", different="long long", secure="long long")
+    cpdef long long weigh(self, bint signed, bint proving, long long denials)
 
     @cython.locals(flags="unsigned int", total="long long", run=size_t, at=size_t, more=bint, rtype="unsigned int", size="long long")
     cdef long long weigh_records(self, size_t i, bint signed) noexcept

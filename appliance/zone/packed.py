@@ -315,13 +315,14 @@ class Packed(PackedOctets):
 
     # how much the answers will take
 
-    def weigh(self, signed: int, proving: int) -> int:
+    def weigh(self, signed: int, proving: int, denials: int) -> int:
         """Return about how many octets of heap the answers of a settled zone take.
 
         Cuts with the same servers share a referral: how many differ is told from how full a map of hash bits gets.
+        denials is 0, or how many answers there can be that insecure cuts have in place of a referral with proofs.
         """
         bits = bytearray(1 << 17)
-        total = bodies = cuts = used = 0
+        total = bodies = cuts = used = secure = 0
         i = 0
         while i < self.count:
             flags = self.flags[i]
@@ -331,12 +332,13 @@ class Packed(PackedOctets):
             if not flags & DATA or flags & OCCLUDED:
                 total += own
             elif flags & CUT:
-                total += (size + 24) & ~15
+                total += (size + (24 if self.ds_octets or not denials else 8)) & ~15
                 cuts += 1
                 bodies += self.cut_octets + 48
                 if self.ds_octets:
                     total += 3 * self.ds_octets + self.cut_octets + 160
-                elif proving:
+                    secure += 1
+                elif proving and not denials:
                     total += 72
                 place = (self.sum ^ self.sum >> 15) & 0xFFFFF
                 used += not bits[place >> 3] >> (place & 7) & 1
@@ -346,7 +348,11 @@ class Packed(PackedOctets):
             i += 1
         if cuts:
             different = min(cuts, distinct(used))
-            total += bodies * different // cuts * (2 if proving else 1)
+            total += bodies * different // cuts
+            if denials:
+                total += bodies * min(different, secure) // cuts + 32 * min(cuts - secure, denials)
+            elif proving:
+                total += bodies * different // cuts
         return total
 
     def weigh_records(self, i: int, signed: int) -> int:

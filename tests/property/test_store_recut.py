@@ -16,6 +16,7 @@ from appliance.answers import change, context, hashing
 from appliance.answers.change import change_zone
 from appliance.answers.compile import replace_zone
 from appliance.answers.heap import StoreFull
+from appliance.answers.layout import ANSWER, KIND
 from appliance.answers.recut import Recut
 from appliance.answers.store import Retired, Store
 from appliance.zone import names, types
@@ -185,11 +186,44 @@ def steps(seed: int, scheme: str, count: int, first: Callable[[Zone], Zone], cut
 def test_as_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk: bool, scheme: str, large: int) -> None:
     monkeypatch.setattr(context, "LARGE", large)
     first = functools.partial(packed, folder=tmp_path) if bulk else lambda zone: zone
-    for _ in steps(7, scheme, 40, first, CUTS):
-        pass
+    composed = [_composed(store) for store in steps(7, scheme, 40, first, CUTS)]
+    assert (min(composed) > 8) is (not large and scheme != "unsigned")
     least = 0 if scheme == "root" else 60 if scheme != "unsigned" and large else 100  # all servers are in the root
     assert Seen.done >= least
     assert Seen.small > 25
+
+
+def _composed(store: Store) -> int:
+    """Count the cuts whose referral with DO is the one without and proofs."""
+    found = [store.node(ref) for cut in CUTS for ref in store.records_of(cut)]
+    kinds = [ANSWER.unpack_from(store.octets, node[9] * 16)[6] for node in found if node[9] and not node[3]]
+    return kinds.count(KIND["nodata"])
+
+
+@pytest.mark.parametrize("grows", [True, False], ids=("grows", "shrinks"))
+@pytest.mark.parametrize("scheme", ["nsec", "nsec3", "opt-out"])
+def test_a_zone_that_becomes_large_or_small(monkeypatch: pytest.MonkeyPatch, scheme: str, grows: bool) -> None:
+    """What is changed has the other shape, what is not keeps its own; all say the same."""
+    sizes = [context.LARGE, 0] if grows else [0, context.LARGE]
+    chance = random.Random(2)
+    nodes = first_nodes(chance, CUTS)
+    before = built(nodes, scheme)
+    monkeypatch.setattr(context, "LARGE", sizes[0])
+    store = fresh(before)
+    monkeypatch.setattr(context, "LARGE", sizes[1])
+    counts = [_composed(store)]
+    for serial in range(2, 8):
+        changed(chance, nodes, CUTS, serial)
+        zone = built(nodes, scheme)
+        state = store.states[1]
+        store.reclaim(change_zone(store, zone, differences(before, zone)))
+        Seen.small += store.states[1] is state
+        before = zone
+        questions = sorted({*zone.nodes, *(b"\1q" + owner for owner in zone.nodes)})
+        assert replies(store, questions) == replies(fresh(zone), questions)
+        counts.append(_composed(store))
+    assert Seen.small > 3
+    assert counts[-1] > counts[0] if grows else counts[-1] < counts[0]
 
 
 def colliding() -> list[bytes]:
