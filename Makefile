@@ -23,7 +23,7 @@ demo: ## Show the server answering on the NIC path (ZONE=example.org FILE=path f
 
 test: ## Run every test (needs root; boots Debian's kernel in an emulator too)
 	@$(BOOTSTRAP) test
-	@$(PYTEST) -n auto -m "not soak" $(ARGS)
+	@$(PYTEST) -n auto --dist loadgroup -m "not soak" $(ARGS)
 
 check: ## Style, types, sizes and the tests that need no root, in under a minute
 	@$(BOOTSTRAP) check
