@@ -23,14 +23,14 @@ demo: ## Show the server answering on the NIC path (ZONE=example.org FILE=path f
 
 test: ## Run every test (needs root; boots Debian's kernel in an emulator too)
 	@$(BOOTSTRAP) test
-	@$(PYTEST) -n auto --dist loadgroup -m "not soak" $(ARGS)
+	@$(PYTEST) -n auto -m "not soak" $(ARGS)
 
 check: ## Style, types, sizes and the tests that need no root, in under a minute
 	@$(BOOTSTRAP) check
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
-	@$(PYTEST) -q -n auto -m "unit or property" $(ARGS)
+	@$(PYTEST) -q -n auto -m "(unit or property) and not slow and not soak" $(ARGS)
 
 bench: ## Measure (SUITE=nic; see docs/measure.md)
 	@$(BOOTSTRAP) $(if $(filter scale,$(SUITE)),lab,test)

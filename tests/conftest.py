@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from demo.network import Pair
 from demo.network import veth_pair as make_veth_pair
@@ -34,6 +36,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for marker, reason in lacks.items():
             if reason is not None and item.get_closest_marker(marker) is not None:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+class _OneBoot(LoadScopeScheduling):
+    """Gives each test to whoever is free, but all that need the emulator to one worker, and first: it boots once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "kernels" if nodeid.startswith("tests/kernels/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _OneBoot:
+    """Spread the tests over the workers."""
+    return _OneBoot(config, log)
 
 
 @pytest.hookimpl(trylast=True)

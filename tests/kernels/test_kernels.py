@@ -9,7 +9,7 @@ import pytest
 
 from tests.repo.sources import ROOT
 
-pytestmark = [pytest.mark.kernels, pytest.mark.timeout(3600), pytest.mark.xdist_group("kernels")]
+pytestmark = [pytest.mark.kernels, pytest.mark.timeout(3600)]
 
 _SHORT_TABLE = "tests/datapath/test_answers.py::test_answer tests/datapath/test_verifier.py"
 """`make test-kernels` runs the rest: an emulated processor is slow."""

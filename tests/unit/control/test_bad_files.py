@@ -15,7 +15,7 @@ import pytest
 
 from tests.unit.control.served import Served, configuration, serving, until, zone_text
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
 MIB = 1 << 20
 BUDGET = 16

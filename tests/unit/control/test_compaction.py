@@ -18,7 +18,7 @@ from tests.chaos.client import Exchange
 from tests.chaos.test_reload import no_blend
 from tests.unit.control.served import Served, configuration, serving, until
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
 MORE: Final = "[store]\nimage_delay_s = 0.5\ncompact_mib = 0\ncompact_percent = 15\n"
 HOSTS: Final = 1200
