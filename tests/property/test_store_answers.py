@@ -51,6 +51,7 @@ def compare(store: Store, zones: list[Zone], data: st.DataObject) -> None:
             assert not wrong, f"{qname!r} {qtype} DO={dnssec_ok}: {wrong}"
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.data())
 def test_zone_sets(data: st.DataObject) -> None:
@@ -60,6 +61,7 @@ def test_zone_sets(data: st.DataObject) -> None:
     compare(store, zones, data)
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.data())
 def test_changing_zones(data: st.DataObject) -> None:

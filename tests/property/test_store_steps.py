@@ -93,6 +93,7 @@ class Watch:
             assert "flip" in self.seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["unsigned", "nsec3"])
 def test_each_step(scheme: str) -> None:
     chance = random.Random(11)
