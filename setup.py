@@ -39,6 +39,7 @@ COMPILED: dict[str, list[str]] = {
     "appliance.zone.packed_nsec3": [],
     "appliance.zone.screen": [],
     "appliance.zone.files": [],
+    "appliance.answers.bulk_index": [],
     "appliance.answers.bulk_heap": [],
     "appliance.answers.bulk_body": [],
     "appliance.answers.bulk_writer": [],

@@ -18,7 +18,7 @@ from appliance.control.loading import Loading
 from appliance.control.progress import Progress
 from appliance.control.zones import ServedZone
 from appliance.zone import names
-from bench import scale_changes, scale_zones
+from bench import scale_changes, scale_program, scale_zones
 from bench.figures import Figure, at_most, plain
 from bench.lab import CACHE, SERVER_DEVICE, Veth
 from bench.scale_peers import ADDRESS, PORT, SIGNED, UNSIGNED, Served
@@ -35,7 +35,7 @@ _MEMORY_MIB: Final = {"53k": 180, "530k": 180, "5300k": 1600, "many": 250}
 _WARM_S: Final = {"53k": 0.5, "530k": 0.5, "5300k": 2.0}
 
 
-def measure(work: Path, note: Callable[[str], None], parts: frozenset[str]) -> Iterator[Figure]:
+def measure(work: Path, note: Callable[[str], None], duration_s: float, parts: frozenset[str]) -> Iterator[Figure]:
     """Yield the figures of these parts, one after the other; nothing else should run meanwhile."""
     for part, count in SIZES.items():
         if part in parts:
@@ -44,6 +44,8 @@ def measure(work: Path, note: Callable[[str], None], parts: frozenset[str]) -> I
             served = Served({scale_zones.ORIGIN.rstrip("."): path})
             table = f'[[zone]]\nname = "{scale_zones.ORIGIN}"\nfile = "{path}"\n'
             yield from _starts(part, work, note, served, table, functools.partial(answered, last))
+            if part == "5300k":
+                yield from scale_program.measure(part, path, duration_s)
     if "many" in parts:
         folder, zones = scale_zones.many(CACHE, MANY)
         served = Served({zone: folder / f"{zone}.zone" for zone in zones})

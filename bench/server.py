@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +46,12 @@ def loaded(zones: Sequence[Zone], veth: Veth | None = None) -> Iterator[Generati
         generation.serving(True)
         yield generation
     finally:
-        generation.close()
-        shutil.rmtree(generation.folder, ignore_errors=True)
+        _remove(generation)
+
+
+def _remove(generation: Generation) -> None:
+    generation.detach()
+    generation.close()
 
 
 def _filled(spec: InterfaceSpec, zones: Sequence[Zone]) -> Generation:
@@ -58,8 +61,7 @@ def _filled(spec: InterfaceSpec, zones: Sequence[Zone]) -> Generation:
         try:
             compile_zones(generation.store, zones)
         except BaseException as error:
-            generation.close()
-            shutil.rmtree(generation.folder, ignore_errors=True)
+            _remove(generation)
             if not isinstance(error, StoreFull) or times == _ATTEMPTS - 1:
                 raise
         else:

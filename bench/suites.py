@@ -44,7 +44,7 @@ def dnssec_suite(setting: Setting) -> Iterator[Figure]:
 
 def scale_suite(setting: Setting) -> Iterator[Figure]:
     """Measure large zones and many zones."""
-    return scale.measure(setting.work, setting.note, setting.parts or scale.USUAL)
+    return scale.measure(setting.work, setting.note, setting.duration_s, setting.parts or scale.USUAL)
 
 
 SUITES: Mapping[str, Suite] = {

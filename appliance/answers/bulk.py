@@ -351,12 +351,7 @@ class Bulk(CutClasses):
         if dnssec and not writer.inners:
             self.append(self.ds, self.ds_count, at, length)
         authority = writer.records_in
-        if writer.inners:
-            writer.split()
-        else:
-            writer.base = writer.base_moves = writer.base_records = 0
-        writer.cuts = writer.least = 0
-        writer.mark()
+        writer.end_authority()
         wanted = 1
         while wanted >= 0:
             k = 0

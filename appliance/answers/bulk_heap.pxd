@@ -3,19 +3,19 @@
 
 cimport cython
 
+from appliance.answers.bulk_index cimport BulkIndex
 from appliance.zone.packed cimport Packed
 
-cdef unsigned long long _M64, _M32, _MULTIPLIER, _FINAL
+cdef unsigned long long _M64, _M32, _MULTIPLIER
 cdef unsigned int _BLOB, _GRANULES, _START
 
 
-cdef class BulkHeap:
-    cdef public object writer, store, arena
+cdef class BulkHeap(BulkIndex):
+    cdef public object writer, arena
     cdef Packed packed
     cdef unsigned char[::1] heap, blob, starts
     cdef unsigned int[::1] heap_words, table, sums, depths, records
-    cdef unsigned long long[::1] index
-    cdef unsigned int bits, number, version
+    cdef unsigned int number, version
     cdef size_t suffix, slots, used, record_count, at, end
     cdef size_t nodes, node_octets, answer_octets, objects, object_octets, references
     cdef unsigned long long apex_hash
@@ -53,17 +53,11 @@ cdef class BulkHeap:
 
     cdef void count_node(self, size_t own, size_t answers, size_t references) noexcept
 
-    @cython.locals(length=size_t, h="unsigned long long", f="unsigned long long", tag="unsigned long long", first=size_t, second=size_t, slot=size_t, bit="unsigned long long")
+    @cython.locals(length=size_t, h="unsigned long long", f="unsigned long long")
     cdef void publish(self, size_t ref, size_t at) except *
 
     @cython.locals(packed=Packed, labels="unsigned int", place="long long", h="unsigned long long", size=size_t, i=size_t, k=size_t, word="unsigned long long")
     cdef unsigned long long hash(self, size_t at, long long length) noexcept
-
-    @cython.locals(i=size_t)
-    cdef bint has_tag(self, size_t bucket, unsigned long long tag) noexcept
-
-    @cython.locals(i=size_t)
-    cdef size_t free_slot(self, size_t bucket) noexcept
 
 
 cdef size_t wide(size_t ref) noexcept nogil

@@ -7,7 +7,8 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from appliance.answers.layout import CHUNK_GRANULES, HASH_FINAL, HASH_MULTIPLIER, START_GRANULES
+from appliance.answers.bulk_index import BulkIndex
+from appliance.answers.layout import CHUNK_GRANULES, HASH_MULTIPLIER, START_GRANULES
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
@@ -19,23 +20,20 @@ _BLOB = 130000
 _GRANULES = CHUNK_GRANULES
 _START = START_GRANULES
 _MULTIPLIER = HASH_MULTIPLIER
-_FINAL = HASH_FINAL
 
 
-class BulkHeap:
+class BulkHeap(BulkIndex):
     """Places objects for a Writer, sharing its arena, its zone's row and its list of records."""
 
     def __init__(self, writer: Writer, packed: Packed) -> None:
         """Take over from a writer; give back with leave."""
         store = writer.store
+        super().__init__(store)
         self.writer = writer
-        self.store = store
         self.arena = writer.arena
         self.packed = packed
         self.heap = store.octets
         self.heap_words = store.words
-        self.index = store.index.words
-        self.bits = store.bucket_bits
         self.number = writer.number
         self.version = writer.version
         self.suffix = len(store.suffix(writer.number))
@@ -183,29 +181,15 @@ class BulkHeap:
         """Hang the node of a name into the index."""
         length = self.packed.octets[at - 2]
         h = self.hash(at, length)
-        f = (h * _FINAL) & _M64
-        f ^= f >> 32
+        f = self.spread(h)
         if self.record_count == len(self.records):
             self.leave()
         self.records[self.record_count] = ref
         self.record_count += 1
-        tag = f & _M32
-        first = f >> (64 - self.bits)
-        second = first ^ (tag & ((octet64(1) << self.bits) - 1))
-        if not self.has_tag(first, tag) and not self.has_tag(second, tag):
-            slot = self.free_slot(first)
-            if not slot:
-                bit = octet64(1) << (tag >> 26)
-                slot = self.free_slot(second)
-                if slot and self.index[first * 8] & bit:
-                    self.store.index.count_displaced(first, tag)
-                elif slot:
-                    self.index[first * 8] |= bit
-            if slot:
-                self.index[slot] = tag << 32 | ref
-                self.depths[self.heap[wide(ref) + 1]] += 1
-                return
-        self.store.insert(ref, h)
+        if self.insert(f, ref):
+            self.depths[self.heap[wide(ref) + 1]] += 1
+        else:
+            self.store.insert(ref, h)
 
     def hash(self, at: int, length: int) -> int:
         """Return the index hash of a name of the zone."""
@@ -232,24 +216,6 @@ class BulkHeap:
                 h ^= h >> 32
                 i += 8
         return h
-
-    def has_tag(self, bucket: int, tag: int) -> int:
-        """Tell whether a bucket has a slot with a tag."""
-        i = 1
-        while i < 8:
-            if self.index[bucket * 8 + i] >> 32 == tag and self.index[bucket * 8 + i]:
-                return True
-            i += 1
-        return False
-
-    def free_slot(self, bucket: int) -> int:
-        """Return a free slot of a bucket, 0 where there is none."""
-        i = 1
-        while i < 8:
-            if not self.index[bucket * 8 + i]:
-                return bucket * 8 + i
-            i += 1
-        return 0
 
 
 def wide(ref: int) -> int:

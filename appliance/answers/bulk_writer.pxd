@@ -19,6 +19,7 @@ cdef class BulkWriter(BulkBody):
     cdef void add_inner(self, size_t ref) noexcept
     cdef void add_weighed(self, size_t ref, size_t weight) noexcept
     cdef void drop_inner(self) noexcept
+    cdef void end_authority(self) noexcept
 
     @cython.locals(i=size_t)
     cdef void head(self, size_t to, unsigned int flags, unsigned int answer, unsigned int authority, unsigned int additional, unsigned int size) noexcept

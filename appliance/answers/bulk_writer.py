@@ -72,6 +72,15 @@ class BulkWriter(BulkBody):
         self.blob[to + 11] = kind
         return self.fragment(to + _ANSWER, 0, self.size, 0, self.moves, records)
 
+    def end_authority(self) -> None:
+        """Let additional records follow, behind the inner fragments if there are any; the first group is none."""
+        if self.inners:
+            self.split()
+        else:
+            self.base = self.base_moves = self.base_records = 0
+        self.cuts = self.least = 0
+        self.mark()
+
     def variants(self, before: int) -> int:
         """Return as bits which numbers of groups the variants of an answer have; before counts octets ahead of them."""
         last = self.cuts - 1

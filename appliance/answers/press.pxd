@@ -3,7 +3,9 @@
 
 cimport cython
 
-cdef unsigned long long _FINAL, _MULTIPLIER, _M64, _M32
+from appliance.answers.bulk_index cimport BulkIndex
+
+cdef unsigned long long _MULTIPLIER, _M64, _M32
 cdef size_t _ROW, _SUFFIX, _SUFFIX_MAX, _FLIPS
 cdef unsigned int _SERVING
 
@@ -15,12 +17,9 @@ cdef class Mould:
     cdef readonly size_t count
 
 
-cdef class Press:
-    cdef object store
+cdef class Press(BulkIndex):
     cdef unsigned char[::1] heap, row_octets
     cdef unsigned int[::1] words, rows, ctl, depths
-    cdef unsigned long long[::1] index
-    cdef unsigned int bits
 
     cpdef leave(self)
 
@@ -38,15 +37,6 @@ cdef class Press:
 
     @cython.locals(ref=size_t, h="unsigned long long")
     cpdef size_t hang(self, Mould mould, size_t start, size_t record) except? 0
-
-    @cython.locals(tag="unsigned long long", first=size_t, second=size_t, slot=size_t, bit="unsigned long long")
-    cdef bint insert(self, unsigned long long f, size_t ref) except -1
-
-    @cython.locals(i=size_t)
-    cdef bint has_tag(self, size_t bucket, unsigned long long tag) noexcept
-
-    @cython.locals(i=size_t)
-    cdef size_t free_slot(self, size_t bucket) noexcept
 
     @cython.locals(at=size_t, before="unsigned int")
     cpdef show(self, size_t number)

@@ -8,11 +8,11 @@ from array import array
 from typing import TYPE_CHECKING
 
 from appliance.answers import layout
+from appliance.answers.bulk_index import BulkIndex
 
 if TYPE_CHECKING:
     from appliance.answers.store import Store
 
-_FINAL = layout.HASH_FINAL
 _MULTIPLIER = layout.HASH_MULTIPLIER
 _M64 = 0xFFFFFFFFFFFFFFFF
 _M32 = 0xFFFFFFFF
@@ -56,19 +56,17 @@ class Mould:
         self.count = len(records)
 
 
-class Press:
+class Press(BulkIndex):
     """Writes zones into one store; what only Python can do is left to it."""
 
     def __init__(self, store: Store) -> None:
         """Look at the arrays of a store; give the counts back with leave."""
-        self.store = store
+        super().__init__(store)
         self.heap = store.octets
         self.words = store.words
         self.rows = store.zones
         self.row_octets = store.zone_octets
-        self.index = store.index.words
         self.ctl = store.ctl
-        self.bits = store.bucket_bits
         self.depths = array("I", bytes(4 * 128))
 
     def leave(self) -> None:
@@ -146,49 +144,11 @@ class Press:
         """Hang records into the index, from a number on; return the first one that it takes more for than a slot."""
         while record < mould.count:
             ref = start + mould.records[record]
-            h = mould.hashes[mould.places[record]] * _FINAL & _M64
-            if not self.insert(h ^ h >> 32, ref):
+            if not self.insert(self.spread(mould.hashes[mould.places[record]]), ref):
                 break
             self.depths[self.heap[ref * 16 + 1]] += 1
             record += 1
         return record
-
-    def insert(self, f: int, ref: int) -> int:
-        """Put a record into a free slot of one of its buckets, unless there is none or one of its tag is there."""
-        tag = f & _M32
-        first = f >> (64 - self.bits)
-        second = first ^ (tag & ((octet64(1) << self.bits) - 1))
-        if self.has_tag(first, tag) or self.has_tag(second, tag):
-            return False
-        slot = self.free_slot(first)
-        if not slot:
-            slot = self.free_slot(second)
-            bit = octet64(1) << (tag >> 26)
-            if slot and self.index[first * 8] & bit:
-                self.store.index.count_displaced(first, tag)
-            elif slot:
-                self.index[first * 8] |= bit
-        if slot:
-            self.index[slot] = tag << 32 | ref
-        return slot != 0
-
-    def has_tag(self, bucket: int, tag: int) -> int:
-        """Tell whether a bucket has a slot with a tag."""
-        i = bucket * 8 + 1
-        while i < bucket * 8 + 8:
-            if self.index[i] >> 32 == tag and self.index[i]:
-                return True
-            i += 1
-        return False
-
-    def free_slot(self, bucket: int) -> int:
-        """Return a free slot of a bucket, 0 where there is none."""
-        i = bucket * 8 + 1
-        while i < bucket * 8 + 8:
-            if not self.index[i]:
-                return i
-            i += 1
-        return 0
 
     def show(self, number: int) -> None:
         """Serve the zone of a row from now on."""

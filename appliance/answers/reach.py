@@ -57,7 +57,7 @@ def _quoted(zone: Zone, owner: bytes, rrsets: RRsets) -> frozenset[bytes]:
 
 def _ends_in(rdatas: list[bytes], origin: bytes) -> bool:
     """Tell whether any of some names ends in the octets of an origin."""
-    for rdata in rdatas:  # noqa: SIM110 - as a generator this takes twice the time
+    for rdata in rdatas:  # noqa: SIM110 - a generator takes 1.6 times as long
         if rdata.lower().endswith(origin):
             return True
     return False

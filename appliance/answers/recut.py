@@ -289,12 +289,7 @@ class Recut(Relink):
         while row < self.rows:
             self.rr(_HEAD, length, self.row_at[row])
             row += 1
-        if self.inners:
-            self.split()
-        else:
-            self.base = self.base_moves = self.base_records = 0
-        self.cuts = self.least = 0
-        self.mark()
+        self.end_authority()
         if groups and not self.add_groups(groups):
             return 0
         return self.referral(_REFERRAL, self.rows)

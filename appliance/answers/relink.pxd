@@ -7,7 +7,7 @@ from appliance.answers.bulk_writer cimport BulkWriter
 
 cdef unsigned int _CUT, _CHAIN, _HEAD, _NODE, _OTHER_NODE, _FROM, _UNTIL, _NEXT
 cdef size_t _SCRATCH
-cdef unsigned long long _FINAL, _M64, _M32
+cdef unsigned long long _M32
 
 
 cdef class Relink(BulkWriter):
@@ -26,10 +26,9 @@ cdef class Relink(BulkWriter):
     @cython.locals(start=size_t, stored=size_t, i=size_t)
     cdef bint is_named(self, size_t ref, size_t length) noexcept
 
-    @cython.locals(f="unsigned long long")
     cdef size_t first_bucket(self, unsigned long long h) noexcept
 
-    @cython.locals(f="unsigned long long", tag="unsigned long long", bucket=size_t, turn="unsigned int", i=size_t)
+    @cython.locals(f="unsigned long long", tag="unsigned long long", first=size_t)
     cdef size_t slot_of(self, unsigned long long h) noexcept
 
     @cython.locals(k=size_t)
@@ -55,4 +54,3 @@ cdef class Relink(BulkWriter):
 
 
 cdef size_t wide(size_t ref) noexcept nogil
-cdef unsigned long long octet64(unsigned long long octet) noexcept nogil

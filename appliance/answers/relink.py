@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 _CUT = layout.NODE_CUT
 _CHAIN = layout.CHAIN_MAX
-_FINAL = layout.HASH_FINAL
-_M64 = 0xFFFFFFFFFFFFFFFF
 _M32 = 0xFFFFFFFF
 _HEAD = 16
 _NODE = layout.name_offset(layout.NODE_CUT)
@@ -76,25 +74,14 @@ class Relink(BulkWriter):
 
     def first_bucket(self, h: int) -> int:
         """Return the bucket of first choice for a hash."""
-        f = (h * _FINAL) & _M64
-        return (f ^ f >> 32) >> (64 - self.bits)
+        return self.spread(h) >> (64 - self.bits)
 
     def slot_of(self, h: int) -> int:
         """Return where the index has the chain of a name with a hash, 0 where it has none."""
-        f = (h * _FINAL) & _M64
-        f ^= f >> 32
+        f = self.spread(h)
         tag = f & _M32
-        bucket = self.first_bucket(h)
-        turn = 0
-        while turn < 2:
-            i = bucket * 8 + 1
-            while i < bucket * 8 + 8:
-                if self.index[i] >> 32 == tag and self.index[i]:
-                    return i
-                i += 1
-            bucket ^= tag & ((octet64(1) << self.bits) - 1)
-            turn += 1
-        return 0
+        first = f >> (64 - self.bits)
+        return self.slot_in(first, tag) or self.slot_in(self.other_bucket(first, tag), tag)
 
     # showing
 
@@ -135,8 +122,7 @@ class Relink(BulkWriter):
 
     def join(self, slot: int, h: int) -> None:
         """Count one more record in the chain of a slot."""
-        f = (h * _FINAL) & _M64
-        f ^= f >> 32
+        f = self.spread(h)
         if slot >> 3 != f >> (64 - self.bits):
             self.store.index.join(f, slot)
 
@@ -169,8 +155,7 @@ class Relink(BulkWriter):
 
     def leave_chain(self, slot: int, h: int) -> None:
         """Count one record less in the chain of a slot."""
-        f = (h * _FINAL) & _M64
-        f ^= f >> 32
+        f = self.spread(h)
         if slot >> 3 != f >> (64 - self.bits):
             self.store.index.leave(f, slot, self.index[slot] & _M32)
 
@@ -178,8 +163,3 @@ class Relink(BulkWriter):
 def wide(ref: int) -> int:
     """Return the offset of a reference."""
     return ref << 4
-
-
-def octet64(octet: int) -> int:
-    """Return a number, wide enough to be shifted."""
-    return octet

@@ -18,7 +18,7 @@ STOP_TIMEOUT_S = 60.0
 
 
 class NotRunningError(ApplianceError):
-    """Nobody listens on the control socket."""
+    """Nobody listens on the control socket, or nobody does any more."""
 
 
 def ask(path: Path, verb: str, **arguments: str) -> Any:
@@ -35,6 +35,8 @@ def ask(path: Path, verb: str, **arguments: str) -> Any:
             line.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
             with line.makefile("rb") as answers:
                 answer = answers.readline()
+        except (ConnectionResetError, BrokenPipeError):  # as when a child of a killed server had the socket longer
+            raise NotRunningError(f"the server on {path} ended before it answered; its log may say why") from None
         except OSError as error:
             raise ApplianceError(f"the server on {path} does not answer: {error}") from error
     if not answer.endswith(b"\n"):

@@ -158,8 +158,9 @@ class Generation:
                 links.detach(link, link.mode)
         self.interfaces = []
         shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another generation's pins are beside ours
+        with contextlib.suppress(OSError):  # another generation's pins, or another namespace's, are beside ours
             self.folder.parent.rmdir()
+            self.folder.parent.parent.rmdir()
 
     def conditions(self) -> dict[str, offloads.Judgement]:
         """Look at each interface as it is now: what keeps its queries from the program, what could be better."""

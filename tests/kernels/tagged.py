@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The same questions through VLAN devices on the cards: tags come back, and a native program is refused hidden ones."""
 
+import json
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,6 +13,7 @@ from demo.network import Namespace, Pair
 from tests.datapath.devices import inside
 
 _ID: Final = "42"
+_LINK_S: Final = 60.0
 
 
 def _ip(end: Namespace, *arguments: str) -> None:
@@ -42,5 +45,13 @@ def refusal(end: Namespace) -> str:
 
 
 def switch_tags_off(end: Namespace) -> None:
-    """Let the card leave tags in the frame."""
+    """Let the card leave tags in the frame, and wait until its link, which that takes down, is up again."""
     end.run("ethtool", "-K", end.device, "rxvlan", "off")
+    deadline = time.monotonic() + _LINK_S
+    while not _has_carrier(end):
+        assert time.monotonic() < deadline, f"the link of {end.device} does not come up again"
+        time.sleep(0.1)
+
+
+def _has_carrier(end: Namespace) -> bool:
+    return "LOWER_UP" in json.loads(end.run("ip", "-j", "link", "show", end.device).stdout)[0]["flags"]

@@ -41,7 +41,7 @@ SCHEMES: dict[str, dict[str, Any] | None] = {
 }
 BENEATH = [
     *(f"appliance.zone.{one}" for one in ("canonical", "packed_octets", "packed")),
-    *(f"appliance.answers.bulk_{one}" for one in ("heap", "body", "writer")),
+    *(f"appliance.answers.bulk_{one}" for one in ("index", "heap", "body", "writer")),
     "appliance.answers.relink",
 ]
 CUTS = [name(f"{label}{number}") for number in range(12) for label in ("a", "Long-Label-".lower(), "x.deep")]

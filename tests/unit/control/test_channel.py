@@ -4,8 +4,10 @@
 import asyncio
 import json
 import os
+import select
 import socket
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,25 @@ def test_the_socket_of_a_dead_server_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(NotRunningError):
         ask(path, "echo")
     assert serve(path, lambda: ask(path, "echo")) == {}
+
+
+def test_a_server_that_ends_before_it_answers_is_not_running(tmp_path: Path) -> None:
+    """As when a child of a killed server had the socket a moment longer than the server."""
+    path = tmp_path / "c.sock"
+
+    def end_unread() -> None:
+        line, _ = dying.accept()
+        select.select([line], [], [], 10)
+        line.close()
+
+    with socket.socket(socket.AF_UNIX) as dying:
+        dying.bind(str(path))
+        dying.listen()
+        ending = threading.Thread(target=end_unread)
+        ending.start()
+        with pytest.raises(NotRunningError, match="ended before it answered"):
+            ask(path, "echo")
+        ending.join()
 
 
 def test_clients_that_stay_do_not_keep_the_server(tmp_path: Path) -> None:

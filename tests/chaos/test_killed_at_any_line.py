@@ -16,7 +16,7 @@ from appliance.errors import ApplianceError
 from tests.harness.points import Phase, Points
 from tests.unit.control.served import START_S, Served, configuration, serving, start, until, zone_text
 
-pytestmark = [pytest.mark.unit, pytest.mark.slow]
+pytestmark = pytest.mark.chaos
 
 DIFFERENT = 1000
 """Hosts of a zone that is changed by difference."""
