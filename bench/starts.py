@@ -22,10 +22,12 @@ from appliance.zone import names, types
 from bench.scale_peers import ADDRESS, PORT
 
 LIMIT_S: Final = 900.0
-SETTLE_S: Final = 1.0
+SETTLE_S: Final = 5.0
+SETTLE_TIMES: Final = 12
 _LOOK_S: Final = 0.25
 _MIB: Final = 1 << 20
 _MAPPING: Final = re.compile(r"^[0-9a-f]+-[0-9a-f]+ .{4} \S+ \S+ \d+ *(.*)$")
+_SHARE: Final = re.compile(r"Pss_(?:Anon|Shmem): +(\d+)")
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,12 @@ class Started:
     watch: Watch
 
     def memory(self) -> tuple[float, float]:
-        """Return MiB now (PSS of all processes, the XDP program's arrays once), and the most that was seen."""
-        time.sleep(SETTLE_S)
+        """Return MiB once no process comes or goes (PSS, the XDP program's arrays once), and the most that was seen."""
+        known: list[int] = []
+        for _ in range(SETTLE_TIMES):
+            time.sleep(SETTLE_S)
+            if known == (known := sorted(_descendants(self.pid))):
+                break
         now = _memory(self.pid)
         return now, max(now, self.watch.peak())
 
@@ -136,8 +142,8 @@ def _memory(pid: int) -> float:
 class Watch:
     """Looks at a server's memory again and again while it starts.
 
-    Counted are the anonymous pages of each process, and shared memory and the XDP program's arrays once. What forked
-    workers have in common with their parent counts several times, so peaks while a large zone loads are upper bounds.
+    Counted are anonymous pages and shared memory by the share that each process has in them (so that what forked
+    workers have in common with their parent counts once), and the XDP program's arrays once.
     """
 
     def __init__(self, pid: int) -> None:
@@ -158,17 +164,16 @@ class Watch:
 
     def _look(self) -> None:
         while not self._ended.wait(_LOOK_S):
-            own = shared = arrays = 0
+            pages = arrays = 0
             for one in _descendants(self._pid):
                 try:
-                    status = Path(f"/proc/{one}/status").read_text()
+                    shares = Path(f"/proc/{one}/smaps_rollup").read_text()
                     maps = Path(f"/proc/{one}/maps").read_text()
                 except OSError:
                     continue
-                own += sum(map(int, re.findall(r"RssAnon:\s+(\d+)", status)))
-                shared = max([shared, *map(int, re.findall(r"RssShmem:\s+(\d+)", status))])
+                pages += sum(map(int, _SHARE.findall(shares)))
                 arrays = max(arrays, sum(_array_kib(line) for line in maps.splitlines() if "bpf-map" in line))
-            self._highest = max(self._highest, own + shared + arrays)
+            self._highest = max(self._highest, pages + arrays)
 
 
 def _array_kib(line: str) -> int:

@@ -15,6 +15,7 @@ from appliance.answers.stamp import MAX_TEXT, Stamper
 from appliance.answers.store import Store, StoreFull
 from appliance.answers.transfer import larger_than, move
 from appliance.control.memory import give_back, uncollected
+from appliance.control.paging import pages_ahead
 from appliance.control.progress import Progress
 from appliance.control.sizes import check_budget, check_size, shared_store
 from appliance.control.zones import ServedZone
@@ -103,10 +104,9 @@ class Loading:
             octets += size
             self._read(served, good, bad)
             self._progress.advance(size // 2)
-        for zone in good:
-            check_size(zone, self._memory_mib)
+        ahead = sum(check_size(zone, self._memory_mib) for zone in good)
         store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
-        store = self._compile(store, good, bad)
+        store = self._compile(store, good, bad, ahead)
         self._progress.advance(octets - octets // 2)
         return store
 
@@ -117,11 +117,13 @@ class Loading:
             self._tell(error)
             bad.append(served.placeholder())
 
-    def _compile(self, store: Store, good: list[Zone], bad: list[Zone]) -> Store:
-        """Compile, in a larger store if it must be."""
+    def _compile(self, store: Store, good: list[Zone], bad: list[Zone], ahead: int = 0) -> Store:
+        """Compile, in a larger store if it must be; about so many octets are taken, if it is known."""
         while True:
             try:
-                store.reclaim(compile_zones(store, good, bad))
+                with pages_ahead(store, ahead):
+                    gone = compile_zones(store, good, bad)
+                store.reclaim(gone)
             except StoreFull:
                 store = self._grown(store, larger_than(store))
             else:

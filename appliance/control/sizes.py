@@ -30,10 +30,15 @@ def check_budget(sizes: Capacity, memory_mib: int) -> None:
         )
 
 
-def check_size(zone: Zone, memory_mib: int) -> None:
-    """Raise StateError if a zone by itself is surely larger than a store may be, before it takes any of it."""
-    least = expected_octets(zone) // 2  # the estimate is never twice what a zone takes
+def check_size(zone: Zone, memory_mib: int) -> int:
+    """Return how many octets of heap a zone takes at least, or little more.
+
+    Raises StateError if it is surely larger than a store may be, before it takes any of it.
+    """
+    expected = expected_octets(zone)
+    least = expected // 2  # the estimate is never twice what a zone takes
     check_budget(Capacity(1, least // layout.HEAP_CHUNK, 1), memory_mib)
+    return expected * 5 // 8  # what zones like that of a country take
 
 
 def shared_store(sizes: Capacity, opcode_pass: int) -> Store:

@@ -6,7 +6,6 @@ import struct
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from appliance.answers import sources
@@ -96,8 +95,9 @@ class ServedZone:
     def read(self) -> Zone:
         """Return the zone in the file. Raises ZoneError, and remembers the reason."""
         self._note(_stamp(self.file))
-        self.lasting = self.lasting and not _includes(self.file)
-        return self.read_as(self.origin)
+        zone = self.read_as(self.origin)
+        self.lasting = self.lasting and not zone.included
+        return zone
 
     def read_as(self, origin: bytes) -> Zone:
         """Return the zone that the file is under an origin. Raises ZoneError, and remembers the reason."""
@@ -230,21 +230,3 @@ def _stamp(file: str) -> bytes | None:
     except OSError:
         return None
     return _STAMP.pack(status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-def _includes(file: str) -> bool:
-    """Tell whether a master file may include others."""
-    try:
-        with Path(file).open("rb") as lines:
-            rest = b""
-            while block := lines.read(1 << 20):
-                block = rest + block
-                at = block.find(b"$")
-                while at >= 0:
-                    if block[at + 1 : at + 8].upper() == b"INCLUDE":
-                        return True
-                    at = block.find(b"$", at + 1)
-                rest = block[-8:]
-    except OSError:
-        return True
-    return False

@@ -51,7 +51,8 @@ class Zone:
 
     NSEC3 RRsets are in .nsec3 only, never in .nodes: their owner names do not exist (RFC 5155 §7.2.8). RRSIGs are in
     .signatures only, by the type they cover. Names at or below a cut and below a DNAME (glue, occluded data) are in
-    .nodes: ask is_authoritative. load_zone adds .dnssec where there is anything of DNSSEC.
+    .nodes: ask is_authoritative. load_zone adds .dnssec where there is anything of DNSSEC, and .included where the
+    file includes others.
     """
 
     origin: bytes
@@ -64,6 +65,7 @@ class Zone:
     ents: AbstractSet[bytes] = frozenset()
     scheme: Scheme = "unsigned"
     dnssec: DnssecSummary | None = None
+    included: bool = False
 
     @classmethod
     def build(

@@ -22,8 +22,15 @@ cdef class Hasher:
     @cython.locals(i=size_t, end=size_t, bits="unsigned int", word="unsigned int")
     cdef void finish(self, size_t length) noexcept nogil
 
-    @cython.locals(t="unsigned int", w="unsigned int", high="unsigned int", low="unsigned int", a="unsigned int", b="unsigned int", c="unsigned int", d="unsigned int", e="unsigned int", f="unsigned int")
+    @cython.locals(t="unsigned int", end="unsigned int", k="unsigned int", a="unsigned int", b="unsigned int", c="unsigned int", d="unsigned int", e="unsigned int")
     cdef void compress(self, size_t at) noexcept nogil
+
+    @cython.locals(t="unsigned int", w="unsigned int", high="unsigned int", low="unsigned int")
+    cdef void schedule(self, size_t at) noexcept nogil
+
+
+cdef unsigned int rotated(unsigned int word, unsigned int bits) noexcept nogil
+cdef unsigned int mixed(unsigned int t, unsigned int b, unsigned int c, unsigned int d) noexcept nogil
 
 
 cdef class Chain:

@@ -88,7 +88,33 @@ class Hasher:
             i += 1
 
     def compress(self, at: int) -> None:
-        """Take one block of 64 octets into .state."""
+        """Take one block of 64 octets into .state; five rounds a turn, after which each word has its name back."""
+        self.schedule(at)
+        a, b, c, d, e = self.state[0], self.state[1], self.state[2], self.state[3], self.state[4]
+        t = 0
+        while t < 80:
+            k = _K1 if t < 20 else _K2 if t < 40 else _K3 if t < 60 else _K4
+            end = t + 20
+            while t < end:
+                e = (e + rotated(a, 5) + mixed(t, b, c, d) + k + self.words[t]) & _M32
+                b = rotated(b, 30)
+                d = (d + rotated(e, 5) + mixed(t, a, b, c) + k + self.words[t + 1]) & _M32
+                a = rotated(a, 30)
+                c = (c + rotated(d, 5) + mixed(t, e, a, b) + k + self.words[t + 2]) & _M32
+                e = rotated(e, 30)
+                b = (b + rotated(c, 5) + mixed(t, d, e, a) + k + self.words[t + 3]) & _M32
+                d = rotated(d, 30)
+                a = (a + rotated(b, 5) + mixed(t, c, d, e) + k + self.words[t + 4]) & _M32
+                c = rotated(c, 30)
+                t += 5
+        self.state[0] = (self.state[0] + a) & _M32
+        self.state[1] = (self.state[1] + b) & _M32
+        self.state[2] = (self.state[2] + c) & _M32
+        self.state[3] = (self.state[3] + d) & _M32
+        self.state[4] = (self.state[4] + e) & _M32
+
+    def schedule(self, at: int) -> None:
+        """Spread a block over the eighty words."""
         t = 0
         while t < 16:
             high = self.block[at + 4 * t]
@@ -97,31 +123,22 @@ class Hasher:
             t += 1
         while t < 80:
             w = self.words[t - 3] ^ self.words[t - 8] ^ self.words[t - 14] ^ self.words[t - 16]
-            self.words[t] = (w << 1 | w >> 31) & _M32
+            self.words[t] = rotated(w, 1)
             t += 1
-        a, b, c, d, e = self.state[0], self.state[1], self.state[2], self.state[3], self.state[4]
-        t = 0
-        while t < 80:
-            if t < 20:
-                f = (b & c | ~b & d) + _K1
-            elif t < 40:
-                f = (b ^ c ^ d) + _K2
-            elif t < 60:
-                f = (b & c | b & d | c & d) + _K3
-            else:
-                f = (b ^ c ^ d) + _K4
-            w = ((a << 5 | a >> 27) + f + e + self.words[t]) & _M32
-            e = d
-            d = c
-            c = (b << 30 | b >> 2) & _M32
-            b = a
-            a = w
-            t += 1
-        self.state[0] = (self.state[0] + a) & _M32
-        self.state[1] = (self.state[1] + b) & _M32
-        self.state[2] = (self.state[2] + c) & _M32
-        self.state[3] = (self.state[3] + d) & _M32
-        self.state[4] = (self.state[4] + e) & _M32
+
+
+def rotated(word: int, bits: int) -> int:
+    """Return a word of 32 bits turned to the left."""
+    return (word << bits | word >> (32 - bits)) & _M32
+
+
+def mixed(t: int, b: int, c: int, d: int) -> int:
+    """Return the function of a round (FIPS 180-4 §4.1.1): choice, parity, majority, parity."""
+    if t < 20:
+        return d ^ (b & (c ^ d))
+    if 40 <= t < 60:
+        return (b & c) | (d & (b | c))
+    return b ^ c ^ d
 
 
 class Chain:

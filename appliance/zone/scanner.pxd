@@ -30,6 +30,8 @@ cdef class Pack:
     @cython.locals(view="unsigned char[::1]")
     cpdef find_memory(self)
 
+    cpdef expect(self, size_t octets)
+
     cdef int grow(self, size_t size) except -1 nogil
 
     @cython.locals(size=size_t, start=size_t, part=size_t, done=size_t)
@@ -62,6 +64,9 @@ cdef class Reader:
 
     @cython.locals(seen="Py_ssize_t")
     cpdef go_on(self)
+
+    @cython.locals(found=size_t, at=cython.p_const_char, end=cython.p_const_char, line="const void *")
+    cdef size_t newlines(self, size_t octets) noexcept nogil
 
     cdef void keep_origin(self) noexcept nogil
 

@@ -18,7 +18,7 @@ import cython
 from cython.cimports.appliance.zone import libzscanner as zs
 from cython.cimports.appliance.zone.scanner import Header
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memcmp, memcpy, memset
+from cython.cimports.libc.string import memchr, memcmp, memcpy, memset
 
 from appliance.errors import Finding, WireError
 from appliance.zone import names, types
@@ -133,6 +133,8 @@ class _Scan:
         assumed = probe.state()
         with path.open("rb", buffering=0) as again:
             rest = Pack(self.most)
+            rest.expect(size)
+            self.pack.expect(2 * size)
             halves = [Reader(self.pack, number, Source(file, 0, border))]
             halves.append(Reader(rest, number, Source(again, border, size)))
             halves[0].start(origin, ttl)
@@ -208,7 +210,8 @@ class Source:
             octets += self.file.read(1)
         self.at += len(octets)
         self.done = len(octets) < wanted or self.at == self.end
-        return octets.replace(b"\r\n", b"\n") if b"\r\n" in octets else octets
+        # A single octet is searched for many times faster than two, by a tenth of what scanning takes.
+        return octets.replace(b"\r\n", b"\n") if b"\r" in octets else octets
 
 
 class Pack:
@@ -225,6 +228,12 @@ class Pack:
         view = self.memory
         self.octets_at = cython.cast(cython.p_char, cython.address(view[0]))
         self.room = len(self.memory)
+
+    def expect(self, octets: int) -> None:
+        """Reserve so much at once if there are no records yet: memory that moves as it grows loses its huge pages."""
+        if not self.used and octets > self.room:
+            self.memory = reserve(octets)
+            self.find_memory()
 
     def octets(self) -> memoryview:
         """Return the packed records; pages that are not needed any more can be given back through .obj."""
@@ -341,11 +350,24 @@ class Reader:
     def go_on(self) -> None:
         """Move the window behind the last record."""
         seen = self.seen - self.begin
-        self.lines += self.octets.count(b"\n", 0, seen)
+        self.lines += self.newlines(seen)
         self.show(self.octets[seen:])
         self.scanner.input.start = self.begin
         self.scanner.input.current = self.begin
         self.scanner.input.end = self.end
+
+    def newlines(self, octets: int) -> int:
+        """Count the ends of lines in the first octets of the window; bytes.count takes ten times as long."""
+        found = 0
+        at = self.begin
+        end = self.begin + octets
+        while at < end:
+            line = memchr(at, 10, end - at)
+            if line == cython.NULL:
+                break
+            found += 1
+            at = cython.cast(cython.p_const_char, line) + 1
+        return found
 
     def __dealloc__(self) -> None:
         if self.scanner != cython.NULL:
@@ -461,13 +483,13 @@ class Reader:
     def line(self) -> int:
         """Return the line of the error or directive that run stopped at; of an unclosed parenthesis, its record's."""
         if self.scanner.error.code == zs.ZS_UNCLOSED_MULTILINE:
-            return self.first_line(1 + self.lines + self.octets.count(b"\n", 0, self.seen - self.begin))
+            return self.first_line(1 + self.lines + self.newlines(self.seen - self.begin))
         line: int = self.scanner.line_counter
         return line
 
     def lines_read(self) -> int:
         """Return how many lines there are up to the window's end."""
-        return self.lines + self.octets.count(b"\n")
+        return self.lines + self.newlines(self.end - self.begin)
 
     def reason(self) -> str:
         """Return libzscanner's words for the last error."""
