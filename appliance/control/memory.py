@@ -29,9 +29,14 @@ def give_back() -> None:
     The C library keeps them else, and each worker that is forked later takes a copy of what is written there again.
     """
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
-    if trim is not None:
-        trim(ctypes.c_size_t(0))
+    trim()
+
+
+def trim() -> None:
+    """Let go of the pages behind what is free already."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    if malloc_trim is not None:
+        malloc_trim(ctypes.c_size_t(0))
 
 
 def own_octets() -> int:
