@@ -32,15 +32,17 @@ _START_S: Final = 0.3
 
 def estimate_zones(config_file: Path) -> dict[str, Any]:
     """Return the figures for all zones of a configuration. Raises ApplianceError."""
+    before = own_octets()
     config = load_config(config_file)
-    return _estimate(configured(config), config)
+    return _estimate(configured(config), config, before)
 
 
 def estimate_file(file: Path, origin: str, config_file: Path) -> dict[str, Any]:
     """Return the figures for one master file; the bounds are those of the configuration, if there is one."""
+    before = own_octets()
     config = load_config(config_file) if config_file.exists() else Config()
     wire = names.fold(names.from_text(origin)) if origin else _origin_of(file)
-    return _estimate({wire: ServedZone(wire, str(file), checks=config.checks.levels)}, config)
+    return _estimate({wire: ServedZone(wire, str(file), checks=config.checks.levels)}, config, before)
 
 
 def _origin_of(file: Path) -> bytes:
@@ -51,27 +53,27 @@ def _origin_of(file: Path) -> bytes:
     return names.fold(found.owner)
 
 
-def _estimate(zones: dict[bytes, ServedZone], config: Config) -> dict[str, Any]:
-    """Return memory in MiB and times in seconds.
+def _estimate(zones: dict[bytes, ServedZone], config: Config, before: int) -> dict[str, Any]:
+    """Return memory in MiB and times in seconds; before is what this process had when nothing was read yet.
 
     Raises ZoneError for the first zone that cannot be loaded.
     """
     progress = Progress()
     started = time.monotonic()
-    before = own_octets()
     try:
         store = Loading(zones, 0, 0, _refuse, progress).run()
     finally:
         progress.end()
     spent = time.monotonic() - started
     grown = max(0, own_octets() - before)
+    on_nic_path = bool(datapath.wanted(config))
     processes = _SERVER + _WORKER * config.listen.tcp_workers + grown
     arrays = octets(room_for(store))
     used = layout.SIZES["bucket"] * len(store.index.words) // 8 + store.heap.highest * layout.GRANULE
-    stays = arrays if datapath.wanted(config) else used
+    stays = arrays if on_nic_path else used
     needed = -(-arrays // MIB)
     loading = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    moving = used + arrays + processes if datapath.wanted(config) else 0
+    moving = used + arrays + processes if on_nic_path else 0
     allowed = config.store.memory_mib
     return {
         "zones": len(zones),

@@ -37,6 +37,7 @@ def memory_mib(pid: int) -> float:
 
 def test_memory(tmp_path: Path) -> None:
     (tmp_path / "example.zone").write_text(registry())
+    (tmp_path / "other.zone").write_text("$ORIGIN example.\n" + registry())
     (tmp_path / "appliance.toml").write_text(configuration("example."))
     with serving(tmp_path) as served:
         taken = memory_mib(served.process.pid)
@@ -46,3 +47,7 @@ def test_memory(tmp_path: Path) -> None:
     # Libraries are left out on the server's side: other programs share them, as many as happen to run.
     assert told["memory_mib"] == pytest.approx(taken, rel=0.1)
     assert told["peak_mib"] >= told["memory_mib"]
+    # Looking for the zone's name in the file takes memory too, which must not count as a server's.
+    of_file = decoded(served.command("estimate", str(tmp_path / "example.zone"), "--zone", "example.", "--json"))
+    nameless = decoded(served.command("estimate", str(tmp_path / "other.zone"), "--json"))
+    assert of_file["memory_mib"] == nameless["memory_mib"] == pytest.approx(told["memory_mib"], rel=0.05)
