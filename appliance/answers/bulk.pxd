@@ -20,7 +20,7 @@ cdef class Bulk(CutClasses):
     cdef unsigned int[::1] covers, denied, denied_by
     cdef size_t second, soa, weight, second_weight
     cdef unsigned int ds_count, sg_count
-    cdef bint by_name, shares_ds
+    cdef bint by_name, shares_ds, divided
 
     cpdef prepare(self, bint signed, size_t soa, bint shares_ds)
 
@@ -40,7 +40,7 @@ cdef class Bulk(CutClasses):
     cdef size_t node(self, size_t i, size_t at, size_t length, size_t plain, size_t signed, size_t proof, size_t second) except? 0
 
     @cython.locals(writer=BulkWriter)
-    cdef size_t ds_answer(self, size_t at, size_t length) noexcept
+    cdef size_t ds_answer(self, size_t to, size_t at, size_t length, bint dnssec) noexcept
 
     @cython.locals(writer=BulkWriter)
     cdef void add_inners(self, size_t at, size_t length, size_t proof, size_t second) except *

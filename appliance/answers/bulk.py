@@ -60,6 +60,7 @@ class Bulk(CutClasses):
         self.covers = array("I", bytes(4))
         self.second = self.weight = self.second_weight = 0
         self.by_name = self.shares_ds = False
+        self.divided = writer.aside is not writer.arena
         self.soa = 0
         self.denied = self.denied_by = array("I", bytes(4))
 
@@ -148,7 +149,7 @@ class Bulk(CutClasses):
             self.add_proof(proof, self.weight)
             if second:
                 self.add_proof(second, self.second_weight)
-        elif self.sg_count:
+        elif self.sg_count and self.shares_ds:
             writer.begin(at, length, False)
             self.append(self.ds, self.ds_count, at, length)
             writer.add_inner(writer.share(writer.fragment(0, 0, _RR_HEAD, 0, 1, 0)))
@@ -165,11 +166,14 @@ class Bulk(CutClasses):
             self.writer.add_inner(ref)
 
     def fits_in_parts(self) -> int:
-        """Tell whether DS and its signature are what add_inners can do with: small zones do not share them."""
+        """Tell whether DS and its signature are what can be done here: parts to share, or whole in each answer.
+
+        Where what DO asks for has an arena of its own, Python places it.
+        """
         if not self.sg_count or not self.signed:
             return True
         if not self.shares_ds:
-            return False
+            return not self.divided
         packed = self.packed
         total = 0
         row = 0
@@ -206,22 +210,27 @@ class Bulk(CutClasses):
             if not signed:
                 return writer.cut_node(at, flags, plain, proved, 0, 0, 0, 0, size)
             return writer.cut_node(at, flags, plain, signed, 1, 0, proved, 0, size)
-        if not self.sg_count:
-            own = self.ds_answer(at, length)
-            return writer.cut_node(at, flags, plain, signed, 1, 0, 0, own, 0) if own else 0
+        if not self.sg_count or not self.shares_ds:
+            own = self.ds_answer(0, at, length, False)
+            more = self.ds_answer((own + 15) & ~15, at, length, True) if own and self.sg_count else 0
+            if not own or (self.sg_count and not more):
+                return 0
+            return writer.cut_node(at, flags, plain, signed, 1, 0, 0, own, more)
         more = writer.inner_answer(_OWN, _AA, _POSITIVE) - _OWN
         writer.drop_inner()
         own = writer.inner_answer(0, _AA, _POSITIVE)
         return writer.cut_node(at, flags, plain, signed, 1, 0, 0, own, more)
 
-    def ds_answer(self, at: int, length: int) -> int:
-        """Write the answer for DS without a signature into .blob; return its length, 0 where it is too long."""
+    def ds_answer(self, to: int, at: int, length: int, dnssec: int) -> int:
+        """Write an answer for DS into .blob, whole; return its length, 0 where it is too long."""
         writer = self.writer
         writer.begin(at, length, True)
         self.append(self.ds, self.ds_count, at, length)
-        if writer.full or writer.size + _OWN > _RUN:
+        if dnssec:
+            self.append(self.sg, self.sg_count, at, length)
+        if writer.full or to + writer.size + _OWN > _RUN:
             return 0
-        return writer.whole(0, _AA, _POSITIVE, True)
+        return writer.whole(to, _AA, _POSITIVE, True) - to
 
     def gather(self, i: int) -> int:
         """Find NS, DS and the RRSIGs of DS at a cut; tell whether there is room for them."""
@@ -350,6 +359,7 @@ class Bulk(CutClasses):
         self.append(self.ns, self.ns_count, at, length)
         if dnssec and not writer.inners:
             self.append(self.ds, self.ds_count, at, length)
+            self.append(self.sg, self.sg_count, at, length)
         authority = writer.records_in
         writer.end_authority()
         wanted = 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import context
+from appliance.answers import context, versions
 from appliance.answers.compile import compile_zones
 from appliance.answers.store import Store, StoreFull
 from appliance.errors import ZoneError
@@ -60,10 +60,15 @@ def loadable(path: Path, origin: bytes) -> list[Zone]:
         return []
 
 
-@pytest.fixture(autouse=True, params=(0, context.LARGE), ids=("shared", "apart"))
-def _share_ds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large zones share DS and its signatures, small ones do not."""
-    monkeypatch.setattr(context, "LARGE", request.param)
+@pytest.fixture(
+    autouse=True,
+    params=((0, 0), (context.LARGE, 0), (context.LARGE, versions.DIVIDED)),
+    ids=("shared", "whole", "divided"),
+)
+def _size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large zones share DS and its signatures, smaller ones do not, small ones keep what DO asks for aside."""
+    monkeypatch.setattr(context, "LARGE", request.param[0])
+    monkeypatch.setattr(versions, "DIVIDED", request.param[1])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -169,7 +174,7 @@ class Finder:
             return importlib.util.spec_from_file_location(name, source)
 NAMES = sys.argv[1].split(",")
 sys.meta_path.insert(0, Finder())
-from appliance.answers import context
+from appliance.answers import context, versions
 from appliance.zone import names
 from tests.unit.answers.contents import digest
 context.LARGE = int(sys.argv[3])
