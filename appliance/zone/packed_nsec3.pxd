@@ -6,7 +6,6 @@ cimport cython
 from appliance.zone.packed cimport Packed
 
 cdef unsigned int DATA, HASHED, OCCLUDED, MATCH, _HEAD, _NSEC3, _DIGEST, _LABEL
-cdef unsigned int _M32, _K1, _K2, _K3, _K4
 
 
 cdef class Hasher:
@@ -14,23 +13,13 @@ cdef class Hasher:
     cdef size_t salt_length
     cdef unsigned char[::1] salt
     cdef public unsigned char[::1] block
-    cdef unsigned int[::1] words, state
+    cdef unsigned int[::1] state
 
     @cython.locals(i=size_t, octet="unsigned int", done="unsigned int")
     cdef void hash(self, const unsigned char[::1] octets, size_t at, size_t length) noexcept nogil
 
     @cython.locals(i=size_t, end=size_t, bits="unsigned int", word="unsigned int")
     cdef void finish(self, size_t length) noexcept nogil
-
-    @cython.locals(t="unsigned int", end="unsigned int", k="unsigned int", a="unsigned int", b="unsigned int", c="unsigned int", d="unsigned int", e="unsigned int")
-    cdef void compress(self, size_t at) noexcept nogil
-
-    @cython.locals(t="unsigned int", w="unsigned int", high="unsigned int", low="unsigned int")
-    cdef void schedule(self, size_t at) noexcept nogil
-
-
-cdef unsigned int rotated(unsigned int word, unsigned int bits) noexcept nogil
-cdef unsigned int mixed(unsigned int t, unsigned int b, unsigned int c, unsigned int d) noexcept nogil
 
 
 cdef class Chain:

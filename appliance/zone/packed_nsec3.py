@@ -2,12 +2,14 @@
 # cython: annotation_typing=False, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """NSEC3 hashes of all names of a packed zone, and its chain in hash order; compiled, types in packed_nsec3.pxd.
 
-SHA-1 (FIPS 180-4) is spelled out here because a call for each of millions of short hashes costs more than the hash.
+Of SHA-1 (FIPS 180-4) only the padding is done here, and blocks are libcrypto's, which takes the processor's own
+instructions where it has them: a whole call for each of millions of short hashes costs more than the hash.
 """
 
 from __future__ import annotations
 
 from array import array
+from hashlib import sha1
 from typing import Any
 
 import cython
@@ -17,14 +19,14 @@ from appliance.zone.name_flags import DATA, HASHED, MATCH, OCCLUDED
 from appliance.zone.packed import Packed
 from appliance.zone.records import HEADER
 
+if cython.compiled:
+    from cython.cimports.appliance.zone.libcrypto import SHA1_Transform
+
 _HEAD = HEADER.size
-_M32 = 0xFFFFFFFF
-_K1 = 0x5A827999
-_K2 = 0x6ED9EBA1
-_K3 = 0x8F1BBCDC
-_K4 = 0xCA62C1D6
 _NSEC3 = types.NSEC3
 _DIGEST = 20
+_SHA_CTX = 96
+"""Octets of libcrypto's state, which begins with the five words."""
 _LABEL = 32
 
 
@@ -37,8 +39,7 @@ class Hasher:
         self.salt = array("B", salt + b"\0")
         self.salt_length = len(salt)
         self.block = bytearray(640)
-        self.words = array("I", bytes(4 * 80))
-        self.state = array("I", bytes(4 * 5))
+        self.state = array("I", bytes(_SHA_CTX))
 
     def hash(self, octets: Any, at: int, length: int) -> None:
         """Leave the hash of a name, folded on the way, in .block."""
@@ -60,6 +61,9 @@ class Hasher:
             self.block[length + i] = self.salt[i]
             i += 1
         length += self.salt_length
+        if not cython.compiled:
+            self.block[:_DIGEST] = sha1(self.block[:length]).digest()
+            return
         end = (length + 72) & ~63
         self.block[length] = 0x80
         i = length + 1
@@ -76,7 +80,7 @@ class Hasher:
         self.state[4] = 0xC3D2E1F0
         i = 0
         while i < end:
-            self.compress(i)
+            SHA1_Transform(cython.address(self.state[0]), cython.address(self.block[i]))
             i += 64
         i = 0
         while i < 5:
@@ -86,59 +90,6 @@ class Hasher:
             self.block[4 * i + 2] = word >> 8 & 255
             self.block[4 * i + 3] = word & 255
             i += 1
-
-    def compress(self, at: int) -> None:
-        """Take one block of 64 octets into .state; five rounds a turn, after which each word has its name back."""
-        self.schedule(at)
-        a, b, c, d, e = self.state[0], self.state[1], self.state[2], self.state[3], self.state[4]
-        t = 0
-        while t < 80:
-            k = _K1 if t < 20 else _K2 if t < 40 else _K3 if t < 60 else _K4
-            end = t + 20
-            while t < end:
-                e = (e + rotated(a, 5) + mixed(t, b, c, d) + k + self.words[t]) & _M32
-                b = rotated(b, 30)
-                d = (d + rotated(e, 5) + mixed(t, a, b, c) + k + self.words[t + 1]) & _M32
-                a = rotated(a, 30)
-                c = (c + rotated(d, 5) + mixed(t, e, a, b) + k + self.words[t + 2]) & _M32
-                e = rotated(e, 30)
-                b = (b + rotated(c, 5) + mixed(t, d, e, a) + k + self.words[t + 3]) & _M32
-                d = rotated(d, 30)
-                a = (a + rotated(b, 5) + mixed(t, c, d, e) + k + self.words[t + 4]) & _M32
-                c = rotated(c, 30)
-                t += 5
-        self.state[0] = (self.state[0] + a) & _M32
-        self.state[1] = (self.state[1] + b) & _M32
-        self.state[2] = (self.state[2] + c) & _M32
-        self.state[3] = (self.state[3] + d) & _M32
-        self.state[4] = (self.state[4] + e) & _M32
-
-    def schedule(self, at: int) -> None:
-        """Spread a block over the eighty words."""
-        t = 0
-        while t < 16:
-            high = self.block[at + 4 * t]
-            low = self.block[at + 4 * t + 1] << 16 | self.block[at + 4 * t + 2] << 8 | self.block[at + 4 * t + 3]
-            self.words[t] = high << 24 | low
-            t += 1
-        while t < 80:
-            w = self.words[t - 3] ^ self.words[t - 8] ^ self.words[t - 14] ^ self.words[t - 16]
-            self.words[t] = rotated(w, 1)
-            t += 1
-
-
-def rotated(word: int, bits: int) -> int:
-    """Return a word of 32 bits turned to the left."""
-    return (word << bits | word >> (32 - bits)) & _M32
-
-
-def mixed(t: int, b: int, c: int, d: int) -> int:
-    """Return the function of a round (FIPS 180-4 §4.1.1): choice, parity, majority, parity."""
-    if t < 20:
-        return d ^ (b & (c ^ d))
-    if 40 <= t < 60:
-        return (b & c) | (d & (b | c))
-    return b ^ c ^ d
 
 
 class Chain:
