@@ -33,10 +33,14 @@ class Capacity(NamedTuple):
 def expected_octets(zone: Zone) -> int:
     """Return about how much heap one version of a zone takes."""
     if isinstance(zone, PackedZone):
+        if zone.expected_octets:
+            return zone.expected_octets
         proving = zone.scheme != "unsigned"
         table = 24 * len(zone.nsec3) if zone.scheme == "nsec3" else 40 * len(zone.nodes) if proving else 0
         denials = (len(zone.nsec3) or len(zone.nodes)) if proving and is_large(zone) else 0
-        return 4096 + table + 256 * len(zone.ents) + int(zone.packed.weigh(bool(zone.signatures), proving, denials))
+        weight = int(zone.packed.weigh(bool(zone.signatures), proving, denials))
+        zone.expected_octets = 4096 + table + 256 * len(zone.ents) + weight
+        return zone.expected_octets
     names = len(zone.nodes) + len(zone.ents)
     signed = 2 if zone.signatures else 1
     total = 2048 + names * (80 if signed == 1 else 240)

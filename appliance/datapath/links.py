@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from appliance.errors import DatapathError
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 Mode = Literal["native", "generic"]
 
@@ -45,11 +45,16 @@ class Link:
 
 @contextmanager
 def _netlink(doing: str) -> Iterator[IPRoute]:
+    # A tenth of a second, which a server has after its first answer rather than before.
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
     try:
         with IPRoute() as route:
             yield route
     except NetlinkError as error:
-        raise DatapathError(f"{doing}: {error}") from error
+        hint = "; another XDP program is attached" if error.code in (errno.EBUSY, errno.EEXIST) else ""
+        raise DatapathError(f"{doing}: {error.args[1] if len(error.args) > 1 else error}{hint}") from error
 
 
 def read(name: str) -> Link:
@@ -117,12 +122,8 @@ def detach(link: Link, mode: Mode) -> None:
 
 
 def _set(link: Link, attributes: list[tuple[str, object]], doing: str) -> None:
-    try:
-        with IPRoute() as route:
-            route.link("set", index=link.index, IFLA_XDP={"attrs": attributes})
-    except NetlinkError as error:
-        hint = "; another XDP program is attached" if error.code in (errno.EBUSY, errno.EEXIST) else ""
-        raise DatapathError(f"{doing}: {error.args[1] if len(error.args) > 1 else error}{hint}") from error
+    with _netlink(doing) as route:
+        route.link("set", index=link.index, IFLA_XDP={"attrs": attributes})
 
 
 def with_programs() -> list[Link]:

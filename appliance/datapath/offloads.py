@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pyroute2.ethtool.ioctl import EthtoolError, IoctlEthtool
-
 from appliance.datapath.links import Link, Mode
 from appliance.errors import DatapathError
 
@@ -38,6 +36,8 @@ class Judgement:
 
 def features(name: str) -> frozenset[str]:
     """Read which features of a device are on, by the kernel's names. Raises DatapathError."""
+    from pyroute2.ethtool.ioctl import EthtoolError, IoctlEthtool  # as late as in links
+
     try:
         asked = IoctlEthtool(name)
         try:

@@ -152,6 +152,8 @@ class PackedZone(Zone):
     """A zone whose data stay packed; .packed has them for code that goes through all names."""
 
     packed: Packed
+    expected_octets: int = 0
+    """What answers.sizes has found, which goes through all records; 0 when nobody has asked."""
 
     @classmethod
     def of(cls, packed: Packed, origin: bytes) -> "PackedZone":
