@@ -9,6 +9,7 @@ a whole one would take as much memory as the zone. The two halves of a large fil
 
 import re
 import threading
+from contextlib import suppress
 from mmap import MADV_DONTNEED as DONTNEED
 from os import fsdecode
 from pathlib import Path
@@ -24,13 +25,12 @@ from appliance.errors import Finding, WireError
 from appliance.zone import names, types
 from appliance.zone.master_text import leads_nowhere, line_near, too_large, with_excerpt
 from appliance.zone.records import CLASS_CODES, HEADER, OTHER_CLASS, Records, reserve
+from appliance.zone.source import WINDOW, Source
 
 MAX_FINDINGS = 100
 MAX_FILES = 1000
 MAX_INCLUDE_DEPTH = 10
 
-WINDOW = 8 << 20
-"""Octets of a file that are read at a time."""
 MARGIN = 1 << 20
 """Octets in which a record must end: the largest one has 262,140 as text, if every octet of it is escaped."""
 SPLIT = 32 << 20
@@ -192,28 +192,6 @@ class _Scan:
         return None
 
 
-class Source:
-    """The octets of a file, from one offset up to another or to the end."""
-
-    def __init__(self, file: Any, start: int = 0, end: int | None = None) -> None:
-        self.file = file
-        self.at = start
-        self.end = end
-        self.done = False
-
-    def read(self) -> bytes:
-        """Return the next octets, with plain newlines; .done tells whether there are more."""
-        wanted = WINDOW if self.end is None else min(WINDOW, self.end - self.at)
-        self.file.seek(self.at)
-        octets: bytes = self.file.read(wanted)
-        if octets[-1:] == b"\r":
-            octets += self.file.read(1)
-        self.at += len(octets)
-        self.done = len(octets) < wanted or self.at == self.end
-        # A single octet is searched for many times faster than two, by a tenth of what scanning takes.
-        return octets.replace(b"\r\n", b"\n") if b"\r" in octets else octets
-
-
 class Pack:
     """The packed records in private memory that is reserved ahead and only taken page by page."""
 
@@ -232,8 +210,9 @@ class Pack:
     def expect(self, octets: int) -> None:
         """Reserve so much at once if there are no records yet: memory that moves as it grows loses its huge pages."""
         if not self.used and octets > self.room:
-            self.memory = reserve(octets)
-            self.find_memory()
+            with suppress(OSError):  # where the system promises no more than it has; the memory grows then
+                self.memory = reserve(octets)
+                self.find_memory()
 
     def octets(self) -> memoryview:
         """Return the packed records; pages that are not needed any more can be given back through .obj."""
@@ -484,8 +463,7 @@ class Reader:
         """Return the line of the error or directive that run stopped at; of an unclosed parenthesis, its record's."""
         if self.scanner.error.code == zs.ZS_UNCLOSED_MULTILINE:
             return self.first_line(1 + self.lines + self.newlines(self.seen - self.begin))
-        line: int = self.scanner.line_counter
-        return line
+        return int(self.scanner.line_counter)
 
     def lines_read(self) -> int:
         """Return how many lines there are up to the window's end."""

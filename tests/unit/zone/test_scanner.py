@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import WireError
-from appliance.zone import names, rdata, scanner, types
+from appliance.zone import names, rdata, scanner, source, types
 from appliance.zone.records import Record
 from appliance.zone.scanner import MAX_FINDINGS, MAX_INCLUDE_DEPTH, scan_file
 
@@ -192,7 +192,7 @@ def test_windows_change_nothing(zone: Path, monkeypatch: pytest.MonkeyPatch, mar
     whole = scan_file(zone, ORIGIN)
     assert len(whole) == 1200
     assert len(whole.findings) == 12
-    monkeypatch.setattr(scanner, "WINDOW", 4096)
+    monkeypatch.setattr(source, "WINDOW", 4096)
     monkeypatch.setattr(scanner, "MARGIN", margin)
     found = scan_file(zone, ORIGIN)
     assert list(found) == list(whole)
@@ -201,7 +201,7 @@ def test_windows_change_nothing(zone: Path, monkeypatch: pytest.MonkeyPatch, mar
 
 @pytest.mark.parametrize("start", ['a TXT "', "a TXT (\n", "a TXT ", "a"])
 def test_a_record_that_outgrows_the_window_is_the_last(zone: Path, monkeypatch: pytest.MonkeyPatch, start: str) -> None:
-    monkeypatch.setattr(scanner, "WINDOW", 8192)
+    monkeypatch.setattr(source, "WINDOW", 8192)
     monkeypatch.setattr(scanner, "MARGIN", 4096)
     zone.write_text("first A 192.0.2.1\n" + start + "x" * 100_000)
     found = scan_file(zone, ORIGIN)
