@@ -48,7 +48,7 @@ cdef class Bulk(CutClasses):
     cdef void add_proof(self, size_t ref, size_t weight) noexcept
 
     @cython.locals(packed=Packed, total=size_t, row=size_t)
-    cdef bint fits_in_parts(self) noexcept
+    cdef bint takes_ds(self) noexcept
 
     @cython.locals(packed=Packed, run=size_t, at=size_t, more=bint, rtype="unsigned int")
     cdef bint gather(self, size_t i) noexcept

@@ -108,7 +108,7 @@ class Bulk(CutClasses):
         writer = self.writer
         at = packed.first_record(i) + _HEAD
         length = packed.octets[at - 2]
-        if not self.gather(i) or not self.fits_in_parts():
+        if not self.gather(i) or not self.takes_ds():
             return False
         proof = second = 0
         if self.proving and not self.ds_count:
@@ -165,7 +165,7 @@ class Bulk(CutClasses):
         else:
             self.writer.add_inner(ref)
 
-    def fits_in_parts(self) -> int:
+    def takes_ds(self) -> int:
         """Tell whether DS and its signature are what can be done here: parts to share, or whole in each answer.
 
         Where what DO asks for has an arena of its own, Python places it.

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Records of a master file, packed into one run of octets, and how they are read back."""
 
-import contextlib
 import mmap
 import struct
 from collections.abc import Iterator
@@ -24,18 +23,11 @@ DROPPED: Final = 1
 
 _MAP_NORESERVE: Final = 0x4000
 
-_LARGE: Final = 1 << 24
-"""Octets from which on memory is asked for in huge pages: to clear and to look up small ones costs several per cent."""
-
 
 def reserve(octets: int) -> mmap.mmap:
     """Return private memory of so many octets at least; pages are only taken when they are written."""
     size = (octets + mmap.PAGESIZE) & -mmap.PAGESIZE
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
-    if size >= _LARGE:
-        with contextlib.suppress(OSError):  # a kernel without them
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    return memory
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
 
 
 class Record(NamedTuple):

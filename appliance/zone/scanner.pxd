@@ -30,8 +30,6 @@ cdef class Pack:
     @cython.locals(view="unsigned char[::1]")
     cpdef find_memory(self)
 
-    cpdef expect(self, size_t octets)
-
     cdef int grow(self, size_t size) except -1 nogil
 
     @cython.locals(size=size_t, start=size_t, part=size_t, done=size_t)

@@ -9,7 +9,6 @@ a whole one would take as much memory as the zone. The two halves of a large fil
 
 import re
 import threading
-from contextlib import suppress
 from mmap import MADV_DONTNEED as DONTNEED
 from os import fsdecode
 from pathlib import Path
@@ -133,8 +132,6 @@ class _Scan:
         assumed = probe.state()
         with path.open("rb", buffering=0) as again:
             rest = Pack(self.most)
-            rest.expect(size)
-            self.pack.expect(2 * size)
             halves = [Reader(self.pack, number, Source(file, 0, border))]
             halves.append(Reader(rest, number, Source(again, border, size)))
             halves[0].start(origin, ttl)
@@ -206,13 +203,6 @@ class Pack:
         view = self.memory
         self.octets_at = cython.cast(cython.p_char, cython.address(view[0]))
         self.room = len(self.memory)
-
-    def expect(self, octets: int) -> None:
-        """Reserve so much at once if there are no records yet: memory that moves as it grows loses its huge pages."""
-        if not self.used and octets > self.room:
-            with suppress(OSError):  # where the system promises no more than it has; the memory grows then
-                self.memory = reserve(octets)
-                self.find_memory()
 
     def octets(self) -> memoryview:
         """Return the packed records; pages that are not needed any more can be given back through .obj."""

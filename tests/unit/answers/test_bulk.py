@@ -177,7 +177,7 @@ sys.meta_path.insert(0, Finder())
 from appliance.answers import context, versions
 from appliance.zone import names
 from tests.unit.answers.contents import digest
-context.LARGE = int(sys.argv[3])
+context.LARGE, versions.DIVIDED = int(sys.argv[3]), int(sys.argv[4])
 print(digest(pathlib.Path(sys.argv[2]), names.from_text("tld.")))
 for name in NAMES:
     assert sys.modules[name].__file__.endswith(".py"), name
@@ -208,7 +208,8 @@ def test_the_same_source_runs_uncompiled(tmp_path: Path, denial: str) -> None:
     for module in MODULES:
         __import__(module)
         assert str(sys.modules[module].__file__).endswith(".so"), f"{module} is not compiled; run make bootstrap"
-    command = [sys.executable, "-c", UNCOMPILED, ",".join(MODULES), str(path), str(context.LARGE)]
+    sizes = str(context.LARGE), str(versions.DIVIDED)
+    command = [sys.executable, "-c", UNCOMPILED, ",".join(MODULES), str(path), *sizes]
     found = subprocess.run(command, capture_output=True, text=True, cwd=TESTS.parent, check=False)
     assert found.stderr == ""
     assert found.stdout.strip() == digest(path, ORIGIN)
