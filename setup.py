@@ -39,6 +39,7 @@ COMPILED: dict[str, list[str]] = {
     "appliance.zone.packed": [],
     "appliance.zone.packed_nsec3": [":libcrypto.so.3"],
     "appliance.zone.screen": [],
+    "appliance.zone.spent": [],
     "appliance.zone.files": [],
     "appliance.answers.bulk_index": [],
     "appliance.answers.bulk_heap": [],

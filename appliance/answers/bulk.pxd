@@ -10,7 +10,7 @@ from appliance.zone.packed_nsec3 cimport Chain
 
 cdef unsigned int _ROWS, _TARGETS, _RUN, _OWN, _RR_HEAD, _LEAST, _AA, _NS, _DS, _A, _AAAA, _RRSIG
 cdef unsigned int _REFERRAL, _NODATA, _POSITIVE, _NODE_CUT, _NODE_WILDCARD, _HEAD, _OPT_OUT, _CACHE, _M32
-cdef unsigned int CUT, DATA, MATCH, OCCLUDED
+cdef unsigned int ADDRESSES, CUT, DATA, MATCH, OCCLUDED
 
 
 cdef class Bulk(CutClasses):
@@ -31,7 +31,10 @@ cdef class Bulk(CutClasses):
     cpdef leave_out(self, size_t low, size_t high)
 
     @cython.locals(packed=Packed, flags="unsigned int")
-    cpdef long long run(self, long long i) except -1
+    cpdef long long next_other(self, long long i) noexcept
+
+    @cython.locals(packed=Packed, flags="unsigned int")
+    cpdef long long run(self, long long i, long long end) except -1
 
     @cython.locals(packed=Packed, writer=BulkWriter, at=size_t, length=size_t, proof=size_t, second=size_t, slot="long long", plain=size_t, signed=size_t, composed=bint, node=size_t)
     cdef int cut(self, size_t i) except -1
@@ -62,7 +65,6 @@ cdef class Bulk(CutClasses):
     @cython.locals(packed=Packed, h="unsigned int", i=size_t, slot=size_t, number="long long")
     cdef long long find(self, size_t at, size_t length) noexcept
 
-    @cython.locals(packed=Packed, run=size_t, at=size_t, more=bint)
     cdef bint has_addresses(self, size_t i) noexcept
 
     @cython.locals(packed=Packed, place="unsigned int", above=size_t, number="long long", encloser="unsigned int")

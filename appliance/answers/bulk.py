@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from appliance.answers.bulk_classes import CutClasses
 from appliance.answers.layout import KIND, NODE_CUT, NODE_WILDCARD
 from appliance.zone import types
-from appliance.zone.name_flags import CUT, DATA, MATCH, OCCLUDED
+from appliance.zone.name_flags import ADDRESSES, CUT, DATA, MATCH, OCCLUDED
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
@@ -88,14 +88,24 @@ class Bulk(CutClasses):
             self.skip[i] = 1
             i += 1
 
-    def run(self, i: int) -> int:
-        """Write the names from number i on; stop at the first one that Python must do and return it."""
+    def next_other(self, i: int) -> int:
+        """Return the first name from number i on that is not a cut to be written here."""
+        packed = self.packed
+        while i < packed.count:
+            flags = packed.flags[i]
+            if flags & DATA and not flags & OCCLUDED and (not flags & CUT or self.skip[i]):
+                break
+            i += 1
+        return i
+
+    def run(self, i: int, end: int) -> int:
+        """Write the cuts from number i up to another one; stop at the first one that Python must do and return it."""
         packed = self.packed
         self.writer.enter()
         try:
-            while i < packed.count:
+            while i < end:
                 flags = packed.flags[i]
-                if flags & DATA and not flags & OCCLUDED and (not flags & CUT or self.skip[i] or not self.cut(i)):
+                if flags & CUT and not flags & OCCLUDED and not self.skip[i] and not self.cut(i):
                     break
                 i += 1
         finally:
@@ -117,15 +127,15 @@ class Bulk(CutClasses):
                 return False
             second = self.second
         writer.clear_inner()
-        slot = self.find_class(i, at, length)
+        slot = self.find_class(at, length)
         plain = self.plain[slot] if slot >= 0 else 0
         if not plain:
             plain = self.build(at, length, False)
             if not plain:
                 return False
             if slot >= 0:
-                self.add_class(slot, i, plain)
-                slot = self.find_class(i, at, length)
+                self.add_class(slot, at, length, plain)
+                slot = self.find_class(at, length)
         signed = 0 if self.signed else plain
         composed = self.signed and self.shares_ds and proof and not self.targets
         if self.signed and not composed:
@@ -316,18 +326,7 @@ class Bulk(CutClasses):
 
     def has_addresses(self, i: int) -> int:
         """Tell whether a name has address records."""
-        packed = self.packed
-        run = packed.first[i]
-        while run < packed.first[i + 1]:
-            at = wide(packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if packed.rtype(at) == _A or packed.rtype(at) == _AAAA:
-                    return True
-                at = packed.after(at)
-                more = at != 0
-        return False
+        return self.packed.flags[i] & ADDRESSES
 
     def proof(self, i: int, at: int, length: int) -> int:
         """Return the fragment that proves which types a cut has, another one in .second; 0 where Python must look."""

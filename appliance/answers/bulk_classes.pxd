@@ -7,14 +7,17 @@ from appliance.answers.bulk_chain cimport BulkChain
 from appliance.answers.bulk_writer cimport BulkWriter
 from appliance.zone.packed cimport Packed
 
-cdef unsigned int _ROWS, _NS, _HEAD, _M32
+cdef unsigned int _ROWS, _TTL, _MODEL_HEAD, _M32
+cdef size_t _MODEL
 
 
 cdef class CutClasses(BulkChain):
     cdef unsigned long long[::1] ns
-    cdef unsigned int[::1] model, sums, plain, fragment
+    cdef unsigned char[::1] models
+    cdef unsigned long long[::1] model
+    cdef unsigned int[::1] sums, plain, fragment
     cdef unsigned short[::1] fragment_octets
-    cdef size_t class_slots, classes
+    cdef size_t class_slots, classes, models_end
     cdef unsigned int ns_count, targets, sum
     cdef bint inside, signed
 
@@ -22,20 +25,23 @@ cdef class CutClasses(BulkChain):
     cdef unsigned int sum_class(self, size_t at, size_t length) noexcept
 
     @cython.locals(h="unsigned int", slot=size_t)
-    cdef long long find_class(self, size_t i, size_t at, size_t length) noexcept
+    cdef long long find_class(self, size_t at, size_t length) noexcept
 
-    @cython.locals(packed=Packed, other=size_t, label=size_t, found=size_t, run=size_t, one=size_t, more=bint)
+    @cython.locals(packed=Packed, models="unsigned char[::1]", place=size_t, row=size_t, start=size_t, size=size_t, i=size_t)
     cdef bint is_class(self, size_t model, size_t at, size_t length) noexcept
 
-    @cython.locals(packed=Packed, size=size_t, a=size_t, b=size_t, i=size_t)
-    cdef bint is_same(self, size_t one, size_t other) noexcept
+    cdef void add_class(self, size_t slot, size_t at, size_t length, size_t plain) except *
 
-    cdef void add_class(self, size_t slot, size_t i, size_t plain) except *
+    @cython.locals(packed=Packed, models="unsigned char[::1]", to=size_t, place=size_t, row=size_t, start=size_t, size=size_t, i=size_t)
+    cdef void copy_model(self, size_t at, size_t length) except *
+
+    @cython.locals(grown="unsigned char[::1]")
+    cdef void grow_models(self) except *
 
     @cython.locals(writer=BulkWriter)
     cdef size_t fragment_of(self, size_t slot, size_t at, size_t length) except? 0
 
-    @cython.locals(model="unsigned int[::1]", sums="unsigned int[::1]", plain="unsigned int[::1]", fragment="unsigned int[::1]", octets="unsigned short[::1]", old=size_t, i=size_t, slot=size_t)
+    @cython.locals(model="unsigned long long[::1]", sums="unsigned int[::1]", plain="unsigned int[::1]", fragment="unsigned int[::1]", octets="unsigned short[::1]", old=size_t, i=size_t, slot=size_t)
     cdef void grow(self) except *
 
     @cython.locals(row=size_t)

@@ -3,7 +3,7 @@
 """Cuts of the same class have the same referral; compiled, types in bulk_classes.pxd.
 
 They have the same length, the same names above, and the same servers, none of them below the cut. Classes are told by
-their records, so that the referral need not be laid out again to find that it is there.
+a copy of this, so that the referral need not be laid out again to find that it is there, nor a record be kept for it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from array import array
 from typing import TYPE_CHECKING
 
 from appliance.answers.bulk_chain import BulkChain
-from appliance.zone import types
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
     from appliance.zone.packed import Packed
 
 _ROWS = 64
-_NS = types.NS
-_HEAD = 16
+_TTL = 4
+"""Where the TTL stands in a record's header, as octets of this machine."""
+_MODEL_HEAD = 3
+_MODEL = 1 << 15
+"""Room for the largest copy: a name above, and 64 servers with names of 255 octets."""
 _M32 = 0xFFFFFFFF
 
 
@@ -35,11 +37,13 @@ class CutClasses(BulkChain):
         self.inside = self.signed = False
         self.class_slots = 1 << 12
         self.classes = 0
-        self.model = array("I", b"\xff" * (4 * self.class_slots))
+        self.model = array("Q", bytes(8 * self.class_slots))
         self.sums = array("I", bytes(4 * self.class_slots))
         self.plain = array("I", bytes(4 * self.class_slots))
         self.fragment = array("I", bytes(4 * self.class_slots))
         self.fragment_octets = array("H", bytes(2 * self.class_slots))
+        self.models = bytearray(_MODEL)
+        self.models_end = 1
 
     def sum_class(self, at: int, length: int) -> int:
         """Return a hash of what the referral of a cut depends on."""
@@ -61,67 +65,107 @@ class CutClasses(BulkChain):
             row += 1
         return h
 
-    def find_class(self, i: int, at: int, length: int) -> int:
+    def find_class(self, at: int, length: int) -> int:
         """Return the slot of a cut's class, or a free one for it; -1 where a cut is a class of its own."""
         if self.inside:
             return -1
         h = self.sum_class(at, length)
         self.sum = h
         slot = h & (self.class_slots - 1)
-        while self.model[slot] != _M32:
+        while self.model[slot]:
             if self.sums[slot] == h and self.is_class(self.model[slot], at, length):
                 return slot
             slot = (slot + 1) & (self.class_slots - 1)
         return slot
 
     def is_class(self, model: int, at: int, length: int) -> int:
-        """Tell whether the cut at hand has the class of another one."""
+        """Tell whether the cut at hand has the class of which there is a copy."""
         packed = self.packed
-        other = packed.first_record(model) + _HEAD
-        label = packed.octets[at] + 1
-        if packed.octets[other - 2] != length or packed.octets[other] + 1 != label:
+        models = self.models
+        place = packed.octets[at] + 1
+        if models[model] != length or models[model + 1] != place or models[model + 2] != self.ns_count:
             return False
-        if not packed.ends_with(at + label, length - label, other + label, length - label):
-            return False
-        found = 0
-        run = packed.first[model]
-        while run < packed.first[model + 1]:
-            one = wide(packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if packed.rtype(one) == _NS and not packed.dropped(one):
-                    if found == self.ns_count or not self.is_same(one, self.ns[found]):
-                        return False
-                    found += 1
-                one = packed.after(one)
-                more = one != 0
-        return found == self.ns_count
-
-    def is_same(self, one: int, other: int) -> int:
-        """Tell whether two records have the same TTL and RDATA."""
-        packed = self.packed
-        size = packed.rdlength(one)
-        if size != packed.rdlength(other) or packed.ttl(one) != packed.ttl(other):
-            return False
-        a = packed.rdata(one)
-        b = packed.rdata(other)
-        i = 0
-        while i < size:
-            if packed.octets[a + i] != packed.octets[b + i]:
+        model += _MODEL_HEAD
+        while place < length:
+            if models[model] != packed.octets[at + place]:
                 return False
-            i += 1
+            model += 1
+            place += 1
+        row = 0
+        while row < self.ns_count:
+            start = self.ns[row]
+            i = _TTL
+            while i < _TTL + 4:
+                if models[model] != packed.octets[start + i]:
+                    return False
+                model += 1
+                i += 1
+            start = packed.rdata(start)
+            size = packed.rdlength(self.ns[row])
+            if models[model] != size:
+                return False
+            model += 1
+            i = 0
+            while i < size:
+                if models[model] != packed.octets[start + i]:
+                    return False
+                model += 1
+                i += 1
+            row += 1
         return True
 
-    def add_class(self, slot: int, i: int, plain: int) -> None:
-        """Remember the referral of a class."""
-        self.model[slot] = i
+    def add_class(self, slot: int, at: int, length: int, plain: int) -> None:
+        """Remember the referral of the class that the cut at hand has: copy what tells it."""
+        self.model[slot] = self.models_end
         self.sums[slot] = self.sum
         self.plain[slot] = plain
         self.fragment[slot] = 0
         self.classes += 1
+        self.copy_model(at, length)
         if self.classes * 4 > self.class_slots * 3:
             self.grow()
+
+    def copy_model(self, at: int, length: int) -> None:
+        """Copy length, names above, and the servers with their TTLs; the length of a name fits in an octet."""
+        packed = self.packed
+        if self.models_end + _MODEL > len(self.models):
+            self.grow_models()
+        models = self.models
+        to = self.models_end
+        place = packed.octets[at] + 1
+        models[to] = length
+        models[to + 1] = place
+        models[to + 2] = self.ns_count
+        to += _MODEL_HEAD
+        while place < length:
+            models[to] = packed.octets[at + place]
+            to += 1
+            place += 1
+        row = 0
+        while row < self.ns_count:
+            start = self.ns[row]
+            i = _TTL
+            while i < _TTL + 4:
+                models[to] = packed.octets[start + i]
+                to += 1
+                i += 1
+            start = packed.rdata(start)
+            size = packed.rdlength(self.ns[row])
+            models[to] = size
+            to += 1
+            i = 0
+            while i < size:
+                models[to] = packed.octets[start + i]
+                to += 1
+                i += 1
+            row += 1
+        self.models_end = to
+
+    def grow_models(self) -> None:
+        """Make room for half as many copies more, and one at least."""
+        grown = bytearray(len(self.models) * 3 // 2 + _MODEL)
+        grown[: self.models_end] = self.models[: self.models_end]
+        self.models = grown
 
     def fragment_of(self, slot: int, at: int, length: int) -> int:
         """Return the fragment of the servers of a class without glue; composed referrals need none."""
@@ -138,16 +182,16 @@ class CutClasses(BulkChain):
         model, sums, plain, old = self.model, self.sums, self.plain, self.class_slots
         fragment, octets = self.fragment, self.fragment_octets
         self.class_slots = old * 2
-        self.model = array("I", b"\xff" * (4 * self.class_slots))
+        self.model = array("Q", bytes(8 * self.class_slots))
         self.sums = array("I", bytes(4 * self.class_slots))
         self.plain = array("I", bytes(4 * self.class_slots))
         self.fragment = array("I", bytes(4 * self.class_slots))
         self.fragment_octets = array("H", bytes(2 * self.class_slots))
         i = 0
         while i < old:
-            if model[i] != _M32:
+            if model[i]:
                 slot = sums[i] & (self.class_slots - 1)
-                while self.model[slot] != _M32:
+                while self.model[slot]:
                     slot = (slot + 1) & (self.class_slots - 1)
                 self.model[slot] = model[i]
                 self.sums[slot] = sums[i]

@@ -12,10 +12,17 @@ from appliance.answers.evidence import Evidence, PackedNsec3Evidence
 from appliance.answers.layout import DENIAL_BLOCK, NSEC3, NSEC3_HASH
 from appliance.answers.proofs import Nsec3Proofs, NsecProofs, Proofs, proofs_for
 from appliance.answers.writer import Writer
+from appliance.errors import ApplianceError
 from appliance.zone import names, nsec3
 from appliance.zone.model import Zone
 from appliance.zone.name_flags import MATCH
+from appliance.zone.packed import Packed
 from appliance.zone.packed_zone import PackedZone
+from appliance.zone.spent import SpentRecords
+
+
+class RecordsSpent(ApplianceError):
+    """Records that were let go of are needed: read the zone again, and keep them this time."""
 
 
 def bulk_for(writer: Writer, zone: Zone) -> Bulk | None:
@@ -57,18 +64,41 @@ class PackedNsec3Proofs(Nsec3Proofs):
 
 
 def write_common(context: Context, bulk: Bulk | None) -> Iterator[bytes]:
-    """Write the names that can be written in bulk; yield the owners and ENTs that are left, in their turn."""
+    """Write the cuts that can be written in bulk; yield all other owners and ENTs, most of them before.
+
+    Where the zone may be spent, its records go meanwhile; RecordsSpent tells of a cut that bulk does not write then.
+    """
     zone = context.zone
     if bulk is None or not isinstance(zone, PackedZone):
         yield from (name for known in (zone.nodes, sorted(zone.ents)) for name in known)
         return
     _prepare(context, bulk, zone)
     packed = zone.packed
-    number = bulk.run(0)
+    number = bulk.next_other(0)
     while number < packed.count:
         yield packed.name(number)
-        number = bulk.run(number + 1)
+        number = bulk.next_other(number + 1)
     yield from sorted(zone.ents)
+    if zone.may_be_spent and not context.below:
+        spent = SpentRecords(packed, parents=zone.scheme == "nsec3")
+        if spent.begin():
+            zone.is_spent = True
+            _write_and_forget(bulk, spent, packed)
+            return
+    number = bulk.run(0, packed.count)
+    while number < packed.count:
+        yield packed.name(number)
+        number = bulk.run(number + 1, packed.count)
+
+
+def _write_and_forget(bulk: Bulk, spent: SpentRecords, packed: Packed) -> None:
+    number = 0
+    while number < packed.count:
+        spent.written(number)
+        end = spent.end_of_step(number)
+        number = bulk.run(number, end)
+        if number < end:
+            raise RecordsSpent(f"{names.to_text(packed.name(number))} has to be written by itself")
 
 
 def _prepare(context: Context, bulk: Bulk, zone: PackedZone) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from appliance.answers import layout
 from appliance.answers.heap import Extent
 from appliance.answers.store import Buffer, Shared, StampedState, Store, Tally, ZoneState
+from appliance.answers.transfer import room_for
 from appliance.errors import StateError
 
 _MAGIC: Final = b"ALPSIMG2"
@@ -29,6 +30,8 @@ Then from page to page ctl, buckets, zones, heap, state; the sums (CRC-32, u32) 
 
 _SLICE: Final = 1 << 22
 _THREADS: Final = 2
+_UNUSED: Final = 64
+"""Chunks of address space that are never worth leaving out."""
 
 
 class _ZonePart(msgspec.Struct, array_like=True):
@@ -68,7 +71,8 @@ def _up(size: int) -> int:
     return (size + _PAGE - 1) // _PAGE * _PAGE
 
 
-def _state_of(store: Store, notes: bytes) -> bytes:
+def _state_of(store: Store, notes: bytes, chunks: int) -> bytes:
+    end = chunks * layout.CHUNK_GRANULES
     zones: dict[int, _ZonePart] = {}
     shared: dict[int, tuple[int, Shared]] = {}
     stamped = (array("I"), array("I"), array("I"))
@@ -84,8 +88,8 @@ def _state_of(store: Store, notes: bytes) -> bytes:
     displaced = store.index.displaced
     return msgspec.msgpack.encode(
         _State(
-            store.heap.chunks,
-            store.heap.free,
+            chunks,
+            [(start, min(stop, end)) for start, stop in store.heap.free if start < end],
             (array("Q", displaced.keys()).tobytes(), array("I", displaced.values()).tobytes()),
             store.depths,
             store.outside,
@@ -120,11 +124,17 @@ def save(store: Store, path: Path, stamp: bytes = b"", notes: bytes = b"") -> No
     """Write the store to a file, whole or not at all. stamp says what it was made from; load asks for the same.
 
     notes come back from load as they are. Room that awaits the grace period when the store is saved is not free after
-    loading until its zones change again. Nothing may write to the store meanwhile.
+    loading until its zones change again. A heap that is mostly address space is cut short: the file is mapped as a
+    whole. Nothing may write to the store meanwhile.
     """
     ctl, buckets, heap, zones = (memoryview(buffer).cast("B") for buffer in store.buffers)
+    needed = room_for(store).chunks
+    chunks = needed if store.heap.chunks > 2 * needed + _UNUSED else store.heap.chunks
+    heap = heap[: chunks * layout.HEAP_CHUNK]
+    ctl = memoryview(bytearray(ctl))
+    ctl.cast("I")[layout.OFFSETS["ctl"]["chunks"] // 4] = chunks
     used = min(len(heap), _up(store.heap.highest * 16))
-    state = memoryview(_state_of(store, notes))
+    state = memoryview(_state_of(store, notes, chunks))
     parts = (ctl, buckets, zones, heap[:used], state)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -213,7 +223,7 @@ def _verified(path: Path, mapped: memoryview, stamp: bytes) -> tuple[_Parts, _St
 
 def known_of(store: Store) -> bytes:
     """Return what the writer of a store knows beside its arrays, for another process that has them too."""
-    return _state_of(store, b"")
+    return _state_of(store, b"", store.heap.chunks)
 
 
 def with_known(store: Store, known: bytes) -> Store:

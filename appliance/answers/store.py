@@ -146,6 +146,7 @@ class Store:
             if isinstance(view, memoryview):
                 with suppress(BufferError):
                     view.release()
+        self.states = States()
 
     def find_zones(self) -> None:
         """Learn the origins of the served zones from the zone table."""

@@ -97,6 +97,7 @@ class Storage(Section, frozen=True):
     image_delay_s: Annotated[float, Meta(ge=0, le=86400)] = 5.0
     compact_percent: Annotated[int, Meta(ge=0, le=99)] = 25
     compact_mib: Annotated[int, Meta(ge=0, le=1 << 22)] = 8
+    set_aside_mib: Annotated[int, Meta(ge=0, le=1 << 22)] = 512
 
 
 class ZoneEntry(Section, frozen=True):

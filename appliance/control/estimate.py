@@ -13,14 +13,14 @@ from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control import datapath
 from appliance.control.loading import Loading
-from appliance.control.memory import own_octets
+from appliance.control.memory import own_octets, use_one_arena
 from appliance.control.progress import Progress
 from appliance.control.sizes import MIB, octets
 from appliance.control.zones import ServedZone, configured
 from appliance.errors import StateError, ZoneError
 from appliance.zone import names, scanner, types
 
-_SERVER: Final = 38 << 20
+_SERVER: Final = 26 << 20
 """Octets of a server without zones, what its workers share with it included (Debian 12, x86-64)."""
 
 _NIC_PATH: Final = 8 << 20
@@ -35,6 +35,7 @@ _START_S: Final = 0.3
 
 def estimate_zones(config_file: Path) -> dict[str, Any]:
     """Return the figures for all zones of a configuration. Raises ApplianceError."""
+    use_one_arena()  # as the server does
     config = load_config(config_file)
     zones = configured(config)
     return _estimate(zones, config, own_octets())
@@ -42,6 +43,7 @@ def estimate_zones(config_file: Path) -> dict[str, Any]:
 
 def estimate_file(file: Path, origin: str, config_file: Path) -> dict[str, Any]:
     """Return the figures for one master file; the bounds are those of the configuration, if there is one."""
+    use_one_arena()
     config = load_config(config_file) if config_file.exists() else Config()
     before = own_octets()  # looking for the zone's name in the file takes memory that is no server's
     wire = names.fold(names.from_text(origin)) if origin else _origin_of(file)
@@ -76,7 +78,8 @@ def _estimate(zones: dict[bytes, ServedZone], config: Config, before: int) -> di
     stays = arrays if on_nic_path else used
     needed = -(-arrays // MIB)
     loading = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    moving = used + arrays + processes if on_nic_path else 0
+    twice = on_nic_path and not (config.store.image and arrays >= config.store.set_aside_mib * MIB)
+    moving = used + arrays + processes if twice else 0
     allowed = config.store.memory_mib
     return {
         "zones": len(zones),

@@ -107,10 +107,20 @@ class Images:
         known.recall(zones)
         return store
 
-    def save(self, store: Store, zones: Iterable[ServedZone]) -> None:
-        """Keep the store; a failure is told once, and the server goes on."""
+    def set_aside(self, store: Store, zones: Iterable[ServedZone]) -> Store | None:
+        """Save a store and return what is in the file, whose pages the kernel can have back; None if that fails."""
+        if not self.save(store, zones):
+            return None
+        try:
+            return load(self._path, self._stamp)[0]
+        except StateError as error:
+            _log.warning("%s", error)
+            return None
+
+    def save(self, store: Store, zones: Iterable[ServedZone]) -> bool:
+        """Keep the store, and tell whether it is kept; a failure is told once, and the server goes on."""
         if not self._wanted:
-            return
+            return False
         try:
             with contextlib.suppress(OSError):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +129,9 @@ class Images:
             if not self._complained:
                 _log.warning("%s; the next start compiles the zones again", error)
             self._complained = True
+            return False
         else:
             self._complained = False
+            return True
         finally:
             trim()  # of a store of five million names, copies of 40 MiB were made on the way

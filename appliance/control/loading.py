@@ -8,13 +8,14 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from appliance.answers.bulk_zone import RecordsSpent
 from appliance.answers.compile import compile_zones, remove_zone
 from appliance.answers.layout import HEAP_CHUNK
 from appliance.answers.sizes import Capacity, index_bits
 from appliance.answers.stamp import MAX_TEXT, Stamper
 from appliance.answers.store import Store, StoreFull
 from appliance.answers.transfer import larger_than, move
-from appliance.control.memory import give_back, uncollected
+from appliance.control.memory import give_back, physical_octets, uncollected
 from appliance.control.paging import pages_ahead
 from appliance.control.progress import Progress
 from appliance.control.sizes import check_budget, check_size, shared_store
@@ -22,12 +23,18 @@ from appliance.control.zones import ServedZone
 from appliance.errors import StateError, ZoneError
 from appliance.zone.files import Files
 from appliance.zone.model import Zone
+from appliance.zone.packed_zone import PackedZone
 
 _BATCH: Final = 500
 _TOGETHER: Final = 1 << 25
 """Octets of zone files whose models are held at the same time."""
+_SPENT: Final = 1 << 26
+"""Octets of packed records from which on they are let go of while the zone is compiled."""
 _SPREAD: Final = 8
-"""Octets of address space for each octet of text; pages that are never written take no memory."""
+"""Octets of address space for each octet of text; pages that are never written take no memory.
+
+Never more than three quarters of what the machine has: the kernel refuses what is more than all of it.
+"""
 
 TellError = Callable[[ZoneError], None]
 
@@ -77,7 +84,8 @@ class Loading:
         small = [one for one in sized if one[0] <= MAX_TEXT]
         large.sort(key=lambda one: -one[0])
         if store is None:
-            chunks = 16 + (_SPREAD * total + 4096 * len(sized)) // HEAP_CHUNK
+            wanted = min(_SPREAD * total, physical_octets() * 3 // 4)
+            chunks = 16 + (wanted + 4096 * len(sized)) // HEAP_CHUNK
             sizes = Capacity(index_bits(4 * len(small)), chunks, max(16, len(sized) * 5 // 4))
             store = shared_store(sizes, self._opcode_pass)
             store.sources.expect(self._zones)
@@ -119,19 +127,31 @@ class Loading:
 
     def _compile(self, store: Store, good: list[Zone], bad: list[Zone], ahead: int = 0) -> Store:
         """Compile, in a larger store if it must be; about so many octets are taken, if it is known."""
+        spend = True
         while True:
+            _spend(good, spend)
             try:
                 with pages_ahead(store, ahead):
                     gone = compile_zones(store, good, bad)
                 store.reclaim(gone)
-            except StoreFull:
-                store = self._grown(store, larger_than(store))
+            except (StoreFull, RecordsSpent) as error:
+                if isinstance(error, StoreFull):
+                    store = self._grown(store, larger_than(store))
+                else:
+                    spend = False
+                self._read_again(good, bad)
             else:
                 break
         for zone in good:
             self._zones[zone.origin].published(zone)
         check_budget(_taken(store), self._memory_mib)
         return store
+
+    def _read_again(self, good: list[Zone], bad: list[Zone]) -> None:
+        """Replace the zones whose records have gone."""
+        for zone in [zone for zone in good if isinstance(zone, PackedZone) and zone.is_spent]:
+            good.remove(zone)
+            self._read(self._zones[zone.origin], good, bad)
 
     def _with_room(self, store: Store, names: int) -> Store:
         bits = index_bits(store.get("records") + names)
@@ -171,6 +191,13 @@ class Loading:
     def _check(self) -> None:
         if self._cancelled.is_set():
             raise StateError("loading was cancelled; nothing is changed")
+
+
+def _spend(zones: list[Zone], spend: bool) -> None:
+    """Say whether the records of zones may go: those of one that is compiled alone, which nobody asks afterwards."""
+    for zone in zones:
+        if isinstance(zone, PackedZone):
+            zone.may_be_spent = spend and len(zones) == 1 and len(zone.packed.memory) >= _SPENT
 
 
 def _stamped(stamper: Stamper, served: ServedZone, files: Files) -> bool:

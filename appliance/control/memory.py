@@ -3,9 +3,14 @@
 
 import ctypes
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_ARENA_MAX: Final = -8
+"""M_ARENA_MAX of malloc.h."""
 
 
 @contextmanager
@@ -23,6 +28,17 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def use_one_arena() -> None:
+    """Let all threads take memory from the same place, where what they let go of can be given back.
+
+    Said before the first other thread allocates. A thread's own arena keeps what lies between the few things that stay:
+    22 MiB of 255 after a load of 530,000 delegations, at no cost in time (median of five starts).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
+    if mallopt is not None:
+        mallopt(ctypes.c_int(_ARENA_MAX), ctypes.c_int(1))
+
+
 def give_back() -> None:
     """Collect what nobody refers to, and let go of the pages behind it.
 
@@ -37,6 +53,11 @@ def trim() -> None:
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if malloc_trim is not None:
         malloc_trim(ctypes.c_size_t(0))
+
+
+def physical_octets() -> int:
+    """Return how many octets of memory the machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def own_octets() -> int:

@@ -18,6 +18,10 @@ from appliance.answers.store import Store
 _POPULATE_WRITE: Final = 23
 _LEAST: Final = 1 << 24
 _PAGE: Final = mmap.PAGESIZE
+_PART: Final = 1 << 24
+_AHEAD: Final = 1 << 26
+"""Octets between what is written and what is made present."""
+_LOOK_S: Final = 0.005
 
 
 @contextlib.contextmanager
@@ -32,11 +36,13 @@ def pages_ahead(store: Store, octets: int) -> Iterator[None]:
         return
     start = _page_after(store)
     end = min(start + octets, len(heap)) & -_PAGE
-    helper = threading.Thread(target=_populate, args=((index, 0, len(index)), (heap, start, end)), daemon=True)
+    ended = threading.Event()
+    helper = threading.Thread(target=_populate, args=(store, index, heap, start, end, ended), daemon=True)
     helper.start()
     try:
         yield
     finally:
+        ended.set()
         helper.join()
         used = max(start, _page_after(store))
         if used < end:
@@ -53,9 +59,18 @@ def _page_after(store: Store) -> int:
     return -(-store.heap.highest * 16 // _PAGE) * _PAGE
 
 
-def _populate(*parts: tuple[mmap.mmap, int, int]) -> None:
+def _populate(store: Store, index: mmap.mmap, heap: mmap.mmap, start: int, end: int, ended: threading.Event) -> None:
+    """Make the index present, then the heap, never far ahead of what is written: memory may be what is scarce."""
+    _touch(index, 0, len(index))
+    for at in range(start, end, _PART):
+        while at > store.heap.highest * 16 + _AHEAD:
+            if ended.wait(_LOOK_S):
+                return
+        _touch(heap, at, min(at + _PART, end))
+
+
+def _touch(memory: mmap.mmap, start: int, end: int) -> None:
     """Let the kernel write to pages that others write to already; on kernels before 5.14 nothing happens."""
     madvise = ctypes.CDLL(None, use_errno=True).madvise  # unlike that of mmap, it leaves the interpreter to others
-    for memory, start, end in parts:
-        first = ctypes.c_char.from_buffer(memory, start)
-        madvise(ctypes.c_void_p(ctypes.addressof(first)), ctypes.c_size_t(end - start), ctypes.c_int(_POPULATE_WRITE))
+    first = ctypes.c_char.from_buffer(memory, start)
+    madvise(ctypes.c_void_p(ctypes.addressof(first)), ctypes.c_size_t(end - start), ctypes.c_int(_POPULATE_WRITE))

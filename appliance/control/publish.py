@@ -20,7 +20,8 @@ from appliance.config.schema import Config
 from appliance.control import datapath
 from appliance.control.datapath import NicPath
 from appliance.control.journal import Journal, check_same
-from appliance.control.sizes import check_budget, check_size, shared_store
+from appliance.control.memory import trim
+from appliance.control.sizes import MIB, check_budget, check_size, octets, shared_store
 from appliance.control.workers import WorkerPool
 from appliance.errors import DatapathError, StateError
 from appliance.server.respond import OPCODE_NOTIFY
@@ -34,7 +35,9 @@ _COMPARED: Final = 1000
 OPCODES_PASSED_UP: Final = 1 << OPCODE_NOTIFY
 """Opcodes, as bits, that userspace answers better than with NOTIMP."""
 
+
 Change = Callable[[Store], Retired]
+SetAside = Callable[[Store], Store | None]
 
 _log = logging.getLogger(__name__)
 
@@ -64,15 +67,28 @@ class Publication:
             raise StateError("nothing is served yet")
         return self._store
 
-    async def publish(self, store: Store, stays: bool) -> None:
+    async def publish(self, store: Store, stays: bool, set_aside: SetAside) -> None:
         """Serve what is in a store, at once from userspace, then with the NIC path too. Raises ApplianceError.
 
-        stays tells whether workers may share the store as it is; a private map of a file must be moved.
+        stays tells whether workers may share the store as it is; a private map of a file must be moved. set_aside makes
+        such a map of it, or returns None.
         """
         sizes = room_for(store)
         check_budget(sizes, self._config.store.memory_mib)
         self._pool.start(store)  # before the NIC path passes anything up
+        if stays and not self.no_nic_path and octets(sizes) >= self._config.store.set_aside_mib * MIB:
+            kept = await asyncio.to_thread(set_aside, store)
+            if kept is not None:
+                await self._let_go(store, kept)
+                store, stays = kept, False
         await self._settle(store, sizes, stays)
+
+    async def _let_go(self, store: Store, kept: Store) -> None:
+        """Serve from a file what is in memory, so that this is free when the arrays of the NIC path are made."""
+        self._pool.start(kept)
+        await self._pool.drained()
+        gc.collect()  # writers and their views of the arrays
+        store.close()
 
     async def _settle(self, store: Store, sizes: Capacity, stays: bool) -> None:
         """Move a store to where it stays, and serve it from there; what was served is served until then."""
@@ -86,11 +102,14 @@ class Publication:
             nic_path.go_on_counting(former)
         left = [one for one in (self._store, store) if one is not None and one is not settled]
         self._store, self.nic_path = settled, nic_path
+        gc.unfreeze()
         gc.collect()  # writers and their views of the arrays
-        for one in left:  # before workers are forked, which would keep its memory
+        for one in left:
             one.close()
         if former is not None:
             former.close()
+        trim()  # workers that are forked keep what is there
+        gc.freeze()  # what a later collection looks through is there once more in each worker
         if left:
             self._pool.start(settled)
 

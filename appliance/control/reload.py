@@ -6,6 +6,7 @@ import gc
 import logging
 from typing import Any
 
+from appliance.answers.store import Store
 from appliance.config.schema import Config
 from appliance.control.compaction import Compaction
 from appliance.control.images import Images
@@ -57,14 +58,21 @@ class Reloader:
             if saved is not None:
                 _log.info("%d zones are as they were saved, %d were read", len(self.zones) - fresh, fresh)
             store.sources.fetch = self._fetch
-            await self._publication.publish(store, store is not saved)
             if fresh or gone:
                 self._changed.set()
+            await self._publication.publish(store, store is not saved, self._set_aside)
             for served in self.zones.values():
                 _tell_doubts(served)
             del saved, store
             gc.collect()  # models and the arrays that were moved from point at themselves
             gc.freeze()
+
+    def _set_aside(self, store: Store) -> Store | None:
+        kept = self._images.set_aside(store, self.zones.values())
+        if kept is not None:
+            kept.sources.fetch = self._fetch
+            self._changed.clear()
+        return kept
 
     def cancel(self) -> None:
         """Give a load up that is under way."""

@@ -21,6 +21,7 @@ from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control.channel import Channel
 from appliance.control.lock import RunLock
+from appliance.control.memory import use_one_arena
 from appliance.control.notify import notify_manager
 from appliance.control.progress import Progress
 from appliance.control.publish import Publication
@@ -41,6 +42,7 @@ def run(config_file: Path, use_xdp: bool) -> None:
     logging.addLevelName(logging.INFO, "info:")
     logging.addLevelName(logging.WARNING, "warning:")
     logging.addLevelName(logging.ERROR, "error:")
+    use_one_arena()
     config = load_config(config_file)
     _allow_open_files()
     asyncio.run(_serve(config, use_xdp))

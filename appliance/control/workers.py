@@ -73,6 +73,12 @@ class WorkerPool:
         for process in former:
             _tell_to_drain(process)
 
+    async def drained(self) -> None:
+        """Wait until the workers of former stores have ended; their open connections get a few seconds."""
+        ending = [asyncio.create_task(one.ended.wait()) for one in self._processes.values() if not one.wanted]
+        if ending:
+            await asyncio.wait(ending, timeout=_STOP_S)
+
     async def stop(self) -> None:
         """End all workers; their open connections get a few seconds."""
         self._store = None

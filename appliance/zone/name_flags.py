@@ -14,6 +14,8 @@ HASHED: Final = 32
 """The name has an NSEC3."""
 ALIAS: Final = 64
 """The name has a CNAME."""
+ADDRESSES: Final = 128
+"""The name has addresses."""
 
 MAX_TTL: Final = 0x7FFFFFFF
 MAX_RECORDS: Final = 65535

@@ -6,9 +6,9 @@ cimport cython
 from appliance.zone.canonical cimport CanonicalOrder
 from appliance.zone.packed_octets cimport PackedOctets
 
-cdef unsigned int CUT, DNAME, OCCLUDED, DATA, SIGNED, HASHED, ALIAS
+cdef unsigned int ADDRESSES, CUT, DNAME, OCCLUDED, DATA, SIGNED, HASHED, ALIAS
 cdef unsigned int MAX_ODD
-cdef unsigned int _ROWS, _HEAD, _M32, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
+cdef unsigned int _ROWS, _HEAD, _M32, A, AAAA, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
 
 
 cdef class Packed(PackedOctets):
@@ -18,9 +18,9 @@ cdef class Packed(PackedOctets):
     cdef public long long count
     cdef CanonicalOrder order
     cdef unsigned char[::1] seen, probe, wanted, flags
-    cdef unsigned int[::1] heads, first, rows_key
+    cdef unsigned int[::1] heads, first, rows_key, kept
     cdef unsigned long long[::1] rows_at
-    cdef long long low, cut_octets, ds_octets
+    cdef long long kept_count, low, cut_octets, ds_octets
     cdef unsigned int sum
 
     @cython.locals(at=size_t, found=size_t)
@@ -72,7 +72,7 @@ cdef class Packed(PackedOctets):
 
     cdef long long find_at(self, size_t at, long long length) noexcept
 
-    @cython.locals(low="long long", high="long long", middle="long long", at=size_t, length="long long", end=size_t, order=int)
+    @cython.locals(low="long long", high="long long", middle="long long", number="long long", at=size_t, length="long long", end=size_t, order=int)
     cdef long long search(self, size_t size) noexcept
 
     @cython.locals(bits="unsigned char[::1]", total="long long", bodies="long long", cuts="long long", used="long long", i="long long", flags="unsigned int", own="long long", at=size_t, size="long long", place="unsigned int", different="long long", secure="long long")

@@ -14,13 +14,15 @@ from math import log
 
 from appliance.zone import types
 from appliance.zone.canonical import CanonicalOrder
-from appliance.zone.name_flags import ALIAS, CUT, DATA, DNAME, HASHED, MAX_ODD, OCCLUDED, SIGNED
+from appliance.zone.name_flags import ADDRESSES, ALIAS, CUT, DATA, DNAME, HASHED, MAX_ODD, OCCLUDED, SIGNED
 from appliance.zone.packed_octets import PackedOctets
 from appliance.zone.records import HEADER
 
 _ROWS = 24
 """Records of a name that are compared with each other here; where there are more, Python does it with a set."""
 
+A = types.A
+AAAA = types.AAAA
 NS = types.NS
 CNAME = types.CNAME
 SOA = types.SOA
@@ -52,6 +54,8 @@ class Packed(PackedOctets):
         self.ent_names: list[bytes] = []
         self.wildcards: list[int] = []
         self.count = 0
+        self.kept = array("I", bytes(4))
+        self.kept_count = -1
         runs = self.runs()
         heads = array("I", bytes(4 * runs))
         found = self.find_heads(heads)
@@ -187,6 +191,8 @@ class Packed(PackedOctets):
                         flags |= DNAME
                     elif rtype == CNAME:
                         flags |= ALIAS
+                    elif rtype in (A, AAAA):
+                        flags |= ADDRESSES
                     others += rtype != NSEC
                 odd = odd or rows == _ROWS or self.clashes(at, key, rows) != 0
                 if rows < _ROWS:
@@ -295,17 +301,18 @@ class Packed(PackedOctets):
         return self.search(self.order.write_key(self.octets, at, length - self.apex_length, self.wanted, 0))
 
     def search(self, size: int) -> int:
-        """Return the number of the name whose key is .wanted."""
+        """Return the number of the name whose key is .wanted; where records have gone, only kept names are found."""
         low = 0
-        high = self.count
+        high = self.count if self.kept_count < 0 else self.kept_count
         while low < high:
             middle = (low + high) >> 1
-            at = scaled(self.heads[self.first[middle]])
+            number = middle if self.kept_count < 0 else self.kept[middle]
+            at = scaled(self.heads[self.first[number]])
             length = self.octets[at + 14] - self.apex_length
             end = self.order.write_key(self.octets, at + _HEAD, length, self.probe, 0)
             order = self.order.compare_two(self.probe, end, self.wanted, size)
             if order == 0:
-                return middle
+                return number
             if order < 0:
                 low = middle + 1
             else:

@@ -154,6 +154,10 @@ class PackedZone(Zone):
     packed: Packed
     expected_octets: int = 0
     """What answers.sizes has found, which goes through all records; 0 when nobody has asked."""
+    may_be_spent: bool = False
+    """Whether nobody asks this zone anything once it is compiled, so that its records may go meanwhile."""
+    is_spent: bool = False
+    """Whether records have gone."""
 
     @classmethod
     def of(cls, packed: Packed, origin: bytes) -> "PackedZone":

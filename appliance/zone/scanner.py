@@ -205,7 +205,8 @@ class Pack:
         self.room = len(self.memory)
 
     def octets(self) -> memoryview:
-        """Return the packed records; pages that are not needed any more can be given back through .obj."""
+        """Return the packed records; .obj is what they stand in, with address space for a quarter more behind them."""
+        self.grow(self.used // 4)
         return memoryview(self.memory)[: self.used]
 
     def is_full(self) -> bool:

@@ -151,6 +151,33 @@ def test_reload_reaches_the_nic_path(server: Server) -> None:
     assert server.told("stats")["verdicts"]["answer_positive"] == 1
 
 
+@pytest.mark.parametrize("image", ["true", "false"], ids=("aside", "direct"))
+def test_a_store_that_is_in_memory_once(veth_pair: Pair, folder: Path, image: str) -> None:
+    """Set aside in its image while the arrays are made, it says the same, and is saved; changes go on from there."""
+    asked = queries()
+    with serving(veth_pair, folder) as server:
+        expected = server.ask(*asked)
+    text = (folder / "appliance.toml").read_text().replace("\n", '\nstate_dir = "aside"\n', 1)
+    more = f"[store]\nset_aside_mib = 0\nimage = {image}\nimage_delay_s = 86400.0\n"
+    (folder / "appliance.toml").write_text(text + more)
+    with serving(veth_pair, folder) as server:
+        assert server.ask(*asked) == expected
+        assert server.told("stats")["verdicts"]["answer_positive"] > 0
+        saved = folder / "aside" / "store.image"
+        assert saved.exists() is (image == "true")
+        write(folder, serial=7)
+        assert "serial 2 replaced by 7" in server.command("reload", "example.").stdout
+        (reply,) = server.ask(query("www.example."))
+        assert reply is not None
+        assert dns.message.from_wire(reply).answer[0][0].to_text() == "192.0.2.7"
+        server.process.kill()
+        server.process.wait(30)
+    write(folder)
+    (folder / "appliance.toml").write_text(text + more)
+    with serving(veth_pair, folder) as server:
+        assert server.ask(*asked) == expected
+
+
 def test_stop_takes_the_program_off(veth_pair: Pair, folder: Path) -> None:
     with serving(veth_pair, folder) as server:
         assert program_on(veth_pair)

@@ -136,9 +136,19 @@ class Contents:
 
 
 def digest(path: Path, origin: bytes) -> str:
-    """Return a digest of all that a store says about the zone in a file."""
+    """Return a digest of all that a store says about the zone in a file, whose records go meanwhile if they can."""
+    from appliance.answers.bulk_zone import RecordsSpent
     from appliance.zone.load import load_zone
+    from appliance.zone.packed_zone import PackedZone
 
     zone = load_zone(path, origin)
-    found = Contents(compiled([zone])).everything([zone])
+    spent = load_zone(path, origin)
+    assert isinstance(spent, PackedZone)
+    spent.may_be_spent = True
+    try:
+        store = compiled([spent])
+    except RecordsSpent:
+        store = compiled([zone])
+    store.sources.put(zone)
+    found = Contents(store).everything([zone])
     return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()

@@ -188,6 +188,7 @@ MODULES = (
     "appliance.zone.packed",
     "appliance.zone.packed_nsec3",
     "appliance.zone.screen",
+    "appliance.zone.spent",
     "appliance.answers.bulk_index",
     "appliance.answers.bulk_heap",
     "appliance.answers.bulk_body",

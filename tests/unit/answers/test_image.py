@@ -67,6 +67,23 @@ def test_the_same_answers(store: Store, file: Path) -> None:
     assert [bytes(buffer) for buffer in loaded.buffers] == [bytes(buffer) for buffer in store.buffers]
 
 
+def test_a_heap_that_is_mostly_address_space_is_cut_short(store: Store, tmp_path: Path) -> None:
+    target = Store.create(store.bucket_bits, 300, store.zone_slots, SEED)
+    move(store, target)
+    file = tmp_path / "short.image"
+    save(target, file, b"stamp")
+    assert file.stat().st_size < 16 << 20
+    loaded, _ = load(file, b"stamp")
+    assert loaded.heap.chunks == loaded.get("chunks") < 16
+    assert target.get("chunks") == 300
+    assert max(end for _, end in loaded.heap.free) <= loaded.heap.chunks * layout.CHUNK_GRANULES
+    assert replies(loaded) == replies(store)
+    changed = model_of(TEXT.replace("192.0.2.2", "192.0.2.99"), "x.y.test.")
+    loaded.reclaim(replace_zone(loaded, changed))
+    assert b"\xc0\x00\x02\x63" in ask(loaded, names.from_text("mail.x.y.test."), types.A)
+    assert loaded.heap.free_octets() > 0
+
+
 def test_only_the_file_is_left(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["store.image"]
 
