@@ -7,7 +7,7 @@ from appliance.answers.bulk_index cimport BulkIndex
 from appliance.zone.packed cimport Packed
 
 cdef unsigned long long _M64, _M32, _MULTIPLIER
-cdef unsigned int _BLOB, _GRANULES, _START
+cdef unsigned int _BLOB, _GRANULES, _START, _SLAB, _MANY
 
 
 cdef class BulkHeap(BulkIndex):
@@ -16,7 +16,7 @@ cdef class BulkHeap(BulkIndex):
     cdef unsigned char[::1] heap, blob, starts
     cdef unsigned int[::1] heap_words, table, sums, depths, records
     cdef unsigned int number, version
-    cdef size_t suffix, slots, used, record_count, at, end
+    cdef size_t suffix, slots, used, record_count, at, end, slab, slab_at, slab_end
     cdef size_t nodes, node_octets, answer_octets, objects, object_octets, references
     cdef unsigned long long apex_hash
 
@@ -29,11 +29,20 @@ cdef class BulkHeap(BulkIndex):
 
     cdef size_t take_slowly(self, size_t size) except? 0
 
-    @cython.locals(ref=size_t, start=size_t, i=size_t)
+    @cython.locals(granules=size_t, ref=size_t)
+    cdef size_t take_shared(self, size_t size) except? 0
+
     cdef size_t put(self, size_t size) except? 0
 
-    @cython.locals(h="unsigned int", slot=size_t, ref=size_t)
+    @cython.locals(start=size_t, i=size_t)
+    cdef size_t copy_blob(self, size_t ref, size_t size) noexcept
+
     cdef size_t share(self, size_t size) except? 0
+
+    cdef size_t share_near(self, size_t size) except? 0
+
+    @cython.locals(h="unsigned int", slot=size_t, ref=size_t)
+    cdef size_t shared(self, size_t size, bint near) except? 0
 
     @cython.locals(h="unsigned int", i=size_t)
     cdef unsigned int sum_blob(self, size_t size) noexcept

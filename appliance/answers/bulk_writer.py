@@ -144,7 +144,7 @@ class BulkWriter(BulkBody):
         self.blob[10] = (to - _ANSWER) >> 2
         self.blob[11] = kind
         self.store32(16, smaller)
-        return self.share(to)
+        return self.share_near(to)
 
     def list_inner(self, to: int) -> int:
         """Write the references of the inner fragments into .blob; return where they end."""
