@@ -119,14 +119,9 @@ static inline u8 *proofs_at_cut(u64 ref)
   return p && ((struct answer *)p)->kind == ANSWER_nodata && ((struct answer *)p)->nfrag > 1 ? p : 0;
 }
 
-/* The referral with DO: an answer of its own, or the one without and behind it the one or two proofs that NODATA lists behind the SOA. */
-static inline s64 refer_with_proofs(struct query *q, struct node *n)
+/* The one or two proofs that NODATA lists behind the SOA. */
+static inline s64 take_proofs(struct query *q, u8 *p)
 {
-  u8 *p = proofs_at_cut(n->other[1]);
-  if (!p) {
-    q->answer = n->other[1];
-    return GO_ON;
-  }
   u8 *soa = heap_at(q->soa);
   if (!soa)
     return PASS_denial;
@@ -136,9 +131,37 @@ static inline s64 refer_with_proofs(struct query *q, struct node *n)
   q->proofs = a->nfrag - 1;
   q->proof_len = a->len - f->len;
   q->proof_records = a->ns - f->records;
+  return GO_ON;
+}
+
+/* DS and its signature, the three pieces of the answer for DS. */
+static inline s64 take_ds(struct query *q, u8 *p)
+{
+  struct answer *a = (void *)p;
+  STORE8(q->proof, 0, LOAD8(p, 20));
+  q->proof[2] = *(u32 *)(p + 28);
+  q->proofs = 3;
+  q->proof_len = a->len;
+  q->proof_records = a->an;
+  return GO_ON;
+}
+
+/* The referral with DO: an answer of its own, or the one without and behind it what the answer for DS lists, its SOA aside. */
+static inline s64 refer_signed(struct query *q, struct node *n)
+{
+  u8 *p = heap_at(n->other[1]);
+  u64 kind = p ? ((struct answer *)p)->kind : 0, pieces = p ? ((struct answer *)p)->nfrag : 0;
+  s64 verdict = GO_ON;
+  q->answer = n->other[1];
+  if (kind == ANSWER_nodata && pieces > 1)
+    verdict = take_proofs(q, p);
+  else if (kind == ANSWER_positive && pieces == 3)
+    verdict = take_ds(q, p);
+  else
+    return GO_ON;
   q->proved = 2;
   q->answer = n->other[0];
-  return GO_ON;
+  return verdict;
 }
 
 static inline s64 answer_at_cut(struct query *q, u8 *p, struct zone *z, u64 asks_ds)
@@ -147,7 +170,7 @@ static inline s64 answer_at_cut(struct query *q, u8 *p, struct zone *z, u64 asks
   u64 dnssec_ok = q->dnssec_ok;
   if (!asks_ds) {
     if (dnssec_ok && n->other[1])
-      return refer_with_proofs(q, n);
+      return refer_signed(q, n);
     q->answer = n->other[0];
     return GO_ON;
   }

@@ -137,9 +137,10 @@ class Bulk(CutClasses):
                 self.add_class(slot, at, length, plain)
                 slot = self.find_class(at, length)
         signed = 0 if self.signed else plain
-        composed = self.signed and self.shares_ds and proof and not self.targets
-        if self.signed and not composed:
+        composed = self.signed and self.shares_ds and (proof or self.sg_count) and not self.targets
+        if self.signed and (self.sg_count or not composed):
             self.add_inners(at, length, proof, second)
+        if self.signed and not composed:
             if writer.inners and slot >= 0 and not self.targets:
                 signed = self.refer(self.fragment_of(slot, at, length), self.fragment_octets[slot])
             else:

@@ -9,7 +9,7 @@ from typing import Final
 from appliance.answers import verdict_names
 
 STORE_MAGIC: Final = 0x31534E4453504C41
-STORE_FORMAT: Final = 4
+STORE_FORMAT: Final = 5
 HEAP_CHUNK: Final = 1 << 20
 HEAP_WINDOW: Final = 4096
 HASH_MULTIPLIER: Final = 0x9E3779B97F4A7C15

@@ -27,6 +27,9 @@ from appliance.zone import types
 
 Lack = Literal["", "denial", "dname", "chain"]
 
+DS_PIECES: Final = 3
+"""Fragments of an answer for DS whose cut has a composed referral: head of the first record, rest, signatures."""
+
 _KIND_AT: Final = layout.OFFSETS["answer"]["kind"]
 _DENIAL_AT: Final = layout.OFFSETS["answer"]["denial"]
 _NEXT: Final = layout.OFFSETS["node"]["next"] // 4
@@ -84,8 +87,8 @@ def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
 
 
 def _at_cut(store: Store, zone: int, record: int, at: int, dnssec_ok: bool, asks_ds: bool) -> Outcome:
-    """Return the referral, its proofs beside it where it is a composed one, or what the parent says about DS."""
-    proofs = proofs_at_cut(store, record) if dnssec_ok else []
+    """Return the referral, what ends it beside it where it is a composed one, or what the parent says about DS."""
+    proofs = composed_of(store, record) if dnssec_ok else []
     if asks_ds:
         signed = store.words[record * 4 + 6] if proofs else 0
         ref = type_entry(store, record, types.DS, dnssec_ok) or signed or _nodata(store, zone, dnssec_ok)
@@ -95,10 +98,16 @@ def _at_cut(store: Store, zone: int, record: int, at: int, dnssec_ok: bool, asks
     return found
 
 
-def proofs_at_cut(store: Store, record: int) -> list[int]:
-    """Return what proves that an insecure cut has no DS, where that is all that the cut has for DO."""
+def composed_of(store: Store, record: int) -> list[int]:
+    """Return the fragments that end a composed referral of a cut: the proofs that it has no DS, or DS with signatures."""
     signed = store.words[record * 4 + 6]
-    return denial_pieces(store, signed) if signed else []
+    if not signed:
+        return []
+    fields = ANSWER.unpack_from(store.octets, signed * 16)
+    if fields[6] == KIND["positive"] and fields[5] == DS_PIECES:
+        first = signed * 4 + ANSWER.size // 4
+        return list(store.words[first : first + DS_PIECES])
+    return denial_pieces(store, signed)
 
 
 def denial_pieces(store: Store, answer: int) -> list[int]:

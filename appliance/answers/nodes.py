@@ -114,7 +114,8 @@ def write_cut(context: Context, cut: bytes, below: bool) -> int:
     """Write the node of a delegation point; below tells whether other loaded zones lie at or under it."""
     flags = NODE_CUT | (NODE_BELOW if below else 0) | (NODE_WILDCARD if names.is_wildcard(cut) else 0)
     referred = referrals.referrals(context, cut)
-    entries = [] if referrals.is_composed(referred) else referrals.ds_entry(context, cut)
+    insecure = types.DS not in context.zone.nodes[cut]
+    entries = [] if insecure and referrals.is_composed(referred) else referrals.ds_entry(context, cut)
     return context.writer.node(cut, flags, entries, referred)
 
 

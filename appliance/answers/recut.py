@@ -56,7 +56,7 @@ class Recut(Relink):
     ) -> None:
         """Write into the arena of a writer; glue gives a cut's addresses.
 
-        proving, signed and composing tell what the zone is: the last, whether insecure cuts have composed referrals.
+        proving, signed and composing tell what the zone is: the last, whether cuts without glue have composed referrals.
         """
         super().__init__(writer, origin)
         self.proving = proving
@@ -275,8 +275,10 @@ class Recut(Relink):
         signed = plain
         if self.signed:
             groups = self.glue(self.names[k], True) if self.inside[k] else None
-            if self.composing and not groups and self.heap[wide(proved) + 11] == _NODATA:
-                return self.cut_node(_HEAD, _CUT, plain, proved, 0, 0, 0, 0, 0)
+            if self.composing and not groups:
+                if self.heap[wide(proved) + 11] == _NODATA:
+                    return self.cut_node(_HEAD, _CUT, plain, proved, 0, 0, 0, 0, 0)
+                return self.cut_node(_HEAD, _CUT, plain, proved, 1, answer, proved, 0, 0)
             self.add_kept(proved)
             signed = self.build(groups) if self.inside[k] else self.again()
         return self.cut_node(_HEAD, _CUT, plain, signed, 1, answer, proved, 0, 0) if signed else 0

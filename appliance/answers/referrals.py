@@ -5,7 +5,7 @@ from appliance.answers import negatives
 from appliance.answers import rdata as rdata_names
 from appliance.answers.assemble import AA, MAX_ANSWER, Group, Sections, build
 from appliance.answers.context import Context, exact_body, moving_body, rrset_rrs, signed_rrs
-from appliance.answers.fragments import RR, encode
+from appliance.answers.fragments import RR, Body, encode
 from appliance.answers.layout import ANSWER, KIND
 from appliance.answers.positive import addresses
 from appliance.answers.writer import Answer, Entry
@@ -90,29 +90,41 @@ def referral(context: Context, cut: bytes, dnssec: bool) -> int:
 
 
 def referrals(context: Context, cut: bytes) -> tuple[Answer, Answer]:
-    """Return a cut's referrals without and with DNSSEC; of a composed one the answer for DS, which has its proofs."""
-    if context.signed and types.DS not in context.zone.nodes[cut] and not glue(context.zone, cut, True):
-        return _without_glue(context, cut)
+    """Return a cut's referrals without and with DNSSEC; of a composed one the answer for DS, which lists its end."""
+    if context.signed and not glue(context.zone, cut, True):
+        if types.DS not in context.zone.nodes[cut]:
+            return _without_glue(context, cut)
+        if (parts := ds_parts(context, cut)) and (servers := _servers(context, cut)):
+            return servers[0], _listed(context, parts)
     plain = referral(context, cut, False)
     return plain, referral(context, cut, True) if context.signed else plain
 
 
 def is_composed(cut: tuple[Answer, Answer]) -> bool:
-    """Tell whether a cut's referral with DO is the one without and the proofs that its answer for DS lists."""
+    """Tell whether a cut's referral with DO is the one without and what its answer for DS lists."""
     return isinstance(cut[1], bytes)
 
 
-def _without_glue(context: Context, cut: bytes) -> tuple[Answer, Answer]:
-    """Return the same for an insecure cut whose servers have no addresses in the zone: one body, laid out once."""
-    writer = context.writer
+def _servers(context: Context, cut: bytes) -> tuple[int, Body] | None:
+    """Return the referral without DNSSEC of a cut without addresses, and its body; None if that is very long."""
     rrset = context.zone.nodes[cut][types.NS]
     body = moving_body(cut)
     body.extend(rrset_rrs(cut, rrset))
     length, count = len(body.octets), body.records
     if length > MAX_ANSWER // 2:
+        return None
+    head = ANSWER.pack(0, 0, count, 0, length, 1, KIND["referral"], 0, 0, 0, 0, 0)
+    return context.writer.share(head + body.encode()), body
+
+
+def _without_glue(context: Context, cut: bytes) -> tuple[Answer, Answer]:
+    """Return the same for an insecure cut whose servers have no addresses in the zone: one body, laid out once."""
+    writer = context.writer
+    servers = _servers(context, cut)
+    if servers is None:
         return referral(context, cut, False), referral(context, cut, True)
-    fragment = body.encode()
-    plain = writer.share(ANSWER.pack(0, 0, count, 0, length, 1, KIND["referral"], 0, 0, 0, 0, 0) + fragment)
+    plain, body = servers
+    length, count, fragment = len(body.octets), body.records, body.encode()
     proofs = context.proofs.nodata(cut)
     if not proofs:
         return plain, plain

@@ -10,7 +10,7 @@ from appliance.answers.denial import Nsec3Search
 from appliance.answers.evidence import Nsec3Evidence
 from appliance.answers.fragments import Body, question_places
 from appliance.answers.layout import FRAGMENT, NODE_CUT, TYPE_ENTRY, types_offset
-from appliance.answers.lookup import denial_pieces, proofs_at_cut
+from appliance.answers.lookup import denial_pieces
 from appliance.answers.proofs import Nsec3Proofs
 from appliance.answers.store import Store
 from appliance.answers.versions import Version
@@ -134,6 +134,7 @@ def cut_proofs(store: Store, ref: int) -> list[int]:
     if not octets[head + 2] & NODE_CUT:
         return []
     if not octets[head + 3]:
-        return proofs_at_cut(store, ref)
+        signed = store.node(ref)[_SIGNED]
+        return denial_pieces(store, signed) if signed else []
     kind, _, _, answer = TYPE_ENTRY.unpack_from(octets, head + types_offset(octets[head], octets[head + 2]))
     return denial_pieces(store, answer) if kind == types.DS and answer else []

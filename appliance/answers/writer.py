@@ -114,17 +114,18 @@ class Writer:
         stored = name[: len(name) - self._suffix]
         table = types_offset(len(stored), flags)
         at = (table + len(entries) * TYPE_ENTRY.size + 15) & ~15
-        own: list[tuple[int, bytes]] = []
+        own: dict[bytes, int] = {}
         flat: list[int] = []
         for i, answer in enumerate([*other, *[answer for entry in entries for answer in entry[1:]]]):
             if not isinstance(answer, int):
                 if self.aside is not self.arena and (i & 1 or flags & NODE_CUT):
                     with self.placing_aside():
                         answer = self.share(answer)
-                elif at + len(answer) <= _RUN:
-                    own.append((at, answer))
-                    flat.append(-at)
-                    at += (len(answer) + 15) & ~15
+                elif answer in own or at + len(answer) <= _RUN:
+                    place = own.setdefault(answer, at)
+                    flat.append(-place)
+                    if place == at:
+                        at += (len(answer) + 15) & ~15
                     continue
                 else:
                     answer = self.share(answer)
@@ -145,7 +146,7 @@ class Writer:
         for i, entry in enumerate(entries):
             TYPE_ENTRY.pack_into(octets, row, entry[0], 0, flat[2 + 2 * i], flat[3 + 2 * i])
             row += 12
-        for place, blob in own:
+        for blob, place in own.items():
             octets[start + place : start + place + len(blob)] = blob
         return ref
 

@@ -38,7 +38,7 @@ def check_size(zone: Zone, memory_mib: int) -> int:
     expected = expected_octets(zone)
     least = expected // 2  # the estimate is never twice what a zone takes
     check_budget(Capacity(1, least // layout.HEAP_CHUNK, 1), memory_mib)
-    return expected * 5 // 8  # what zones like that of a country take
+    return expected * 3 // 4  # what zones like that of a country take surely
 
 
 def shared_store(sizes: Capacity, opcode_pass: int) -> Store:

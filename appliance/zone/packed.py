@@ -326,7 +326,8 @@ class Packed(PackedOctets):
         """Return about how many octets of heap the answers of a settled zone take.
 
         Cuts with the same servers share a referral: how many differ is told from how full a map of hash bits gets.
-        denials is 0, or how many answers there can be that insecure cuts have in place of a referral with proofs.
+        denials is 0, or how many answers there can be that insecure cuts have in place of a referral with proofs; then
+        referrals are composed, and DS stands in the store once.
         """
         bits = bytearray(1 << 17)
         total = bodies = cuts = used = secure = 0
@@ -343,7 +344,7 @@ class Packed(PackedOctets):
                 cuts += 1
                 bodies += self.cut_octets + 48
                 if self.ds_octets:
-                    total += 3 * self.ds_octets + self.cut_octets + 160
+                    total += self.ds_octets + 144 if denials else 3 * self.ds_octets + self.cut_octets + 160
                     secure += 1
                 elif proving and not denials:
                     total += 72
@@ -357,7 +358,7 @@ class Packed(PackedOctets):
             different = min(cuts, distinct(used))
             total += bodies * different // cuts
             if denials:
-                total += bodies * min(different, secure) // cuts + 32 * min(cuts - secure, denials)
+                total += 32 * min(cuts - secure, denials)
             elif proving:
                 total += bodies * different // cuts
         return total

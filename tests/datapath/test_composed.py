@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Referrals that are put together from servers and proofs: octet for octet those that the store has as a list."""
+"""Referrals that are put together from servers and proofs or DS: octet for octet those that the store has as a list."""
 
 import itertools
 from collections.abc import Iterator
@@ -33,7 +33,8 @@ SIGNED: dict[str, dict[str, Any]] = {
 }
 COUNTS = (1, 2, 6, 13, 16, 30, 60)
 COMPOSED = [f"c{count}" for count in COUNTS] + ["x" * 40, "c.deep", "nowhere", "child", "far"]
-OTHERS = ["glue", "beside", "ds"]
+SECURE = ["ds", "ds3", "many", "s" * 50, "ds.deep"]
+OTHERS = ["glue", "beside", "dsglue"]
 BELOW = ("", "a.", "b.", "A.B.", "x.b.", "WWW.", f"{'y' * 63}.", "a.b.c.d.e.f.g.h.", f"{'z' * 62}.{'q' * 61}.")
 KINDS = (types.A, types.NS, types.DS, types.ANY, types.SOA)
 OPTS = (None, *(Opt(size, flags) for size in (512, 700, 1232, 4096) for flags in (0, DO)))
@@ -46,7 +47,11 @@ def text() -> str:
         lines += [f"c{count} 300 NS ns{i}.provider{i % 5}.example." for i in range(count)]
     lines += [f"{cut} 300 NS ns{i}.p.example." for cut in ("x" * 40, "c.deep", "child", "far", "ds") for i in (1, 2)]
     lines += ["nowhere 300 NS in.nowhere", "glue 300 NS ns.glue", "ns.glue 300 A 192.0.2.2", "beside 300 NS ns"]
-    lines += [f"ds 300 DS 1 13 2 {'ab' * 32}"]
+    lines += ["dsglue 300 NS ns.dsglue", "ns.dsglue 300 A 192.0.2.3"]
+    lines += [f"{cut} 300 NS ns{i}.q.example." for cut in ("ds3", "s" * 50, "ds.deep") for i in (1, 2, 3)]
+    lines += [f"many 300 NS ns{i}.provider{i % 4}.example." for i in range(14)]
+    lines += [f"{cut} 300 DS 1 13 2 {'ab' * 32}" for cut in (*SECURE, "dsglue")]
+    lines += [f"ds3 300 DS {tag} 8 1 {'cd' * 20}" for tag in (2, 3)]
     return "\n".join(lines) + "\n"
 
 
@@ -80,20 +85,21 @@ def both(own_bpffs: Path) -> Iterator[Both]:
 
 
 def is_composed(store: Store, cut: bytes) -> bool:
-    """Tell whether a cut has the answer for DS in place of a referral with DO, and no types."""
+    """Tell whether a cut has the answer for DS in place of a referral with DO; an insecure one has no types then."""
     fields = next(node for ref in store.records_of(cut) if (node := store.node(ref))[2] & 1)
-    return ANSWER.unpack_from(store.octets, fields[9] * 16)[6] == KIND["nodata"] and not fields[3]
+    kind = ANSWER.unpack_from(store.octets, fields[9] * 16)[6]
+    return (kind == KIND["nodata"] and not fields[3]) or (kind == KIND["positive"] and fields[3] == 1)
 
 
 @pytest.mark.parametrize("origin", SIGNED)
 def test_which_cuts_have_one(both: Both, origin: str) -> None:
-    for cut in COMPOSED + OTHERS:
+    for cut in COMPOSED + SECURE + OTHERS:
         wire = names.from_text(f"{cut}.{origin}")
-        assert is_composed(both.lab.store, wire) is (cut in COMPOSED), cut
+        assert is_composed(both.lab.store, wire) is (cut not in OTHERS), cut
         assert not is_composed(both.apart, wire)
 
 
-@pytest.mark.parametrize("cut", COMPOSED + OTHERS)
+@pytest.mark.parametrize("cut", COMPOSED + SECURE + OTHERS)
 @pytest.mark.parametrize("origin", SIGNED)
 def test_program_userspace_and_list_say_the_same(both: Both, origin: str, cut: str) -> None:
     """At the cut and at names of many lengths below, for each size that a client may take."""
@@ -123,7 +129,7 @@ def test_program_userspace_and_list_say_the_same(both: Both, origin: str, cut: s
 @pytest.mark.parametrize("size", range(512, 1233, 5))
 def test_it_goes_where_it_does_not_fit(both: Both, size: int) -> None:
     """A referral is whole or TC, exactly where the list is."""
-    for cut, origin in itertools.product(("c6", "c13", "c16"), SIGNED):
+    for cut, origin in itertools.product(("c6", "c13", "c16", "ds", "ds3", "many"), SIGNED):
         query = message(f"www.{cut}.{origin}", types.A, opt=Opt(size, DO))
         frame = Frame(query)
         said = check_frame(frame.octets(), both.lab.ask(frame).frame)
@@ -136,6 +142,7 @@ def test_what_was_composed_before_is_forgotten(both: Both) -> None:
     asked = [("c2.opt-out.test.", types.A), ("no.opt-out.test.", types.A), ("no.nsec.test.", types.A)]
     asked += [("ns.opt-out.test.", types.A), ("opt-out.test.", types.MX), ("elsewhere.", types.A)]
     asked += [("ds.opt-out.test.", types.A), ("c2.all.test.", types.DS), ("glue.nsec.test.", types.A)]
+    asked += [("ds3.all.test.", types.DS), ("ds3.all.test.", types.A), ("many.nsec.test.", types.A)]
     for one, other in itertools.product(asked, asked):
         for (qname, rtype), flags in itertools.product((one, other), (DO, 0)):
             query = message(qname, rtype, opt=Opt(1232, flags))
