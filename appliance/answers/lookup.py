@@ -99,7 +99,7 @@ def _at_cut(store: Store, zone: int, record: int, at: int, dnssec_ok: bool, asks
 
 
 def composed_of(store: Store, record: int) -> list[int]:
-    """Return the fragments that end a composed referral of a cut: the proofs that it has no DS, or DS with signatures."""
+    """Return the fragments that end a composed referral of a cut: proofs that it has no DS, or DS and signatures."""
     signed = store.words[record * 4 + 6]
     if not signed:
         return []

@@ -56,7 +56,7 @@ class Recut(Relink):
     ) -> None:
         """Write into the arena of a writer; glue gives a cut's addresses.
 
-        proving, signed and composing tell what the zone is: the last, whether cuts without glue have composed referrals.
+        proving, signed and composing tell what the zone is: the last, whether its referrals are composed.
         """
         super().__init__(writer, origin)
         self.proving = proving

@@ -4,8 +4,11 @@
 A bad file makes its zone a placeholder; what stops the whole is a full store, the bound on its size, or cancel().
 """
 
+import contextlib
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from appliance.answers.bulk_zone import RecordsSpent
@@ -21,11 +24,13 @@ from appliance.control.progress import Progress
 from appliance.control.sizes import check_budget, check_size, shared_store
 from appliance.control.zones import ServedZone
 from appliance.errors import StateError, ZoneError
-from appliance.zone.files import Files
+from appliance.zone.files import Batch, Files
 from appliance.zone.model import Zone
 from appliance.zone.packed_zone import PackedZone
 
 _BATCH: Final = 500
+_TURN_S: Final = 0.0002
+"""After how long the thread that reads gets its turn: it needs the interpreter for a moment, to start."""
 _TOGETHER: Final = 1 << 25
 """Octets of zone files whose models are held at the same time."""
 _SPENT: Final = 1 << 26
@@ -37,6 +42,8 @@ Never more than three quarters of what the machine has: the kernel refuses what 
 """
 
 TellError = Callable[[ZoneError], None]
+_Sized = tuple[int, ServedZone]
+"""A zone behind the octets that its file has."""
 
 
 class Loading:
@@ -62,7 +69,7 @@ class Loading:
         self._tell = tell
         self._progress = progress
         self._cancelled = threading.Event()
-        self._files = Files(MAX_TEXT)
+        self._files = Files()
 
     def cancel(self) -> None:
         """Give up as soon as possible; run() raises StateError then."""
@@ -101,7 +108,7 @@ class Loading:
         served = self._zones[origin]
         return served.again() if served.state == "serving" else served.read()
 
-    def _compile_large(self, store: Store, waiting: list[tuple[int, ServedZone]]) -> Store:
+    def _compile_large(self, store: Store, waiting: list[_Sized]) -> Store:
         """Compile the next large zones, as many as may be held together."""
         good: list[Zone] = []
         bad: list[Zone] = []
@@ -167,25 +174,27 @@ class Loading:
         move(store, target)
         return target
 
-    def _compile_small(self, store: Store, small: list[tuple[int, ServedZone]]) -> Store:
+    def _compile_small(self, store: Store, small: list[_Sized]) -> Store:
         stamper = None
-        for at in range(0, len(small), _BATCH):
-            self._check()
-            batch = small[at : at + _BATCH]
-            if at == _BATCH:
-                store = self._with_room(store, store.get("records") * (len(small) - at) // at)
-            if stamper is None or stamper.store is not store:
-                stamper = Stamper(store)
-            rest = [served for _, served in batch if not _stamped(stamper, served, self._files)]
-            stamper.close()
-            if rest:
-                good: list[Zone] = []
-                bad: list[Zone] = []
-                for served in rest:
-                    self._read(served, good, bad)
-                store = self._compile(store, good, bad)
-            check_budget(_taken(store), self._memory_mib)
-            self._progress.advance(sum(size for size, _ in batch))
+        at = 0
+        with contextlib.closing(_read_ahead(small)) as batches:
+            for batch, files in batches:
+                self._check()
+                if at == _BATCH:
+                    store = self._with_room(store, store.get("records") * (len(small) - at) // at)
+                at += len(batch)
+                if stamper is None or stamper.store is not store:
+                    stamper = Stamper(store)
+                rest = [one for number, (_, one) in enumerate(batch) if not _stamped(stamper, one, files, number)]
+                stamper.close()
+                if rest:
+                    good: list[Zone] = []
+                    bad: list[Zone] = []
+                    for served in rest:
+                        self._read(served, good, bad)
+                    store = self._compile(store, good, bad)
+                check_budget(_taken(store), self._memory_mib)
+                self._progress.advance(sum(size for size, _ in batch))
         return store
 
     def _check(self) -> None:
@@ -200,8 +209,31 @@ def _spend(zones: list[Zone], spend: bool) -> None:
             zone.may_be_spent = spend and len(zones) == 1 and len(zone.packed.memory) >= _SPENT
 
 
-def _stamped(stamper: Stamper, served: ServedZone, files: Files) -> bool:
-    text = served.text(files)
+def _read_ahead(small: list[_Sized]) -> Generator[tuple[list[_Sized], Batch], None, None]:
+    """Yield the zones in batches, with what is in their files; another thread reads the next batch meanwhile."""
+    parts = [small[at : at + _BATCH] for at in range(0, len(small), _BATCH)]
+    batches = [Batch(MAX_TEXT, _BATCH) for _ in range(min(2, len(parts)))]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        with ThreadPoolExecutor(1) as reader:
+            reading: list[Future[None]] = []
+            for number in range(len(parts) + 1):
+                if number < len(parts):
+                    batch = batches[number % 2]
+                    batch.clear()
+                    for _, served in parts[number]:
+                        served.name_in(batch)
+                    reading.append(reader.submit(batch.run))
+                if number:
+                    reading[number - 1].result()
+                    yield parts[number - 1], batches[(number - 1) % 2]
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _stamped(stamper: Stamper, served: ServedZone, files: Batch, number: int) -> bool:
+    text = served.text(files, number)
     if not text:
         return False
     try:

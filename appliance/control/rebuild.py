@@ -26,7 +26,7 @@ from appliance.control.progress import Progress
 from appliance.control.sizes import shared_store
 from appliance.control.zones import ServedZone
 from appliance.errors import ApplianceError, StateError, ZoneError
-from appliance.zone.files import Files
+from appliance.zone.files import Batch
 from appliance.zone.model import Zone
 
 _NICE: Final = 10
@@ -57,8 +57,8 @@ class _AsServed(ServedZone):
             raise ZoneError("not loaded")
         return super().read()
 
-    def text(self, files: Files) -> bytes | None:
-        return super().text(files) if self.served.state == "serving" else None
+    def text(self, files: Batch, number: int) -> bytes | None:
+        return super().text(files, number) if self.served.state == "serving" else None
 
     def is_other(self) -> bool:
         """Tell whether what was read is not what is served."""

@@ -16,7 +16,7 @@ from appliance.control.signatures import doubts
 from appliance.errors import ApplianceError, ConfigError, StateError, ZoneError
 from appliance.zone import names
 from appliance.zone.checks import DEFAULTS, Level, Levels
-from appliance.zone.files import Files
+from appliance.zone.files import Batch, Files
 from appliance.zone.load import load_zone
 from appliance.zone.model import DnssecSummary, Zone
 
@@ -112,9 +112,16 @@ class ServedZone:
                 raise
             raise ZoneError(str(error)) from error
 
-    def text(self, files: Files) -> bytes | None:
-        """Return the whole file if it is a small one, noted as read; else None."""
-        text: bytes | None = files.read() if self._find(files) else None
+    def name_in(self, batch: Batch) -> None:
+        """Have the file read with others."""
+        if isinstance(self.place, str):
+            batch.add(os.fsencode(self.place), b"", b"")
+        else:
+            batch.add(self.place.octets[0], self.origin, self.place.octets[1])
+
+    def text(self, files: Batch, number: int) -> bytes | None:
+        """Return the whole file, one of a batch, if it is a small one, noted as read; else None."""
+        text: bytes | None = files.take(number)
         if text is not None:
             self.stamp = files.stamp
             self.lasting = files.changed < time.time_ns() - _RACY_NS

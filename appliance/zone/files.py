@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # cython: annotation_typing=False, boundscheck=False, wraparound=False, initializedcheck=False
-"""Small files read whole, one after the other; compiled by Cython, with the types in files.pxd.
+"""Small files read whole, many at once; compiled by Cython, with the types in files.pxd.
 
 Of a hundred thousand files the calls of the system are the lesser part when Python makes them.
 """
@@ -8,6 +8,7 @@ Of a hundred thousand files the calls of the system are the lesser part when Pyt
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 import cython
 from cython.cimports.libc.string import memcmp
@@ -16,21 +17,17 @@ from cython.cimports.posix.fcntl import open as open_file
 from cython.cimports.posix.stat import fstat, stat, struct_stat
 from cython.cimports.posix.unistd import close, read
 
+from appliance.zone.records import reserve
+
 PATH_MAX = 4096
 
 
 class Files:
-    """Files of at most so many octets; .stamp and .changed are time, size and inode of the last one, and its time."""
+    """Looks for one file at a time."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         """Start without a file."""
-        self.most = most
         self.path = bytearray(PATH_MAX)
-        self.text = bytearray(most + 1)
-        self.words = array("Q", bytes(24))
-        self.last = b""
-        self.stamp = b""
-        self.changed = 0
 
     def find(self, before: bytes, origin: bytes, after: bytes) -> int:
         """Take the path of a zone, whose name stands in it as it is; tell whether it is short enough to be one."""
@@ -61,38 +58,99 @@ class Files:
         with cython.nogil:
             return self.look()
 
-    def read(self) -> bytes | None:
-        """Return what is in the file, None where it is too large or cannot be read."""
-        with cython.nogil:
-            count = self.fetch()
-        if count < 0:
-            return None
-        words = cython.cast(cython.p_char, cython.address(self.words[0]))
-        self.stamp = words[:24]
-        self.changed = self.words[0]
-        start = cython.cast(cython.p_char, cython.address(self.text[0]))
-        if count != len(self.last) or memcmp(start, cython.cast(cython.p_char, self.last), count):
-            self.last = start[:count]
-        return self.last
-
     def look(self) -> int:
         """Do what size() does."""
         status = cython.declare(struct_stat)
         path = cython.cast(cython.p_char, cython.address(self.path[0]))
         return status.st_size if not stat(path, cython.address(status)) else 0
 
-    def fetch(self) -> int:
-        """Read the file; return how many octets were read, -1 for none."""
+
+class Batch(Files):
+    """So many files at a time: named one by one, read all together without holding up other threads.
+
+    .stamp and .changed are time, size and inode of the one that was taken last, and its time.
+    """
+
+    def __init__(self, most: int, room: int) -> None:
+        """Start without files, which have at most so many octets; of the room for so many little is taken."""
+        super().__init__()
+        self.most = most
+        self.last = b""
+        self.stamp = b""
+        self.changed = 0
+        self.room = room
+        self.count = 0
+        self.paths = reserve(room * PATH_MAX)
+        self.texts = reserve(room * (most + 1))
+        self.stamps = array("Q", bytes(24 * room))
+        self.counts = array("q", bytes(8 * room))
+
+    def clear(self) -> None:
+        """Forget all files."""
+        self.count = 0
+
+    def add(self, before: bytes, origin: bytes, after: bytes) -> None:
+        """Name the next file by the parts of its path, as find does."""
+        if self.count == self.room:
+            raise IndexError(f"a batch has room for {self.room} files")
+        start = self.count * PATH_MAX
+        self.paths[start] = 0  # no path: it cannot be opened
+        if self.find(before, origin, after):
+            at = 0
+            while self.path[at]:
+                self.paths[start + at] = self.path[at]
+                at += 1
+            self.paths[start + at] = 0
+        self.count += 1
+
+    def run(self) -> None:
+        """Read all files."""
+        with cython.nogil:
+            self.fetch_all()
+
+    def fetch_all(self) -> None:
+        """Do what run() does."""
+        i = 0
+        while i < self.count:
+            self.counts[i] = self.fetch(
+                cython.address(self.paths[i * PATH_MAX]),
+                cython.address(self.texts[i * (self.most + 1)]),
+                cython.address(self.stamps[3 * i]),
+            )
+            i += 1
+
+    def take(self, i: int) -> bytes | None:
+        """Return what is in one of the files, None where it is too large or cannot be read; equal ones may be one."""
+        if i >= self.count:
+            raise IndexError(f"a batch of {self.count} files has no number {i}")
+        return self.found(
+            self.counts[i], cython.address(self.texts[i * (self.most + 1)]), cython.address(self.stamps[3 * i])
+        )
+
+    def found(self, count: int, text: Any, words: Any) -> bytes | None:
+        """Return so many octets that were read, and note what is known of their file; None for less than none."""
+        if count < 0:
+            return None
+        stamp = cython.cast(cython.p_char, words)
+        self.stamp = stamp[:24]
+        self.changed = words[0]
+        start = cython.cast(cython.p_char, text)
+        if count != len(self.last) or memcmp(start, cython.cast(cython.p_char, self.last), count):
+            self.last = start[:count]
+        return self.last
+
+    def fetch(self, path: Any, text: Any, words: Any) -> int:
+        """Read a file to a place, and its stamp to another one; return how many octets were read, -1 for none."""
         status = cython.declare(struct_stat)
-        fd = open_file(cython.cast(cython.p_char, cython.address(self.path[0])), O_RDONLY | O_CLOEXEC)
+        fd = open_file(cython.cast(cython.p_char, path), O_RDONLY | O_CLOEXEC)
         if fd < 0:
             return -1
         count = -1
         if not fstat(fd, cython.address(status)) and status.st_size <= self.most:
-            self.words[0] = cython.cast(cython.ulonglong, status.st_mtim.tv_sec) * 1000000000 + status.st_mtim.tv_nsec
-            self.words[1] = status.st_size
-            self.words[2] = status.st_ino
-            count = read(fd, cython.address(self.text[0]), self.most + 1)
+            words[0] = cython.cast(cython.ulonglong, status.st_mtim.tv_sec) * 1000000000 + status.st_mtim.tv_nsec
+            words[1] = status.st_size
+            words[2] = status.st_ino
+            count = read(fd, text, self.most + 1)
         close(fd)
         return count
 
