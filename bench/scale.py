@@ -76,9 +76,12 @@ def _starts(
         yield plain(f"scale_{part}_{name}_cold", start.seconds, "s", memory_mib=memory, peak_mib=peak)
     best = min(found.values(), default=0.0)
     folder = _empty(work / "ours")
+    state = _empty(
+        CACHE / "state"
+    )  # on a disk, as an operator's is: the work folder is memory, and what is saved would count
     config = folder / "appliance.toml"
     config.write_text(
-        f'[server]\nrun_dir = "run"\nstate_dir = "state"\n[listen]\naddresses = ["{ADDRESS}"]\nport = {PORT}\n'
+        f'[server]\nrun_dir = "run"\nstate_dir = "{state}"\n[listen]\naddresses = ["{ADDRESS}"]\nport = {PORT}\n'
         f'[store]\nimage_delay_s = 0.0\n[[interface]]\nname = "{SERVER_DEVICE}"\nport = {PORT}\n{table}'
     )
     veth = Veth()
@@ -93,6 +96,7 @@ def _starts(
     finally:
         veth.close()
         shutil.rmtree(folder)
+        shutil.rmtree(state)
 
 
 def _wait_settled(output: Path) -> None:

@@ -31,7 +31,7 @@ cdef class BulkBody(BulkHeap):
 
     cdef void put16(self, unsigned int number) noexcept
 
-    @cython.locals(packed=Packed, rtype="unsigned int", ttl="unsigned int", start=size_t, size=size_t, begin=size_t, i=size_t)
+    @cython.locals(packed=Packed, rtype="unsigned int", ttl="unsigned int", start=size_t, size=size_t, begin=size_t)
     cdef void rr(self, size_t owner, size_t length, size_t at) noexcept
 
     cdef void split(self) noexcept
@@ -41,8 +41,13 @@ cdef class BulkBody(BulkHeap):
     @cython.locals(i=size_t)
     cdef size_t rest(self, size_t start, size_t move, unsigned int records) noexcept
 
-    @cython.locals(total="unsigned long long", weight="unsigned int", i=size_t, filled=size_t, last=size_t)
+    @cython.locals(weight="unsigned int", i=size_t, filled=size_t, last=size_t)
     cdef size_t fragment(self, size_t to, size_t start, size_t size, size_t move, size_t moves, unsigned int records) noexcept
+
+    @cython.locals(total="unsigned long long", i=size_t, k="unsigned int")
+    cdef unsigned int octet_sum(self, size_t at, size_t size) noexcept
+
+    cdef unsigned int body_word(self, size_t at) noexcept
 
 
 cdef unsigned int lower(unsigned int octet) noexcept nogil

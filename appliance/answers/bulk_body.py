@@ -10,9 +10,14 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+import cython
+
 from appliance.answers import layout
 from appliance.answers.bulk_heap import BulkHeap
 from appliance.answers.layout import MAX_MOVES
+
+if cython.compiled:
+    from cython.cimports.libc.string import memcpy
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
@@ -144,10 +149,10 @@ class BulkBody(BulkHeap):
             self.body[begin] = size >> 8
             self.body[begin + 1] = size & 255
             return
-        i = 0
-        while i < size:
-            self.body[begin + 2 + i] = packed.octets[start + i]
-            i += 1
+        if cython.compiled:
+            memcpy(cython.address(self.body[begin + 2]), cython.address(packed.octets[start]), size)
+        else:
+            self.body[begin + 2 : begin + 2 + size] = packed.octets[start : start + size]
         self.size += size
 
     def split(self) -> None:
@@ -178,14 +183,7 @@ class BulkBody(BulkHeap):
     def fragment(self, to: int, start: int, size: int, move: int, moves: int, records: int) -> int:
         """Write a fragment of part of the body into .blob and return where it ends."""
         self.store16(to, size)
-        total = 0
-        i = 0
-        while i + 1 < size:
-            total += self.body[start + i] << 8 | self.body[start + i + 1]
-            i += 2
-        if i < size:
-            total += self.body[start + i] << 8
-        self.store16(to + 2, total % 65535)
+        self.store16(to + 2, self.octet_sum(start, size))
         weight = 0
         i = 0
         while i < moves:
@@ -206,11 +204,36 @@ class BulkBody(BulkHeap):
             self.store16(to + 2, self.move_to[move + last])
             to += 4
             i += 1
-        i = 0
-        while i < size:
-            self.blob[to + i] = self.body[start + i]
-            i += 1
+        if cython.compiled:
+            memcpy(cython.address(self.blob[to]), cython.address(self.body[start]), size)
+        else:
+            self.blob[to : to + size] = self.body[start : start + size]
         return to + size
+
+    def octet_sum(self, at: int, size: int) -> int:
+        """Return the sum of big-endian 16-bit words of the body mod 65535, the last one padded with zero.
+
+        65536 is 1 mod 65535: words of any even length may be added, and a factor of 256 swaps their octets.
+        """
+        total = 0
+        i = 0
+        while i + 4 <= size:
+            total += self.body_word(at + i)
+            i += 4
+        k = 0
+        while i < size:
+            total += self.body[at + i] << k
+            i += 1
+            k += 8
+        return total % 65535 * 256 % 65535
+
+    def body_word(self, at: int) -> int:
+        """Return four octets of the body as a little-endian number."""
+        if not cython.compiled:
+            return int.from_bytes(self.body[at : at + 4], "little")
+        found: int = cython.declare(cython.uint)
+        memcpy(cython.address(found), cython.address(self.body[at]), 4)
+        return found
 
 
 def lower(octet: int) -> int:

@@ -21,19 +21,25 @@ cdef class CutClasses(BulkChain):
     cdef unsigned int ns_count, targets, sum
     cdef bint inside, signed
 
-    @cython.locals(packed=Packed, h="unsigned int", place=size_t, row=size_t, start=size_t, size=size_t, i=size_t)
+    @cython.locals(packed=Packed, h="unsigned long long", place=size_t, row=size_t)
     cdef unsigned int sum_class(self, size_t at, size_t length) noexcept
 
     @cython.locals(h="unsigned int", slot=size_t)
     cdef long long find_class(self, size_t at, size_t length) noexcept
 
-    @cython.locals(packed=Packed, models="unsigned char[::1]", place=size_t, row=size_t, start=size_t, size=size_t, i=size_t)
+    @cython.locals(packed=Packed, models="unsigned char[::1]", place=size_t, row=size_t, start=size_t, size=size_t)
     cdef bint is_class(self, size_t model, size_t at, size_t length) noexcept
+
+    @cython.locals(octets="unsigned char[::1]")
+    cdef bint is_model(self, size_t model, size_t at, size_t size) noexcept
 
     cdef void add_class(self, size_t slot, size_t at, size_t length, size_t plain) except *
 
-    @cython.locals(packed=Packed, models="unsigned char[::1]", to=size_t, place=size_t, row=size_t, start=size_t, size=size_t, i=size_t)
+    @cython.locals(packed=Packed, models="unsigned char[::1]", to=size_t, place=size_t, row=size_t, start=size_t, size=size_t)
     cdef void copy_model(self, size_t at, size_t length) except *
+
+    @cython.locals(octets="unsigned char[::1]")
+    cdef size_t add_model(self, size_t to, size_t at, size_t size) noexcept
 
     @cython.locals(grown="unsigned char[::1]")
     cdef void grow_models(self) except *

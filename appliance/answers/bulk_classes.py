@@ -11,7 +11,12 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+import cython
+
 from appliance.answers.bulk_chain import BulkChain
+
+if cython.compiled:
+    from cython.cimports.libc.string import memcmp, memcpy
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
@@ -48,22 +53,13 @@ class CutClasses(BulkChain):
     def sum_class(self, at: int, length: int) -> int:
         """Return a hash of what the referral of a cut depends on."""
         packed = self.packed
-        h = length
         place = packed.octets[at] + 1
-        while place < length:
-            h = ((h ^ packed.octets[at + place]) * 0x01000193) & _M32
-            place += 1
+        h = packed.hash_octets(length, at + place, length - place)
         row = 0
         while row < self.ns_count:
-            start = packed.rdata(self.ns[row])
-            size = packed.rdlength(self.ns[row])
-            i = 0
-            while i < size:
-                h = ((h ^ packed.octets[start + i]) * 0x01000193) & _M32
-                i += 1
-            h ^= h >> 15
+            h = packed.hash_octets(h, packed.rdata(self.ns[row]), packed.rdlength(self.ns[row]))
             row += 1
-        return h
+        return h & _M32
 
     def find_class(self, at: int, length: int) -> int:
         """Return the slot of a cut's class, or a free one for it; -1 where a cut is a class of its own."""
@@ -86,33 +82,28 @@ class CutClasses(BulkChain):
         if models[model] != length or models[model + 1] != place or models[model + 2] != self.ns_count:
             return False
         model += _MODEL_HEAD
-        while place < length:
-            if models[model] != packed.octets[at + place]:
-                return False
-            model += 1
-            place += 1
+        if not self.is_model(model, at + place, length - place):
+            return False
+        model += length - place
         row = 0
         while row < self.ns_count:
             start = self.ns[row]
-            i = _TTL
-            while i < _TTL + 4:
-                if models[model] != packed.octets[start + i]:
-                    return False
-                model += 1
-                i += 1
-            start = packed.rdata(start)
-            size = packed.rdlength(self.ns[row])
-            if models[model] != size:
+            size = packed.rdlength(start)
+            if not self.is_model(model, start + _TTL, 4) or models[model + 4] != size:
                 return False
-            model += 1
-            i = 0
-            while i < size:
-                if models[model] != packed.octets[start + i]:
-                    return False
-                model += 1
-                i += 1
+            model += 5
+            if not self.is_model(model, packed.rdata(start), size):
+                return False
+            model += size
             row += 1
         return True
+
+    def is_model(self, model: int, at: int, size: int) -> int:
+        """Tell whether so many octets of the records are those of a copy."""
+        octets = self.packed.octets
+        if cython.compiled:
+            return not memcmp(cython.address(self.models[model]), cython.address(octets[at]), size)
+        return bytes(octets[at : at + size]) == self.models[model : model + size]
 
     def add_class(self, slot: int, at: int, length: int, plain: int) -> None:
         """Remember the referral of the class that the cut at hand has: copy what tells it."""
@@ -136,30 +127,25 @@ class CutClasses(BulkChain):
         models[to] = length
         models[to + 1] = place
         models[to + 2] = self.ns_count
-        to += _MODEL_HEAD
-        while place < length:
-            models[to] = packed.octets[at + place]
-            to += 1
-            place += 1
+        to = self.add_model(to + _MODEL_HEAD, at + place, length - place)
         row = 0
         while row < self.ns_count:
             start = self.ns[row]
-            i = _TTL
-            while i < _TTL + 4:
-                models[to] = packed.octets[start + i]
-                to += 1
-                i += 1
-            start = packed.rdata(start)
-            size = packed.rdlength(self.ns[row])
+            size = packed.rdlength(start)
+            to = self.add_model(to, start + _TTL, 4)
             models[to] = size
-            to += 1
-            i = 0
-            while i < size:
-                models[to] = packed.octets[start + i]
-                to += 1
-                i += 1
+            to = self.add_model(to + 1, packed.rdata(start), size)
             row += 1
         self.models_end = to
+
+    def add_model(self, to: int, at: int, size: int) -> int:
+        """Copy so many octets of the records to a place; return where they end."""
+        octets = self.packed.octets
+        if cython.compiled:
+            memcpy(cython.address(self.models[to]), cython.address(octets[at]), size)
+        else:
+            self.models[to : to + size] = octets[at : at + size]
+        return to + size
 
     def grow_models(self) -> None:
         """Make room for half as many copies more, and one at least."""

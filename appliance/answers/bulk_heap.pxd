@@ -34,8 +34,9 @@ cdef class BulkHeap(BulkIndex):
 
     cdef size_t put(self, size_t size) except? 0
 
-    @cython.locals(start=size_t, i=size_t)
     cdef size_t copy_blob(self, size_t ref, size_t size) noexcept
+
+    cdef void copy_out(self, size_t to, size_t at, size_t size) noexcept
 
     cdef size_t share(self, size_t size) except? 0
 
@@ -44,10 +45,12 @@ cdef class BulkHeap(BulkIndex):
     @cython.locals(h="unsigned int", slot=size_t, ref=size_t)
     cdef size_t shared(self, size_t size, bint near) except? 0
 
-    @cython.locals(h="unsigned int", i=size_t)
+    @cython.locals(h="unsigned long long", i=size_t)
     cdef unsigned int sum_blob(self, size_t size) noexcept
 
-    @cython.locals(start=size_t, i=size_t)
+    cdef unsigned long long blob_word(self, size_t at) noexcept
+
+    @cython.locals(start=size_t)
     cdef bint is_blob(self, size_t ref, size_t size) noexcept
 
     @cython.locals(old_table="unsigned int[::1]", old_sums="unsigned int[::1]", old=size_t, i=size_t, slot=size_t)

@@ -227,10 +227,7 @@ class BulkWriter(BulkBody):
             self.heap_words[row] = 43
             self.heap_words[row + 1] = ref + (size >> 4) if own and not answer else answer
             self.heap_words[row + 2] = ref + (behind >> 4) if more else proved
-        i = 0
-        while i < total - size:
-            self.heap[start + size + i] = self.blob[i]
-            i += 1
+        self.copy_out(start + size, 0, total - size)
         return ref
 
     def labels(self, at: int) -> int:

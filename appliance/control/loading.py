@@ -112,14 +112,14 @@ class Loading:
         """Compile the next large zones, as many as may be held together."""
         good: list[Zone] = []
         bad: list[Zone] = []
-        octets = 0
+        octets = ahead = 0
         while waiting and (not octets or octets + waiting[0][0] <= _TOGETHER):
             size, served = waiting.pop(0)
             self._check()
             octets += size
             self._read(served, good, bad)
+            ahead += self._weigh(served, good, bad)
             self._progress.advance(size // 2)
-        ahead = sum(check_size(zone, self._memory_mib) for zone in good)
         store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
         store = self._compile(store, good, bad, ahead)
         self._progress.advance(octets - octets // 2)
@@ -131,6 +131,19 @@ class Loading:
         except ZoneError as error:
             self._tell(error)
             bad.append(served.placeholder())
+
+    def _weigh(self, served: ServedZone, good: list[Zone], bad: list[Zone]) -> int:
+        """Return how many octets the zone read last takes about; refuse it, and only it, if it is surely too large."""
+        if not good or good[-1].origin != served.origin:
+            return 0
+        try:
+            return check_size(good[-1], self._memory_mib)
+        except StateError as error:
+            served.error = f"zone {served.name}: {error}"
+            self._tell(ZoneError(served.error))
+            good.pop()
+            bad.append(served.placeholder())
+            return 0
 
     def _compile(self, store: Store, good: list[Zone], bad: list[Zone], ahead: int = 0) -> Store:
         """Compile, in a larger store if it must be; about so many octets are taken, if it is known."""

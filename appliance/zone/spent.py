@@ -71,7 +71,7 @@ class SpentRecords:
 
     def written(self, i: int) -> None:
         """Let go of what only the names before a number needed, the first one of a step."""
-        end = min(self.lowest[i // self.step] << 2, self.end)
+        end = min(wide(self.lowest[i // self.step]), self.end)
         if end > self.gone:
             self.let_go(self.gone, end)
             self.gone = end & -_PAGE

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """In a small signed zone, what is answered without DO lies together, apart from what only DO and DS questions get."""
 
+from pathlib import Path
+
 import pytest
 
 from appliance.answers import versions
 from appliance.answers.compile import remove_zone
+from appliance.answers.layout import CHUNK_GRANULES, START_GRANULES
 from appliance.answers.store import Store, ZoneState
 from appliance.zone import names
+from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from tests.unit.answers.asking import store_of
 from tests.unit.answers.models import model_of
@@ -47,3 +51,17 @@ def test_the_octets_of_both_arenas_come_back() -> None:
     store.reclaim(remove_zone(store, names.from_text("example.")))
     assert store.heap.free_octets() > before
     assert not [state for state in store.states.values() if isinstance(state, ZoneState) and state.extents]
+
+
+def test_no_object_of_a_large_zone_starts_at_the_end_of_a_chunk(tmp_path: Path) -> None:
+    """The program reads any object through a window of 4 KiB: what starts later it takes for missing."""
+    path = tmp_path / "zone"
+    cuts = "".join(
+        f"c{n:05d} NS {'long' * 15}.{'host' * (n % 15)}{n}.{i}{n}.test.\n" for n in range(25_000) for i in range(5)
+    )
+    path.write_text("$TTL 300\n" + APEX + cuts)
+    store = store_of([load_zone(path, names.from_text("example."))])
+    (state,) = (state for state in store.states.values() if isinstance(state, ZoneState))
+    refs = [*state.records, *(answer for ref in state.records for answer in store.node(ref)[8:10])]
+    assert store.heap.highest > 16 * CHUNK_GRANULES, "many chunks"
+    assert [hex(ref) for ref in refs if ref % CHUNK_GRANULES >= START_GRANULES] == []

@@ -4,6 +4,7 @@
 A running server is given one after the other; how much memory it had at most is what the kernel has counted.
 """
 
+import re
 import resource
 import subprocess
 import sys
@@ -155,6 +156,24 @@ def test_at_a_start(tmp_path: Path, kind: str) -> None:
         assert started.address() == "SERVFAIL"
         assert started.address("www.other.") == "192.0.2.2"
         until(lambda: BAD[kind][3] in started.log())
+
+
+def test_a_zone_beyond_the_budget_at_a_start(tmp_path: Path) -> None:
+    """It alone is refused, with the figure."""
+    more = f"[store]\nmemory_mib = {BUDGET}\n"
+    (tmp_path / "appliance.toml").write_text(configuration("example.", "other.", more=more))
+    (tmp_path / "other.zone").write_text(zone_text())
+    put(tmp_path, lines("h{3} A 10.{0}.{1}.{2}\n", 300_000))
+    with serving(tmp_path) as started:
+        assert started.address() == "SERVFAIL"
+        assert started.address("www.other.") == "192.0.2.2"
+        (refused, served) = sorted(started.ask("status")["zones"], key=lambda zone: str(zone["name"]))
+        assert refused["state"] == "not loaded"
+        assert re.search(r"zone example\.: the answer store needs \d+ MiB, \[store\] memory_mib = 16", refused["error"])
+        assert served["state"] == "serving"
+        put(tmp_path, repeated(b"", b"", 0))
+        (told,) = started.ask("reload", zone="example.")["zones"]
+        assert told["ok"]
 
 
 _CHECK = """
