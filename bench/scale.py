@@ -32,6 +32,7 @@ CHANGED: Final = 1000
 _ASKED: Final = 300
 _SETTLE_S: Final = 5.0
 _MEMORY_MIB: Final = {"53k": 180, "530k": 180, "5300k": 1600, "many": 250}
+_PEAK_MIB: Final = {"5300k": 2400}
 _WARM_S: Final = {"53k": 0.5, "530k": 0.5, "5300k": 2.0}
 
 
@@ -93,6 +94,8 @@ def _starts(
                 memory, peak = start.memory()
                 yield at_most(f"scale_{part}_{name}", start.seconds, "s", limit)
                 yield at_most(f"scale_{part}_{name}_memory", memory, "MiB", _MEMORY_MIB[part], peak_mib=peak)
+                if name == "cold" and part in _PEAK_MIB:
+                    yield at_most(f"scale_{part}_cold_peak", peak, "MiB", _PEAK_MIB[part])
     finally:
         veth.close()
         shutil.rmtree(folder)
