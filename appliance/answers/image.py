@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The store on disk: saved so that a crash leaves the old file or the new one, loaded only if whole and wanted."""
 
+import contextlib
 import hashlib
 import mmap
 import os
@@ -157,7 +158,8 @@ def save(store: Store, path: Path, stamp: bytes = b"", notes: bytes = b"") -> No
         temporary.rename(path)
         _sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there may be no folder either
+            temporary.unlink()
         raise StateError(f"{path}: the answer store cannot be saved: {error.strerror}") from error
 
 

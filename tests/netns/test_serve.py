@@ -151,20 +151,28 @@ def test_reload_reaches_the_nic_path(server: Server) -> None:
     assert server.told("stats")["verdicts"]["answer_positive"] == 1
 
 
-@pytest.mark.parametrize("image", ["true", "false"], ids=("aside", "direct"))
-def test_a_store_that_is_in_memory_once(veth_pair: Pair, folder: Path, image: str) -> None:
-    """Set aside in its image while the arrays are made, it says the same, and is saved; changes go on from there."""
+@pytest.mark.parametrize(
+    ("image", "state"),
+    [("true", "aside"), ("false", "aside"), ("true", "log/aside")],
+    ids=("aside", "direct", "failed"),
+)
+def test_a_store_that_is_in_memory_once(veth_pair: Pair, folder: Path, image: str, state: str) -> None:
+    """Set aside in its image while the arrays are made, it says the same, and is saved; changes go on from there.
+
+    Without an image, or where it cannot be saved, the store is moved from where it was compiled.
+    """
     asked = queries()
     with serving(veth_pair, folder) as server:
         expected = server.ask(*asked)
-    text = (folder / "appliance.toml").read_text().replace("\n", '\nstate_dir = "aside"\n', 1)
+    text = (folder / "appliance.toml").read_text().replace("\n", f'\nstate_dir = "{state}"\n', 1)
     more = f"[store]\nset_aside_mib = 0\nimage = {image}\nimage_delay_s = 86400.0\n"
     (folder / "appliance.toml").write_text(text + more)
     with serving(veth_pair, folder) as server:
         assert server.ask(*asked) == expected
         assert server.told("stats")["verdicts"]["answer_positive"] > 0
         saved = folder / "aside" / "store.image"
-        assert saved.exists() is (image == "true")
+        assert saved.exists() is (image == "true" and state == "aside")
+        assert ("cannot be saved" in server.log()) is (state != "aside")
         write(folder, serial=7)
         assert "serial 2 replaced by 7" in server.command("reload", "example.").stdout
         (reply,) = server.ask(query("www.example."))
