@@ -35,6 +35,7 @@ class BuildWithBundle(build_py):
 COMPILED: dict[str, list[str]] = {
     "appliance.zone.scanner": ["zscanner"],
     "appliance.zone.canonical": [],
+    "appliance.zone.octets": [],
     "appliance.zone.packed_octets": [],
     "appliance.zone.packed": [],
     "appliance.zone.packed_nsec3": [":libcrypto.so.3"],

@@ -8,6 +8,7 @@
 
 #define STORE_MAGIC 0x31534e4453504c41ULL /* "ALPSDNS1" as octets */
 #define STORE_FORMAT 5
+#define DS_PIECES 3 /* of the answer for DS that a composed referral ends with: head of the first record, rest, signatures */
 #define HEAP_CHUNK (1u << 20)
 #define HEAP_WINDOW 4096u
 #define HASH_MULTIPLIER 0x9E3779B97F4A7C15ULL

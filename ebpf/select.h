@@ -134,13 +134,13 @@ static inline s64 take_proofs(struct query *q, u8 *p)
   return GO_ON;
 }
 
-/* DS and its signature, the three pieces of the answer for DS. */
+/* DS and its signature, the pieces of the answer for DS. */
 static inline s64 take_ds(struct query *q, u8 *p)
 {
   struct answer *a = (void *)p;
   STORE8(q->proof, 0, LOAD8(p, 20));
   q->proof[2] = *(u32 *)(p + 28);
-  q->proofs = 3;
+  q->proofs = DS_PIECES;
   q->proof_len = a->len;
   q->proof_records = a->an;
   return GO_ON;
@@ -155,7 +155,7 @@ static inline s64 refer_signed(struct query *q, struct node *n)
   q->answer = n->other[1];
   if (kind == ANSWER_nodata && pieces > 1)
     verdict = take_proofs(q, p);
-  else if (kind == ANSWER_positive && pieces == 3)
+  else if (kind == ANSWER_positive && pieces == DS_PIECES)
     verdict = take_ds(q, p);
   else
     return GO_ON;

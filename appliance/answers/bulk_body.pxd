@@ -44,10 +44,5 @@ cdef class BulkBody(BulkHeap):
     @cython.locals(weight="unsigned int", i=size_t, filled=size_t, last=size_t)
     cdef size_t fragment(self, size_t to, size_t start, size_t size, size_t move, size_t moves, unsigned int records) noexcept
 
-    @cython.locals(total="unsigned long long", i=size_t, k="unsigned int")
-    cdef unsigned int octet_sum(self, size_t at, size_t size) noexcept
-
-    cdef unsigned int body_word(self, size_t at) noexcept
-
 
 cdef unsigned int lower(unsigned int octet) noexcept nogil

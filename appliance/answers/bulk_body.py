@@ -17,7 +17,10 @@ from appliance.answers.bulk_heap import BulkHeap
 from appliance.answers.layout import MAX_MOVES
 
 if cython.compiled:
+    from cython.cimports.appliance.zone.octets import octet_sum
     from cython.cimports.libc.string import memcpy
+else:
+    from appliance.zone.octets import octet_sum
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
@@ -183,7 +186,7 @@ class BulkBody(BulkHeap):
     def fragment(self, to: int, start: int, size: int, move: int, moves: int, records: int) -> int:
         """Write a fragment of part of the body into .blob and return where it ends."""
         self.store16(to, size)
-        self.store16(to + 2, self.octet_sum(start, size))
+        self.store16(to + 2, octet_sum(self.body, start, size))
         weight = 0
         i = 0
         while i < moves:
@@ -209,31 +212,6 @@ class BulkBody(BulkHeap):
         else:
             self.blob[to : to + size] = self.body[start : start + size]
         return to + size
-
-    def octet_sum(self, at: int, size: int) -> int:
-        """Return the sum of big-endian 16-bit words of the body mod 65535, the last one padded with zero.
-
-        65536 is 1 mod 65535: words of any even length may be added, and a factor of 256 swaps their octets.
-        """
-        total = 0
-        i = 0
-        while i + 4 <= size:
-            total += self.body_word(at + i)
-            i += 4
-        k = 0
-        while i < size:
-            total += self.body[at + i] << k
-            i += 1
-            k += 8
-        return total % 65535 * 256 % 65535
-
-    def body_word(self, at: int) -> int:
-        """Return four octets of the body as a little-endian number."""
-        if not cython.compiled:
-            return int.from_bytes(self.body[at : at + 4], "little")
-        found: int = cython.declare(cython.uint)
-        memcpy(cython.address(found), cython.address(self.body[at]), 4)
-        return found
 
 
 def lower(octet: int) -> int:

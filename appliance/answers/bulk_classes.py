@@ -16,7 +16,10 @@ import cython
 from appliance.answers.bulk_chain import BulkChain
 
 if cython.compiled:
+    from cython.cimports.appliance.zone.octets import hash_octets
     from cython.cimports.libc.string import memcmp, memcpy
+else:
+    from appliance.zone.octets import hash_octets
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
@@ -54,10 +57,10 @@ class CutClasses(BulkChain):
         """Return a hash of what the referral of a cut depends on."""
         packed = self.packed
         place = packed.octets[at] + 1
-        h = packed.hash_octets(length, at + place, length - place)
+        h: int = hash_octets(packed.octets, length, at + place, length - place)
         row = 0
         while row < self.ns_count:
-            h = packed.hash_octets(h, packed.rdata(self.ns[row]), packed.rdlength(self.ns[row]))
+            h = hash_octets(packed.octets, h, packed.rdata(self.ns[row]), packed.rdlength(self.ns[row]))
             row += 1
         return h & _M32
 

@@ -45,10 +45,8 @@ cdef class BulkHeap(BulkIndex):
     @cython.locals(h="unsigned int", slot=size_t, ref=size_t)
     cdef size_t shared(self, size_t size, bint near) except? 0
 
-    @cython.locals(h="unsigned long long", i=size_t)
+    @cython.locals(h="unsigned long long")
     cdef unsigned int sum_blob(self, size_t size) noexcept
-
-    cdef unsigned long long blob_word(self, size_t at) noexcept
 
     @cython.locals(start=size_t)
     cdef bint is_blob(self, size_t ref, size_t size) noexcept

@@ -13,7 +13,10 @@ from appliance.answers.bulk_index import BulkIndex
 from appliance.answers.layout import CHUNK_GRANULES, HASH_MULTIPLIER, START_GRANULES
 
 if cython.compiled:
+    from cython.cimports.appliance.zone.octets import hash_octets
     from cython.cimports.libc.string import memcmp, memcpy
+else:
+    from appliance.zone.octets import hash_octets
 
 if TYPE_CHECKING:
     from appliance.answers.writer import Writer
@@ -102,7 +105,7 @@ class BulkHeap(BulkIndex):
         """Return the reference of room for an object that many may refer to, beside others of this kind.
 
         What most names refer to then lies on few pages, since it is met first: a random delegation of 5,300,000 takes
-        4 to 5 % less of the program's time.
+        3 to 5 % less of the program's time (two turns each way).
         """
         granules = (size + 15) >> 4
         if granules * 8 > self.slab:
@@ -159,21 +162,8 @@ class BulkHeap(BulkIndex):
 
     def sum_blob(self, size: int) -> int:
         """Return a hash of the first octets of .blob."""
-        h = size
-        i = 0
-        while i < size:
-            h = ((h ^ (self.blob_word(i) if i + 8 <= size else self.blob[i])) * _MULTIPLIER) & _M64
-            h ^= h >> 32
-            i += 8 if i + 8 <= size else 1
+        h: int = hash_octets(self.blob, size, 0, size)
         return h & _M32
-
-    def blob_word(self, at: int) -> int:
-        """Return eight octets of .blob as a number."""
-        if not cython.compiled:
-            return int.from_bytes(self.blob[at : at + 8], "little")
-        found: int = cython.declare(cython.ulonglong)
-        memcpy(cython.address(found), cython.address(self.blob[at]), 8)
-        return found
 
     def is_blob(self, ref: int, size: int) -> int:
         """Tell whether the octets at a reference are the first ones of .blob."""

@@ -10,6 +10,8 @@ from appliance.answers import verdict_names
 
 STORE_MAGIC: Final = 0x31534E4453504C41
 STORE_FORMAT: Final = 5
+DS_PIECES: Final = 3
+"""Pieces of an answer for DS that ends a composed referral: head of the first record, rest, signatures."""
 HEAP_CHUNK: Final = 1 << 20
 HEAP_WINDOW: Final = 4096
 HASH_MULTIPLIER: Final = 0x9E3779B97F4A7C15

@@ -10,6 +10,7 @@ from appliance.answers import hashing, layout
 from appliance.answers.layout import (
     ANSWER,
     DENIAL_NXDOMAIN,
+    DS_PIECES,
     KIND,
     NODE_APEX,
     NODE_BELOW,
@@ -26,9 +27,6 @@ from appliance.answers.store import Store
 from appliance.zone import types
 
 Lack = Literal["", "denial", "dname", "chain"]
-
-DS_PIECES: Final = 3
-"""Fragments of an answer for DS whose cut has a composed referral: head of the first record, rest, signatures."""
 
 _KIND_AT: Final = layout.OFFSETS["answer"]["kind"]
 _DENIAL_AT: Final = layout.OFFSETS["answer"]["denial"]

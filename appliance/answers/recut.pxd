@@ -6,7 +6,7 @@ cimport cython
 from appliance.answers.relink cimport Relink
 from appliance.zone.packed cimport Packed
 
-cdef unsigned int _NS, _DS, _REFERRAL, _NODATA, _POSITIVE, _CUT
+cdef unsigned int _NS, _DS, _REFERRAL, _NODATA, _POSITIVE, _CUT, _DS_PIECES
 cdef unsigned int _HEAD, _ANSWER, _NODE, _NEXT, _SIGNED, _LINE, _ROWS, _GROUPS
 cdef size_t _SCRATCH
 cdef unsigned long long _M32

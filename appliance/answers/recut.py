@@ -39,6 +39,7 @@ _LINE = 14
 _SCRATCH = 16384
 _ROWS = 64
 _GROUPS = 48
+_DS_PIECES = layout.DS_PIECES
 _SERVERS = frozenset((types.NS,))
 
 
@@ -176,7 +177,7 @@ class Recut(Relink):
             return False
         pieces, kind = self.heap[proved + 10], self.heap[proved + 11]
         if secure:
-            return pieces == 3 and kind == _POSITIVE
+            return pieces == _DS_PIECES and kind == _POSITIVE
         return (pieces == 2 or pieces == 3) and kind == _NODATA
 
     def add_kept(self, answer: int) -> None:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Referrals at delegation points, and DS, which the parent answers there (RFC 4035 §3.1.4)."""
 
+from typing import NamedTuple
+
 from appliance.answers import negatives
 from appliance.answers import rdata as rdata_names
 from appliance.answers.assemble import AA, MAX_ANSWER, Group, Sections, build
 from appliance.answers.context import Context, exact_body, moving_body, rrset_rrs, signed_rrs
-from appliance.answers.fragments import RR, Body, encode
+from appliance.answers.fragments import RR, encode
 from appliance.answers.layout import ANSWER, KIND
 from appliance.answers.positive import addresses
 from appliance.answers.writer import Answer, Entry
@@ -91,11 +93,12 @@ def referral(context: Context, cut: bytes, dnssec: bool) -> int:
 
 def referrals(context: Context, cut: bytes) -> tuple[Answer, Answer]:
     """Return a cut's referrals without and with DNSSEC; of a composed one the answer for DS, which lists its end."""
-    if context.signed and not glue(context.zone, cut, True):
-        if types.DS not in context.zone.nodes[cut]:
+    insecure = types.DS not in context.zone.nodes[cut]
+    if context.signed and (insecure or context.shares_ds) and not glue(context.zone, cut, True):
+        if insecure:
             return _without_glue(context, cut)
         if (parts := ds_parts(context, cut)) and (servers := _servers(context, cut)):
-            return servers[0], _listed(context, parts)
+            return servers.plain, _listed(context, parts)
     plain = referral(context, cut, False)
     return plain, referral(context, cut, True) if context.signed else plain
 
@@ -105,8 +108,17 @@ def is_composed(cut: tuple[Answer, Answer]) -> bool:
     return isinstance(cut[1], bytes)
 
 
-def _servers(context: Context, cut: bytes) -> tuple[int, Body] | None:
-    """Return the referral without DNSSEC of a cut without addresses, and its body; None if that is very long."""
+class _Servers(NamedTuple):
+    """The referral without DNSSEC of a cut without addresses: its reference, its fragment, what this holds."""
+
+    plain: int
+    fragment: bytes
+    octets: int
+    records: int
+
+
+def _servers(context: Context, cut: bytes) -> _Servers | None:
+    """Lay the servers of a cut without addresses out, once; None if that is very long."""
     rrset = context.zone.nodes[cut][types.NS]
     body = moving_body(cut)
     body.extend(rrset_rrs(cut, rrset))
@@ -114,7 +126,8 @@ def _servers(context: Context, cut: bytes) -> tuple[int, Body] | None:
     if length > MAX_ANSWER // 2:
         return None
     head = ANSWER.pack(0, 0, count, 0, length, 1, KIND["referral"], 0, 0, 0, 0, 0)
-    return context.writer.share(head + body.encode()), body
+    fragment = body.encode()
+    return _Servers(context.writer.share(head + fragment), fragment, length, count)
 
 
 def _without_glue(context: Context, cut: bytes) -> tuple[Answer, Answer]:
@@ -123,8 +136,7 @@ def _without_glue(context: Context, cut: bytes) -> tuple[Answer, Answer]:
     servers = _servers(context, cut)
     if servers is None:
         return referral(context, cut, False), referral(context, cut, True)
-    plain, body = servers
-    length, count, fragment = len(body.octets), body.records, body.encode()
+    plain, fragment, length, count = servers
     proofs = context.proofs.nodata(cut)
     if not proofs:
         return plain, plain

@@ -169,9 +169,10 @@ class Loading:
 
     def _read_again(self, good: list[Zone], bad: list[Zone]) -> None:
         """Replace the zones whose records have gone."""
-        for zone in [zone for zone in good if isinstance(zone, PackedZone) and zone.is_spent]:
-            good.remove(zone)
-            self._read(self._zones[zone.origin], good, bad)
+        gone = [zone.origin for zone in good if isinstance(zone, PackedZone) and zone.is_spent]
+        good[:] = [zone for zone in good if zone.origin not in gone]  # before they are there a second time
+        for origin in gone:
+            self._read(self._zones[origin], good, bad)
 
     def _with_room(self, store: Store, names: int) -> Store:
         bits = index_bits(store.get("records") + names)

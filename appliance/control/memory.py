@@ -32,7 +32,7 @@ def use_one_arena() -> None:
     """Let all threads take memory from the same place, where what they let go of can be given back.
 
     Said before the first other thread allocates. A thread's own arena keeps what lies between the few things that stay:
-    22 MiB of 255 after a load of 530,000 delegations, at no cost in time (median of five starts).
+    22 MiB of 255 after a load of 530,000 delegations, which took as long (two loads each way).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it
     if mallopt is not None:

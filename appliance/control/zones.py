@@ -114,10 +114,7 @@ class ServedZone:
 
     def name_in(self, batch: Batch) -> None:
         """Have the file read with others."""
-        if isinstance(self.place, str):
-            batch.add(os.fsencode(self.place), b"", b"")
-        else:
-            batch.add(self.place.octets[0], self.origin, self.place.octets[1])
+        batch.add(*self._path())
 
     def text(self, files: Batch, number: int) -> bytes | None:
         """Return the whole file, one of a batch, if it is a small one, noted as read; else None."""
@@ -129,13 +126,14 @@ class ServedZone:
 
     def size(self, files: Files) -> int:
         """Return how many octets the file has, 0 if there is none."""
-        return files.size() if self._find(files) else 0
+        return files.size() if files.find(*self._path()) else 0
 
-    def _find(self, files: Files) -> bool:
+    def _path(self) -> tuple[bytes, bytes, bytes]:
+        """Return the path of the file: what stands before the name in it, the name (none where it is not), the rest."""
         place = self.place
         if isinstance(place, str):
-            return bool(files.find(os.fsencode(place), b"", b""))
-        return bool(files.find(place.octets[0], self.origin, place.octets[1]))
+            return os.fsencode(place), b"", b""
+        return place.octets[0], self.origin, place.octets[1]
 
     def again(self) -> Zone:
         """Return what is served, read from the file once more. Raises StateError if the file is another one now."""

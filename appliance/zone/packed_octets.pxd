@@ -4,7 +4,6 @@
 cimport cython
 
 cdef unsigned int MAX_TTL
-cdef unsigned long long _MULTIPLIER, _M64
 cdef unsigned int _HEAD, _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END
 
 
@@ -55,11 +54,6 @@ cdef class PackedOctets:
 
     @cython.locals(before=int, size=int)
     cdef long long bitmap_end(self, long long at, long long end) noexcept
-
-    @cython.locals(i=size_t)
-    cdef unsigned long long hash_octets(self, unsigned long long h, size_t at, size_t size) noexcept
-
-    cdef unsigned long long word(self, size_t at) noexcept
 
     @cython.locals(i=size_t)
     cdef bint is_same_text(self, size_t at, size_t other, size_t length) noexcept

@@ -9,17 +9,10 @@ from __future__ import annotations
 
 from array import array
 
-import cython
-
 from appliance.zone import rdata as layouts
 from appliance.zone.name_flags import MAX_TTL
 from appliance.zone.records import HEADER
 
-if cython.compiled:
-    from cython.cimports.libc.string import memcpy
-
-_MULTIPLIER = 0x9E3779B97F4A7C15
-_M64 = 0xFFFFFFFFFFFFFFFF
 _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END = 250, 251, 252, 253, 254, 255
 _CODES = {"name": _NAME, "text": _TEXT, "texts": _TEXTS, "bitmap": _BITMAP, "rest": _REST}
 _HEAD = HEADER.size
@@ -187,23 +180,6 @@ class PackedOctets:
             before = self.octets[at]
             at += 2 + size
         return at
-
-    def hash_octets(self, h: int, at: int, size: int) -> int:
-        """Return a hash of so many octets and a number of 64 bits."""
-        i = 0
-        while i < size:
-            h = ((h ^ (self.word(at + i) if i + 8 <= size else self.octets[at + i])) * _MULTIPLIER) & _M64
-            h ^= h >> 32
-            i += 8 if i + 8 <= size else 1
-        return h
-
-    def word(self, at: int) -> int:
-        """Return eight octets as a number."""
-        if not cython.compiled:
-            return int.from_bytes(self.octets[at : at + 8], "little")
-        found: int = cython.declare(cython.ulonglong)
-        memcpy(cython.address(found), cython.address(self.octets[at]), 8)
-        return found
 
     def is_same_text(self, at: int, other: int, length: int) -> int:
         """Tell whether two stretches are the same but for the case of letters."""

@@ -16,6 +16,7 @@ HEADERS = Path(__file__).parents[2] / "ebpf"
 CONSTANTS = [
     "STORE_MAGIC",
     "STORE_FORMAT",
+    "DS_PIECES",
     "HEAP_CHUNK",
     "HEAP_WINDOW",
     "HASH_MULTIPLIER",

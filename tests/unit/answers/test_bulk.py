@@ -184,6 +184,7 @@ for name in NAMES:
 """
 MODULES = (
     "appliance.zone.canonical",
+    "appliance.zone.octets",
     "appliance.zone.packed_octets",
     "appliance.zone.packed",
     "appliance.zone.packed_nsec3",
