@@ -41,6 +41,8 @@ COMPILED: dict[str, list[str]] = {
     "appliance.zone.packed_nsec3": [":libcrypto.so.3"],
     "appliance.zone.screen": [],
     "appliance.zone.spent": [],
+    "appliance.zone.listing": [],
+    "appliance.zone.comparison": [],
     "appliance.zone.files": [],
     "appliance.answers.bulk_index": [],
     "appliance.answers.bulk_heap": [],

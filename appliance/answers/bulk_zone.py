@@ -80,6 +80,8 @@ def write_common(context: Context, bulk: Bulk | None) -> Iterator[bytes]:
         number = bulk.next_other(number + 1)
     yield from sorted(zone.ents)
     if zone.may_be_spent and not context.below:
+        if zone.until_read is not None:
+            zone.until_read()
         spent = SpentRecords(packed, parents=zone.scheme == "nsec3")
         if spent.begin():
             zone.is_spent = True

@@ -106,6 +106,21 @@ def zone_reload(name: str, config: Path, as_json: bool) -> None:
     _reload(name, config, as_json)
 
 
+@zone.command("journal")
+@click.argument("name")
+@_config_option
+@_json_option
+def zone_journal(name: str, config: Path, as_json: bool) -> None:
+    """Show the steps between versions of zone NAME that are kept, the oldest first."""
+    result = _ask(config, "journal", zone=name)
+    if as_json:
+        _print_json(result)
+    else:
+        from appliance.cli.output import show_journal
+
+        show_journal(result)
+
+
 @cli.command()
 @_config_option
 @_json_option

@@ -34,6 +34,18 @@ def show_status(status: dict[str, Any]) -> None:
         console.print(Text(f"! {problem}", style="red"), soft_wrap=True)
 
 
+def show_journal(result: dict[str, Any]) -> None:
+    """Print the result of the verb journal."""
+    if not result["steps"]:
+        print(f"no step between versions of {result['zone']} is kept")
+        return
+    table = _table("from", "to", "removed", "added", "octets", "made")
+    for step in result["steps"]:
+        counts = (step["before"], step["after"], step["removed_records"], step["added_records"], step["octets"])
+        table.add_row(*map(str, counts), moment(step["made"]))
+    _console().print(table)
+
+
 def _console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:

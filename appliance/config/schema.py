@@ -100,6 +100,13 @@ class Storage(Section, frozen=True):
     set_aside_mib: Annotated[int, Meta(ge=0, le=1 << 22)] = 512
 
 
+class Journal(Section, frozen=True):
+    """Whether versions of zones are kept with the steps between them, and how many octets the steps of a zone take."""
+
+    keep: bool = True
+    max_mib: Annotated[int, Meta(ge=0, le=1 << 20)] = 100
+
+
 class ZoneEntry(Section, frozen=True):
     """One zone and the master file it is loaded from."""
 
@@ -123,6 +130,7 @@ class Config(Section, frozen=True):
     limits: Limits = Limits()
     checks: Checks = Checks()
     store: Storage = Storage()
+    journal: Journal = Journal()
     zone: tuple[ZoneEntry, ...] = ()
     pattern: tuple[Pattern, ...] = ()
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from appliance.answers.bulk_zone import RecordsSpent
@@ -18,11 +19,13 @@ from appliance.answers.sizes import Capacity, index_bits
 from appliance.answers.stamp import MAX_TEXT, Stamper
 from appliance.answers.store import Store, StoreFull
 from appliance.answers.transfer import larger_than, move
+from appliance.control.drafts import Draft, Drafting
+from appliance.control.history import History
 from appliance.control.memory import give_back, physical_octets, uncollected
 from appliance.control.paging import pages_ahead
 from appliance.control.progress import Progress
 from appliance.control.sizes import check_budget, check_size, shared_store
-from appliance.control.zones import ServedZone
+from appliance.control.zones import LARGE, ServedZone
 from appliance.errors import StateError, ZoneError
 from appliance.zone.files import Batch, Files
 from appliance.zone.model import Zone
@@ -57,11 +60,14 @@ class Loading:
         tell: TellError,
         progress: Progress,
         fixed: bool = False,
+        history: History | None = None,
     ) -> None:
         """Look at all zones of the configuration; those that are served already stay as they are.
 
-        fixed forbids moving to a larger store.
+        fixed forbids moving to a larger store. history gets the records of large zones.
         """
+        self._history = history if history is not None and history.wanted else None
+        self._drafting: list[Drafting] = []
         self._fixed = fixed
         self._zones = zones
         self._opcode_pass = opcode_pass
@@ -80,8 +86,21 @@ class Loading:
         try:
             with uncollected():
                 return self._run(store)
+        except BaseException:
+            self._discard_drafts()
+            raise
         finally:
             give_back()  # before workers are forked
+
+    def drafts(self) -> list[Draft]:
+        """Wait for the drafts of large zones, and return them; not again."""
+        drafting, self._drafting = self._drafting, []
+        return [draft for one in drafting if (draft := one.result()) is not None]
+
+    def _discard_drafts(self) -> None:
+        for draft in self.drafts():
+            if self._history is not None:
+                self._history.discard(draft)
 
     def _run(self, store: Store | None) -> Store:
         sized = [(served.size(self._files), served) for served in self._zones.values() if served.state != "serving"]
@@ -119,6 +138,8 @@ class Loading:
             octets += size
             self._read(served, good, bad)
             ahead += self._weigh(served, good, bad)
+            if size >= LARGE and good and good[-1].origin == served.origin:
+                self._write_down(served, good[-1])
             self._progress.advance(size // 2)
         store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
         store = self._compile(store, good, bad, ahead)
@@ -144,6 +165,13 @@ class Loading:
             good.pop()
             bad.append(served.placeholder())
             return 0
+
+    def _write_down(self, served: ServedZone, zone: Zone) -> None:
+        """Have the records of a zone written by another thread while they are compiled."""
+        if self._history is not None and isinstance(zone, PackedZone):
+            drafting = Drafting(partial(self._history.draft_at_start, served, zone))
+            zone.until_read = drafting.until_written
+            self._drafting.append(drafting)
 
     def _compile(self, store: Store, good: list[Zone], bad: list[Zone], ahead: int = 0) -> Store:
         """Compile, in a larger store if it must be; about so many octets are taken, if it is known."""

@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from appliance.answers.change import change_zone
+from appliance.answers.change import Changed, change_zone
 from appliance.answers.compile import Capacity, remove_zone, replace_zone
-from appliance.answers.digest import Digest
 from appliance.answers.layout import ZONE_SERVING
 from appliance.answers.store import Retired, Store, StoreFull
 from appliance.answers.transfer import larger_than, move, room_for
@@ -19,7 +18,7 @@ from appliance.answers.waste import Waste, waste_of
 from appliance.config.schema import Config
 from appliance.control import datapath
 from appliance.control.datapath import NicPath
-from appliance.control.journal import Journal, check_same
+from appliance.control.meanwhile import Meanwhile, check_same
 from appliance.control.memory import trim
 from appliance.control.sizes import MIB, check_budget, check_size, octets, shared_store
 from appliance.control.workers import WorkerPool
@@ -30,8 +29,8 @@ from appliance.zone.model import Zone
 GRACE_S: Final = 1.0
 """How long replaced records stay: longer than any lookup, also of a worker that had to wait for a CPU."""
 _ATTEMPTS: Final = 4
-_COMPARED: Final = 1000
-"""Owners from which on a new version is compared with the served one instead of being compiled whole."""
+COMPARED: Final = 1000
+"""Owners from which on only what differs is written; below that the whole zone is as fast."""
 OPCODES_PASSED_UP: Final = 1 << OPCODE_NOTIFY
 """Opcodes, as bits, that userspace answers better than with NOTIMP."""
 
@@ -50,9 +49,7 @@ class Publication:
         self._pool = pool
         self._store: Store | None = None
         self._retired: deque[tuple[float, Retired]] = deque()
-        self._journal: Journal | None = None
-        self._digests: dict[bytes, Digest] = {}
-        """What served zones said, of those that are worth comparing and were replaced once."""
+        self._meanwhile: Meanwhile | None = None
         self.nic_path: NicPath | None = None
         self.failed = False
         """Whether the configuration wants a NIC path and there is none."""
@@ -156,29 +153,26 @@ class Publication:
         self.no_nic_path = str(error)
         _log.warning("no NIC path, serving from userspace: %s", error)
 
-    async def replace(self, zone: Zone) -> None:
-        """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError."""
+    async def replace(self, zone: Zone, changed: Changed | None = None) -> None:
+        """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError.
+
+        changed says in which RRsets it differs from what is served, if that is known.
+        """
         check_size(zone, self._config.store.memory_mib)
-        known = self._digests.pop(zone.origin, None)
-        digest = await asyncio.to_thread(Digest, zone) if len(zone.nodes) >= _COMPARED else None
-        if known is not None and digest is not None:
-            changed = await asyncio.to_thread(known.differences, digest)
-            await self._change(lambda store: change_zone(store, zone, changed), zone)
-        else:
-            changed = None
+        known = changed if len(zone.nodes) >= COMPARED else None
+        if known is None:
             await self._change(lambda store: replace_zone(store, zone), zone)
+        else:
+            await self._change(lambda store: change_zone(store, zone, known), zone)
         set_state(self.store, zone.origin, ZONE_SERVING)
-        if self._journal is not None:
-            self._journal.replaced(zone, changed)
-        if digest is not None:
-            self._digests[zone.origin] = digest
+        if self._meanwhile is not None:
+            self._meanwhile.replaced(zone, known)
 
     async def remove(self, origin: bytes) -> None:
         """Serve a zone no more. Raises ApplianceError."""
-        self._digests.pop(origin, None)
         await self._change(lambda store: remove_zone(store, origin), None)
-        if self._journal is not None:
-            self._journal.removed(origin)
+        if self._meanwhile is not None:
+            self._meanwhile.removed(origin)
 
     async def waste(self) -> Waste | None:
         """Return how much of the store is of no use, if that is worth compiling it anew."""
@@ -190,24 +184,24 @@ class Publication:
 
     def note_changes(self) -> None:
         """Begin to note changes, for a store that is compiled from what is served at this moment."""
-        self._journal = Journal()
+        self._meanwhile = Meanwhile()
 
     def forget_changes(self) -> None:
         """Note no more changes."""
-        self._journal = None
+        self._meanwhile = None
 
     async def take_over(self, fresh: Store, others: set[bytes]) -> int:
         """Serve what is served from a store that was compiled anew since note_changes(). Raises ApplianceError.
 
         others are zones that it has in another version. Returns how many zones have changed meanwhile.
         """
-        assert self._journal is not None
+        assert self._meanwhile is not None
         fresh.sources.fetch = self.store.sources.fetch
-        await asyncio.to_thread(self._journal.follow, fresh, others)
+        await asyncio.to_thread(self._meanwhile.follow, fresh, others)
         check_same(fresh, self.store)
         await self._settle(fresh, room_for(fresh), True)
         self._retired.clear()  # room of the store before
-        return len(self._journal)
+        return len(self._meanwhile)
 
     async def _change(self, change: Change, zone: Zone | None) -> None:
         self._reclaim(self.store)

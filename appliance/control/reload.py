@@ -4,21 +4,31 @@
 import asyncio
 import gc
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
 
 from appliance.answers.store import Store
 from appliance.config.schema import Config
 from appliance.control.compaction import Compaction
+from appliance.control.history import History
 from appliance.control.images import Images
 from appliance.control.loading import Loading
 from appliance.control.progress import Progress
-from appliance.control.publish import OPCODES_PASSED_UP, Publication
+from appliance.control.publish import COMPARED, OPCODES_PASSED_UP, Publication
 from appliance.control.zones import ServedZone, compared, configured
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
+from appliance.state.journal import Entry
 from appliance.zone import names
+from appliance.zone.difference import Difference
 from appliance.zone.model import Zone
 
+_BATCH: Final = 500
+"""Zones that are kept in one transaction."""
+
 _log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Reloader:
@@ -31,6 +41,7 @@ class Reloader:
         self._publication = publication
         self._progress = progress
         self._images = Images(config)
+        self._history = History(config)
         self._turn = asyncio.Lock()
         self._asked: set[asyncio.Task[Any]] = set()
         self._loading: Loading | None = None
@@ -50,9 +61,11 @@ class Reloader:
                     served.forget()
             fresh = sum(served.state != "serving" for served in self.zones.values())
             gone = saved is not None and any(origin not in self.zones for origin in saved.numbers)
-            self._loading = Loading(self.zones, OPCODES_PASSED_UP, self._config.store.memory_mib, _tell, self._progress)
+            limit = self._config.store.memory_mib
+            loading = Loading(self.zones, OPCODES_PASSED_UP, limit, _tell, self._progress, history=self._history)
+            self._loading = loading
             try:
-                store = await asyncio.to_thread(self._loading.run, saved)
+                store = await asyncio.to_thread(loading.run, saved)
             finally:
                 self._progress.end()
             if saved is not None:
@@ -90,18 +103,19 @@ class Reloader:
         """
         async with self._turn:
             if name:
-                return [await self._reload_one(self._find(name))]
+                return await self._reload_some([self._find(name)])
             told = []
             if self._config.pattern:
                 told = await self._look_again()
             chosen = [served for served in self.zones.values() if served.has_changed()]
-            return told + [await self._reload_one(served) for served in chosen]
+            return told + await self._reload_some(chosen)
 
     async def _look_again(self) -> list[dict[str, Any]]:
         """Remove the zones that are not configured any more and take up new ones, which are read next."""
         now = await asyncio.to_thread(configured, self._config)
         gone, new = compared(self.zones, now)
         told = []
+        removed: list[bytes] = []
         for origin in gone:
             served = self.zones[origin]
             try:
@@ -111,14 +125,21 @@ class Reloader:
                 told.append({"zone": served.name, "ok": False, "outcome": f"{error}; it is still served"})
                 continue
             del self.zones[origin]
+            removed.append(origin)
             self._note_change()
             told.append({"zone": served.name, "ok": True, "outcome": "removed"})
+        await _to_the_end(self._history.remove, removed)
         for served in new:
             if served.origin in self.zones:
                 self.zones[served.origin].place = served.place
             else:
                 self.zones[served.origin] = served
         return told
+
+    async def steps(self, name: str) -> list[Entry]:
+        """Return the journal of a zone, the oldest step first. Raises StateError."""
+        async with self._turn:
+            return await _to_the_end(self._history.steps, self._find(name).origin)
 
     def _find(self, name: str) -> ServedZone:
         try:
@@ -130,12 +151,32 @@ class Reloader:
             raise StateError(f"zone {names.to_text(origin)} is not in the configuration")
         return served
 
+    async def _reload_some(self, chosen: list[ServedZone]) -> list[dict[str, Any]]:
+        """Serve what is in the files of some zones, and keep it; return what came of each."""
+        await self._keep_loaded()
+        told = []
+        small: dict[bytes, dict[str, Any]] = {}
+        for served in chosen:
+            told.append(await self._reload_one(served))
+            if told[-1].pop("small", False):
+                small[served.origin] = told[-1]
+        changed = [self.zones[origin] for origin in small]
+        for origin, found in (await _to_the_end(self._history.record, changed)).items():
+            _describe(small[origin], found)
+        return told
+
     async def _reload_one(self, served: ServedZone) -> dict[str, Any]:
-        before = served.serial
+        before, was = served.serial, served.was
+        draft = None
         try:
             zone = await asyncio.to_thread(served.read)
-            await self._publication.replace(zone)
+            large = len(zone.nodes) >= COMPARED or served.is_large()
+            if large:
+                draft = await _to_the_end(self._history.draft, served, was, zone)
+            if draft is None or not draft.is_same:
+                await self._publication.replace(zone, draft.changed(len(zone.nodes)) if draft else None)
         except ApplianceError as error:
+            self._history.discard(draft)
             served.error = str(error)
             _tell(error)
             kept = f"serial {before} is still served" if before is not None else "the zone is not served"
@@ -145,7 +186,28 @@ class Reloader:
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
         self._note_change()
         _log.info("zone %s: %s", served.name, outcome)
-        return {"zone": served.name, "ok": True, "outcome": outcome}
+        told = {"zone": served.name, "ok": True, "outcome": outcome, "small": not large}
+        if draft is not None:
+            await _to_the_end(self._history.keep, [draft])
+            if draft.difference is not None:
+                _describe(told, draft.difference)
+        return told
+
+    async def record(self) -> None:
+        """Keep what a load has served, some zones at a time; reloads take turns with it."""
+        zones = list(self.zones.values())
+        async with self._turn:
+            await self._keep_loaded()
+        for at in range(0, len(zones), _BATCH):
+            async with self._turn:
+                await _to_the_end(self._history.record, zones[at : at + _BATCH])
+        async with self._turn:
+            await _to_the_end(self._history.sweep, self.zones)
+
+    async def _keep_loaded(self) -> None:
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            await _to_the_end(lambda: self._history.keep(loading.drafts()))
 
     def _note_change(self) -> None:
         self._changed.set()
@@ -170,18 +232,34 @@ class Reloader:
                 return
             self._changed.clear()
             zones = list(self.zones.values())
-            work = asyncio.ensure_future(asyncio.to_thread(self._images.save, self._publication.store, zones))
-            try:
-                await asyncio.shield(work)
-            except asyncio.CancelledError:
-                await work  # a thread does not stop half-way, and nobody may write to the store before it has ended
-                raise
+            # Nobody may write to the store before the thread has ended.
+            await _to_the_end(self._images.save, self._publication.store, zones)
 
     async def close(self) -> None:
         """Wait for a reload under way, and save what was not saved yet."""
         async with self._turn:
             await asyncio.gather(*self._asked, return_exceptions=True)
+            await self._keep_loaded()
         await self._save()
+
+
+async def _to_the_end(work: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
+    """Do something in a thread, which does not stop half-way: when this is cancelled, that is waited for."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **more))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+def _describe(told: dict[str, Any], found: Difference) -> None:
+    """Add to the outcome of a reload what the new version changes."""
+    told["removed"], told["added"] = found.removed_records, found.added_records
+    if found.is_empty:
+        told["outcome"] += ", the same records"
+    else:
+        told["outcome"] += f": {found.removed_records} records removed, {found.added_records} added"
 
 
 def _tell_doubts(served: ServedZone) -> None:

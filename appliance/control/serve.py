@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,6 +82,8 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.push_async_callback(reloader.close)
         saving = asyncio.create_task(reloader.keep_saving())
         cleanup.callback(saving.cancel)
+        recording = asyncio.create_task(reloader.record())
+        cleanup.push_async_callback(_cancelled, recording)
         compacting = asyncio.create_task(reloader.compaction.keep_looking())
         cleanup.push_async_callback(_cancelled, compacting)
         await _say_ready(told)
@@ -124,11 +127,17 @@ def _verbs(told: Told, reloader: Reloader, stop: asyncio.Event) -> dict[str, Any
             raise ApplianceError("zone must be a name")
         return {"zones": await reloader.reload(zone)}
 
+    async def journal(request: dict[str, Any]) -> Any:
+        zone = request.get("zone")
+        if not isinstance(zone, str):
+            raise ApplianceError("zone must be a name")
+        return {"zone": zone, "steps": [asdict(step) for step in await reloader.steps(zone)]}
+
     async def end(request: dict[str, Any]) -> Any:
         stop.set()
         return {"stopping": True, "pid": os.getpid()}
 
-    return {"status": status, "stats": stats, "reload": reload, "stop": end}
+    return {"status": status, "stats": stats, "reload": reload, "journal": journal, "stop": end}
 
 
 async def _say_ready(told: Told) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The zones of the configuration: their files, what was last read from them, and what is wrong."""
 
+import contextlib
 import os
 import struct
 import time
@@ -21,11 +22,15 @@ from appliance.zone.load import load_zone
 from appliance.zone.model import DnssecSummary, Zone
 
 State = Literal["serving", "not loaded"]
+Was = tuple[bytes | None, bool, int | None]
+"""Stamp of the file, whether it tells enough, and the serial."""
 
 _STAMP: Final = struct.Struct("<QQQ")
 """mtime in nanoseconds, size, inode."""
 
 STAMP_OCTETS: Final = _STAMP.size
+LARGE: Final = 1 << 20
+"""Octets of a file from which on a zone's records are kept as a listing, which is written while it is compiled."""
 
 _RACY_NS: Final = 50_000_000
 """A file changed so shortly before it was read may change again without its time telling."""
@@ -84,6 +89,11 @@ class ServedZone:
         return self.place if isinstance(self.place, str) else self.place.path(self.origin)
 
     @property
+    def was(self) -> Was:
+        """What tells whether a kept version is this one."""
+        return self.stamp, self.lasting, self.serial
+
+    @property
     def name(self) -> str:
         """The zone's name as text."""
         return names.to_text(self.origin)
@@ -123,6 +133,18 @@ class ServedZone:
             self.stamp = files.stamp
             self.lasting = files.changed < time.time_ns() - _RACY_NS
         return text
+
+    def is_large(self) -> bool:
+        """Tell whether the file that was read last is too large to be kept as it is."""
+        return self.stamp is not None and _STAMP.unpack(self.stamp)[1] >= LARGE
+
+    def same_text(self, most: int) -> bytes | None:
+        """Return what is in the file, None where that is more than most or not what was read last."""
+        with contextlib.suppress(OSError), open(self.file, "rb") as file:  # noqa: PTH123 - as for _stamp
+            text = file.read(most + 1)
+            if len(text) <= most and _packed_stamp(os.fstat(file.fileno())) == self.stamp:
+                return text
+        return None
 
     def size(self, files: Files) -> int:
         """Return how many octets the file has, 0 if there is none."""
@@ -234,4 +256,8 @@ def _stamp(file: str) -> bytes | None:
         status = os.stat(file)  # noqa: PTH116 - of a hundred thousand files, a Path is half the cost
     except OSError:
         return None
+    return _packed_stamp(status)
+
+
+def _packed_stamp(status: os.stat_result) -> bytes:
     return _STAMP.pack(status.st_mtime_ns, status.st_size, status.st_ino)

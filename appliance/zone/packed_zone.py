@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The zone model over packed records: RRsets become objects only for the names that are asked for."""
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from threading import Thread
@@ -158,6 +158,8 @@ class PackedZone(Zone):
     """Whether nobody asks this zone anything once it is compiled, so that its records may go meanwhile."""
     is_spent: bool = False
     """Whether records have gone."""
+    until_read: Callable[[], None] | None = None
+    """Waits until another thread has read the records, which must not go before."""
 
     @classmethod
     def of(cls, packed: Packed, origin: bytes) -> "PackedZone":

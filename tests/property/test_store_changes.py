@@ -8,7 +8,6 @@ import pytest
 from appliance.answers import change
 from appliance.answers.change import change_zone
 from appliance.answers.compile import remove_zone, replace_zone
-from appliance.answers.digest import Digest
 from appliance.answers.layout import NODE
 from appliance.answers.reach import Reach
 from appliance.answers.store import Store, ZoneState
@@ -195,27 +194,6 @@ def test_ten_thousand(seed: int) -> None:
 def test_ten_thousand_in_a_row(seed: int, small: int) -> None:
     """One store takes all of them, and has neither grown nor lost any room at the end."""
     assert run(seed, 10_000, nsec3=seed % 2 == 1) > small
-
-
-@pytest.mark.parametrize("nsec3", [False, True])
-def test_digests_tell_the_differences(nsec3: bool) -> None:
-    chance = random.Random(9)
-    nodes: Nodes = {ORIGIN: {types.SOA: soa(1), types.NS: RRset(types.NS, 300, [name("ns")])}}
-
-    def built() -> Zone:
-        zone = Zone.build(ORIGIN, {owner: dict(rrsets) for owner, rrsets in nodes.items()})
-        return signed(zone, nsec3=True) if nsec3 else zone
-
-    zone = built()
-    for _ in range(40):
-        before = zone
-        changed_plainly(chance, nodes)
-        zone = built()
-        told = Digest(before).differences(Digest(zone))
-        expected = differences(before, zone)
-        told = {owner: kinds for owner, kinds in told.items() if kinds != {types.NSEC3}}
-        assert told == {owner: kinds for owner, kinds in expected.items() if kinds != {types.NSEC3}}
-        assert not Digest(zone).differences(Digest(built()))
 
 
 def test_reach_follows() -> None:

@@ -21,7 +21,7 @@ ROOTS = {
     ("publish.py", "<lambda>"): "apply",
     ("publish.py", "_moved"): "swap",
     ("publish.py", "_attach"): "swap",
-    ("journal.py", "follow"): "compact",
+    ("meanwhile.py", "follow"): "compact",
 }
 """Where a phase begins: all that it calls, in this program's code, belongs to it."""
 

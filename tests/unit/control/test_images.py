@@ -42,7 +42,7 @@ def test_the_next_start_reads_nothing(folder: Path) -> None:
         assert server.address(tcp=True) == "192.0.2.2"
         assert [(zone["serial"], zone["state"]) for zone in server.ask("status")["zones"]] == [(1, "serving")] * 2
         (folder / "example.zone").write_text(zone_text(2, 7))
-        assert server.ask("reload")["zones"][0]["outcome"] == "serial 1 replaced by 2"
+        assert server.ask("reload")["zones"][0]["outcome"].startswith("serial 1 replaced by 2")
         assert server.address() == "192.0.2.7"
     with serving(folder) as server:
         assert server.address() == "192.0.2.7"

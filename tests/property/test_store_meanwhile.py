@@ -8,7 +8,7 @@ import pytest
 from appliance.answers.change import change_zone
 from appliance.answers.compile import compile_zones, remove_zone, replace_zone
 from appliance.answers.store import Store
-from appliance.control.journal import Journal, check_same
+from appliance.control.meanwhile import Meanwhile, check_same
 from appliance.errors import StateError
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
@@ -52,7 +52,7 @@ class Served:
         zone = Zone.build(ORIGIN, {owner: dict(rrsets) for owner, rrsets in self._nodes.items()})
         return signed(zone, nsec3=True, opt_out=True) if self._nsec3 else zone
 
-    def change(self, journal: Journal | None, small: bool) -> dict[bytes, set[int]]:
+    def change(self, meanwhile: Meanwhile | None, small: bool) -> dict[bytes, set[int]]:
         """Change the zone, name by name or as a whole."""
         self._serial += 1
         self._nodes[ORIGIN] = {**self._apex, types.SOA: soa(self._serial)}
@@ -63,8 +63,8 @@ class Served:
             self.store.reclaim(change_zone(self.store, self.zone, changed))
         else:
             self.store.reclaim(replace_zone(self.store, self.zone))
-        if journal is not None:
-            journal.replaced(self.zone, changed if small else None)
+        if meanwhile is not None:
+            meanwhile.replaced(self.zone, changed if small else None)
         return changed
 
 
@@ -75,18 +75,18 @@ def test_followed(seed: int, whole: bool, nsec3: bool) -> None:
     served = Served(seed, nsec3)
     fresh = Store.create(8, 12, 8, SEED)
     compile_zones(fresh, [stranger(), served.zone])
-    journal = Journal()
+    meanwhile = Meanwhile()
     changed: dict[bytes, set[int]] = {}
     for turn in range(5):
-        for owner, kinds in served.change(journal, small=not (whole and turn == 2)).items():
+        for owner, kinds in served.change(meanwhile, small=not (whole and turn == 2)).items():
             changed.setdefault(owner, set()).update(kinds)
     served.store.reclaim(remove_zone(served.store, stranger().origin))
-    journal.removed(stranger().origin)
+    meanwhile.removed(stranger().origin)
     served.store.reclaim(replace_zone(served.store, NEW))
-    journal.replaced(NEW, None)
+    meanwhile.replaced(NEW, None)
     with pytest.raises(StateError):
         check_same(fresh, served.store)
-    journal.follow(fresh, set())
+    meanwhile.follow(fresh, set())
     check_same(fresh, served.store)
     questions = [*asked(served.chance, served.zone, changed), *served.zone.nodes, *NEW.nodes, *stranger().nodes]
     assert replies(fresh, questions) == replies(served.store, questions)
@@ -95,13 +95,13 @@ def test_followed(seed: int, whole: bool, nsec3: bool) -> None:
 def test_another_version_is_replaced_whole() -> None:
     """What the new store was compiled from is newer than what was served: only the whole zone puts it right."""
     served = Served(9, nsec3=False)
-    journal = Journal()
-    served.change(journal, small=True)
+    meanwhile = Meanwhile()
+    served.change(meanwhile, small=True)
     newer = Zone.build(
         ORIGIN, {ORIGIN: served.zone.nodes[ORIGIN], name("a"): {types.TXT: RRset(types.TXT, 5, [b"\1x"])}}
     )
     fresh = store_of([stranger(), newer])
-    journal.follow(fresh, {ORIGIN})
+    meanwhile.follow(fresh, {ORIGIN})
     check_same(fresh, served.store)
     questions = [*served.zone.nodes, name("a"), name("b"), name("cut")]
     assert replies(fresh, questions) == replies(served.store, questions)
@@ -109,6 +109,6 @@ def test_another_version_is_replaced_whole() -> None:
 
 def test_what_nobody_has_read_again_is_refused() -> None:
     served = Served(9, nsec3=False)
-    journal = Journal()
+    meanwhile = Meanwhile()
     with pytest.raises(StateError, match="is not what is served"):
-        journal.follow(served.store, {ORIGIN})
+        meanwhile.follow(served.store, {ORIGIN})

@@ -14,7 +14,7 @@ _MOST: Final = 1000
 """Zones whose models are kept; where more change meanwhile, the new store is given up."""
 
 
-class Journal:
+class Meanwhile:
     """What changed since a moment: for each zone its newest version, and how that differs from the one then."""
 
     def __init__(self) -> None:

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Versions of zones that are written down, and compared with what was kept, before they are served."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Final
+
+from appliance.state.versions import Version
+from appliance.zone.difference import Difference
+
+_FEW: Final = 1000
+"""Changed names from which on a share of the zone decides whether it is compiled whole."""
+_SHARE: Final = 4
+
+Work = Callable[[Callable[[], None]], "Draft | None"]
+"""Makes a draft, and calls what it is given when the records are written."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A version that is about to be served, or is served but not kept yet.
+
+    difference is what leads to it from the kept version: None where there was none, or it takes too much room. applies
+    tells whether the store has that version. is_kept tells that this is the kept version itself.
+    """
+
+    origin: bytes
+    version: Version
+    difference: Difference | None = None
+    applies: bool = False
+    is_kept: bool = False
+
+    def changed(self, names: int) -> dict[bytes, set[int]] | None:
+        """Return the types that differ by owner for a zone of so many names; None where it must be compiled whole."""
+        found = self.difference
+        if not self.applies or found is None or found.names > _FEW + names // _SHARE:
+            return None
+        return found.changed()
+
+    @property
+    def is_same(self) -> bool:
+        """Tell whether the store has exactly these records."""
+        return self.applies and self.difference is not None and self.difference.is_empty
+
+
+class Drafting(Thread):
+    """The draft of a zone that is compiled at the same time; the thread seldom needs the interpreter."""
+
+    def __init__(self, work: Work) -> None:
+        """Begin."""
+        super().__init__(name="draft")
+        self._work: Work | None = work
+        self._draft: Draft | None = None
+        self._written = Event()
+        self.start()
+
+    def run(self) -> None:
+        """Do the work, and let go of the records."""
+        work, self._work = self._work, None
+        assert work is not None
+        try:
+            self._draft = work(self._written.set)
+        finally:
+            self._written.set()
+
+    def until_written(self) -> None:
+        """Wait until nobody looks at the records any more."""
+        self._written.wait()
+
+    def result(self) -> Draft | None:
+        """Wait for the draft; None where there is none."""
+        self.join()
+        return self._draft

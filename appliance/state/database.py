@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The SQLite file in the state folder: opened for one transaction at a time, put aside when it is damaged.
+
+It is closed in between: a process that was forked meanwhile would share its file locks (SQLite, "How To Corrupt", 2.6),
+and what SQLite keeps in memory is worth more elsewhere.
+"""
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from appliance.errors import StateError
+
+FILE: Final = "state.db"
+DAMAGED: Final = "state.db.damaged"
+
+_FORMAT: Final = 1
+_WAIT_S: Final = 5.0
+_SCHEMA: Final = """
+CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, content BLOB NOT NULL);
+CREATE TABLE zones (
+    origin BLOB PRIMARY KEY,
+    serial INTEGER NOT NULL,
+    stamp BLOB NOT NULL,
+    lasting INTEGER NOT NULL,
+    text INTEGER REFERENCES texts (id),
+    listing BLOB,
+    file TEXT,
+    octets INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
+    since INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE journal (
+    id INTEGER PRIMARY KEY,
+    origin BLOB NOT NULL,
+    before INTEGER NOT NULL,
+    after INTEGER NOT NULL,
+    removed_records INTEGER NOT NULL,
+    added_records INTEGER NOT NULL,
+    octets INTEGER NOT NULL,
+    made INTEGER NOT NULL,
+    removed BLOB NOT NULL,
+    added BLOB NOT NULL
+);
+CREATE INDEX journal_of_zone ON journal (origin, id);
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class Database:
+    """The file; nothing of it is open outside transaction()."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder, which need not be there yet."""
+        self.path = folder / FILE
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection whose changes are kept together, or not at all where an exception leaves the block.
+
+        Raises StateError where the file cannot be used. A damaged one is put aside and a new one begun.
+        """
+        try:
+            with contextlib.closing(self._opened()) as connection, connection:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+        except sqlite3.Error as error:
+            if _is_damage(error):
+                self._put_aside(error)
+            raise StateError(f"{self.path}: {error}") from error
+        except OSError as error:
+            raise StateError(f"{self.path}: {error.strerror}") from error
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            return self._open()
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            self._put_aside(error)
+            return self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # After a power cut the last transactions may be gone: those zones are compared again at the next start.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
+            elif version != _FORMAT:
+                raise StateError(f"{self.path}: format {version} is not this version's ({_FORMAT}); move it away")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _put_aside(self, error: Exception) -> None:
+        kept = self.path.with_name(DAMAGED)
+        _log.warning("%s is damaged (%s): it is now %s, and what is kept of zones begins anew", self.path, error, kept)
+        with contextlib.suppress(OSError):
+            self.path.replace(kept)
+        for more in ("-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                self.path.with_name(self.path.name + more).unlink()
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The version of each zone that was served last, with all its records: as the text they were read from, or as listing.
+
+Small zones lie in the database, where equal texts are one; listings of large ones are files beside it.
+"""
+
+import contextlib
+import hashlib
+import mmap
+import os
+import secrets
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from appliance.errors import StateError
+from appliance.zone import names, scanner
+from appliance.zone.findings import Findings
+from appliance.zone.listing import Listing
+from appliance.zone.load import assemble
+from appliance.zone.packed import Packed
+from appliance.zone.packed_zone import PackedZone
+
+FOLDER: Final = "listings"
+_SMALL: Final = 1 << 18
+"""Octets of a listing up to which it lies in the database."""
+_COLUMNS: Final = "serial, stamp, lasting, text, listing, file, octets, sum"
+
+
+@dataclass(slots=True)
+class Version:
+    """One version: serial, what the file was known by, and where its records are.
+
+    lasting tells whether the stamp alone says in a later process that the file is still the same. octets and sum are
+    length and CRC-32 of the content.
+    """
+
+    serial: int
+    stamp: bytes
+    lasting: bool
+    text: int | None = None
+    listing: bytes | None = None
+    file: str | None = None
+    octets: int = 0
+    sum: int = 0
+
+    def is_of(self, stamp: bytes | None, lasting: bool, serial: int | None) -> bool:
+        """Tell whether this is surely what was read from a file with a stamp."""
+        return self.lasting and lasting and (self.stamp, self.serial) == (stamp, serial)
+
+
+def find(db: sqlite3.Connection, origin: bytes) -> Version | None:
+    """Return the version of a zone."""
+    row = db.execute(f"SELECT {_COLUMNS} FROM zones WHERE origin = ?", (origin,)).fetchone()
+    return Version(row[0], row[1], bool(row[2]), *row[3:]) if row else None
+
+
+def put(db: sqlite3.Connection, origin: bytes, version: Version) -> None:
+    """Keep a version of a zone instead of the one before."""
+    one = version
+    content = (one.text, one.listing, one.file, one.octets, one.sum)
+    db.execute(
+        f"INSERT OR REPLACE INTO zones (origin, {_COLUMNS}, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (origin, one.serial, one.stamp, one.lasting, *content, int(time.time())),
+    )
+
+
+def put_text(db: sqlite3.Connection, text: bytes) -> int:
+    """Keep a text, once; return its number."""
+    digest = hashlib.blake2b(text, digest_size=16).digest()
+    row = db.execute("SELECT id FROM texts WHERE digest = ?", (digest,)).fetchone()
+    if row is None:
+        row = db.execute(
+            "INSERT INTO texts (digest, content) VALUES (?, ?) RETURNING id", (digest, zlib.compress(text, 1))
+        ).fetchone()
+    return int(row[0])
+
+
+def text_of(db: sqlite3.Connection, number: int) -> bytes:
+    """Return a kept text. Raises StateError where it is damaged."""
+    row = db.execute("SELECT content FROM texts WHERE id = ?", (number,)).fetchone()
+    try:
+        return zlib.decompress(row[0])
+    except (TypeError, zlib.error) as error:
+        raise StateError("a kept text is damaged") from error
+
+
+def remove(db: sqlite3.Connection, origin: bytes) -> None:
+    """Keep nothing of a zone."""
+    db.execute("DELETE FROM zones WHERE origin = ?", (origin,))
+
+
+class Listings:
+    """The folder of large listings."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the state folder, which need not be there yet."""
+        self._folder = folder / FOLDER
+
+    def write(self, packed: Packed, version: Version) -> None:
+        """Write the listing of a settled zone, into the version where it is small. Raises OSError.
+
+        A file is not on the disk for sure before sync().
+        """
+        pieces = iter(Listing(packed))
+        first = bytes(next(pieces))
+        second = next(pieces, None)
+        if second is None and len(first) <= _SMALL:
+            version.listing = first
+            version.octets, version.sum = len(first), zlib.crc32(first)
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        version.file = secrets.token_hex(8)
+        try:
+            with self._path(version.file).open("xb", buffering=0) as file:
+                parts: Iterable[bytes | memoryview] = chain((first,), () if second is None else (second,), pieces)
+                for piece in parts:
+                    version.sum = zlib.crc32(piece, version.sum)
+                    version.octets += len(piece)
+                    _write(file.fileno(), piece)
+        except OSError:
+            self.discard(version)
+            raise
+
+    def sync(self, version: Version) -> None:
+        """See to it that a file outlasts a power cut. Raises OSError."""
+        for path in (self._path(version.file), self._folder) if version.file else ():
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def discard(self, version: Version) -> None:
+        """Let go of the file of a version, if it has one."""
+        if version.file:
+            with contextlib.suppress(OSError):
+                self._path(version.file).unlink()
+
+    def sweep(self, kept: Iterable[str]) -> None:
+        """Remove the files that belong to no version: of a process that was killed."""
+        known = set(kept)
+        with contextlib.suppress(OSError):
+            for path in self._folder.iterdir():
+                if path.name not in known:
+                    path.unlink()
+
+    def open(self, db: sqlite3.Connection, origin: bytes, version: Version) -> memoryview:
+        """Return the listing of a version, made from its text where it has one. Raises StateError."""
+        if version.text is not None:
+            return memoryview(b"".join(bytes(piece) for piece in Listing(_scanned(text_of(db, version.text), origin))))
+        found = memoryview(version.listing) if version.listing is not None else self._mapped(version.file or "")
+        if len(found) != version.octets or zlib.crc32(found) != version.sum:
+            raise StateError(f"what is kept of zone {names.to_text(origin)} is damaged")
+        return found
+
+    def _mapped(self, name: str) -> memoryview:
+        try:
+            with self._path(name).open("rb") as file:
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError) as error:
+            raise StateError(f"{self._path(name)}: {error}") from error
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name
+
+
+def _write(fd: int, octets: bytes | memoryview) -> None:
+    view = memoryview(octets)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _scanned(text: bytes, origin: bytes) -> Packed:
+    """Return the records of a text that was a zone once."""
+    fd = os.memfd_create("zone", os.MFD_CLOEXEC)
+    try:
+        _write(fd, text)
+        records = scanner.scan_file(f"/proc/self/fd/{fd}", origin)
+        zone = assemble(records, origin, Findings(records))
+    finally:
+        os.close(fd)
+    if not isinstance(zone, PackedZone):
+        raise StateError(f"the kept text of zone {names.to_text(origin)} is no zone any more")
+    return zone.packed

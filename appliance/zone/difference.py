@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What leads from one version of a zone to another: the records that went and those that came."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from appliance.errors import StateError
+from appliance.zone import types
+from appliance.zone.comparison import Comparison
+from appliance.zone.listing import NAME, RECORD
+
+RR: Final = struct.Struct(">HHIH")
+"""Type, class, TTL and octets of the RDATA of a record in a message, between its owner and the RDATA."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Records as they stand in a message, names not compressed; in each list the SOA comes first (RFC 1995 §4).
+
+    names says at how many owners there is something else than another SOA.
+    """
+
+    removed: bytes
+    added: bytes
+    names: int
+    removed_records: int
+    added_records: int
+
+    @property
+    def octets(self) -> int:
+        """Octets of both lists."""
+        return len(self.removed) + len(self.added)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether both versions have the same records."""
+        return not self.names and self.removed == self.added
+
+    def serials(self) -> tuple[int, int]:
+        """Return the serials of both versions."""
+        return _serial(self.removed), _serial(self.added)
+
+    def changed(self) -> dict[bytes, set[int]]:
+        """Return the types that differ by folded owner, as answers.change takes them."""
+        found: dict[bytes, set[int]] = {}
+        for octets in (self.removed, self.added):
+            for owner, rtype in _owners(octets):
+                found.setdefault(owner, set()).add(rtype)
+        return found
+
+
+def difference(old: memoryview, new: memoryview, origin: bytes, most: int = 0) -> Difference | None:
+    """Return what differs between two listings of a zone; None where that takes more octets than most, 0 is no bound.
+
+    Raises StateError for a damaged listing.
+    """
+    soas = _soa(old), _soa(new)
+    walk = Comparison(old, new, origin)
+    walk.compare()
+    if most and walk.removed + walk.added + len(soas[0]) + len(soas[1]) > most:
+        return None
+    gone, came = walk.lists()
+    return Difference(soas[0] + gone, soas[1] + came, walk.names, walk.removed_records + 1, walk.added_records + 1)
+
+
+def _soa(listing: memoryview) -> bytes:
+    """Return the SOA of a listing, whose first name is the apex."""
+    try:
+        _, count, length = NAME.unpack_from(listing)
+        owner = bytes(listing[NAME.size : NAME.size + length])
+        at = NAME.size + length
+        for _ in range(count):
+            rtype, ttl, size = RECORD.unpack_from(listing, at)
+            at += RECORD.size + size
+            if rtype == types.SOA and size >= 22 and at <= len(listing):
+                return owner + RR.pack(rtype, types.IN, ttl, size) + bytes(listing[at - size : at])
+    except struct.error:
+        pass
+    raise StateError("the listing of a zone is damaged: it has no SOA")
+
+
+def _serial(octets: bytes) -> int:
+    """Return the serial of the SOA that comes first."""
+    at = _name_end(octets, 0)
+    end = at + RR.size + RR.unpack_from(octets, at)[3]
+    return int.from_bytes(octets[end - 20 : end - 16])
+
+
+def _owners(octets: bytes) -> Iterator[tuple[bytes, int]]:
+    at = 0
+    while at < len(octets):
+        end = _name_end(octets, at)
+        rtype, _, _, size = RR.unpack_from(octets, end)
+        yield octets[at:end].lower(), rtype
+        at = end + RR.size + size
+
+
+def _name_end(octets: bytes, at: int) -> int:
+    while octets[at]:
+        at += octets[at] + 1
+    return at + 1
