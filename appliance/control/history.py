@@ -63,7 +63,7 @@ class History:
         except StateError as error:
             self._tell(error)
             return None
-        if kept is not None and kept.is_of(*served.was):
+        if kept is not None and kept.is_of(*served.was) and self._listings.holds(kept):
             return Draft(served.origin, kept, is_kept=True)
         return self._draft(served, zone, None, written)
 
@@ -103,7 +103,8 @@ class History:
         self._current.difference_update(draft.origin for draft in drafts)
         try:
             for draft in drafts:
-                self._listings.sync(draft.version)
+                if not draft.is_kept:
+                    self._listings.sync(draft.version)
             with self._database.transaction() as db:
                 for draft in drafts:
                     left += self._keep(db, draft)
@@ -132,8 +133,7 @@ class History:
             before, after = found.serials()
             if not journal.is_newer(after, before):
                 _log.warning(
-                    "zone %s: serial %d is not newer than %d (RFC 1982), so secondaries will not fetch what has "
-                    "changed; raise it",
+                    "zone %s: serial %d is not newer than %d (RFC 1982), so secondaries will not fetch it",
                     names.to_text(draft.origin),
                     after,
                     before,

@@ -29,7 +29,7 @@ class Recording:
 
     def _is_kept(self, served: ServedZone) -> bool:
         kept = versions.find(self._db, served.origin)
-        return kept is not None and kept.is_of(*served.was)
+        return kept is not None and kept.is_of(*served.was) and self._listings.holds(kept)
 
     def __iter__(self) -> Iterator[Draft]:
         """Yield the drafts; zones whose file has changed since they were loaded are left out, and so are large ones."""

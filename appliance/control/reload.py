@@ -17,7 +17,7 @@ from appliance.control.progress import Progress
 from appliance.control.publish import COMPARED, OPCODES_PASSED_UP, Publication
 from appliance.control.zones import ServedZone, compared, configured
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
-from appliance.state.journal import Entry
+from appliance.state.journal import Entry, is_newer
 from appliance.zone import names
 from appliance.zone.difference import Difference
 from appliance.zone.model import Zone
@@ -260,6 +260,9 @@ def _describe(told: dict[str, Any], found: Difference) -> None:
         told["outcome"] += ", the same records"
     else:
         told["outcome"] += f": {found.removed_records} records removed, {found.added_records} added"
+        before, after = found.serials()
+        if not is_newer(after, before):
+            told["outcome"] += f"; {after} is not newer than {before} (RFC 1982), so secondaries will not fetch it"
 
 
 def _tell_doubts(served: ServedZone) -> None:

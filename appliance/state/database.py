@@ -42,6 +42,7 @@ CREATE TABLE journal (
     added_records INTEGER NOT NULL,
     octets INTEGER NOT NULL,
     made INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
     removed BLOB NOT NULL,
     added BLOB NOT NULL
 );

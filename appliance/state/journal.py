@@ -3,10 +3,13 @@
 
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from appliance.errors import StateError
+from appliance.zone import names
 from appliance.zone.difference import Difference
 
 _SERIALS: Final = 1 << 32
@@ -43,8 +46,8 @@ def append(db: sqlite3.Connection, origin: bytes, difference: Difference, most: 
     if last is not None and last[0] != before:
         clear(db, origin)
     db.execute(
-        "INSERT INTO journal (origin, before, after, removed_records, added_records, octets, made, removed, added)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO journal (origin, before, after, removed_records, added_records, octets, made, sum, removed, added)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             origin,
             before,
@@ -53,6 +56,7 @@ def append(db: sqlite3.Connection, origin: bytes, difference: Difference, most: 
             difference.added_records,
             difference.octets,
             int(time.time()),
+            _sum(difference.removed, difference.added),
             difference.removed,
             difference.added,
         ),
@@ -87,10 +91,18 @@ def entries(db: sqlite3.Connection, origin: bytes) -> list[Entry]:
 def since(db: sqlite3.Connection, origin: bytes, serial: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield what went and what came, step by step, from a serial to the newest one; nothing where that is not known.
 
-    Each list begins with a SOA, as in an answer to IXFR (RFC 1995 §4).
+    Each list begins with a SOA, as in an answer to IXFR (RFC 1995 §4). Raises StateError for a damaged step.
     """
     start = db.execute("SELECT max(id) FROM journal WHERE origin = ? AND before = ?", (origin, serial)).fetchone()[0]
-    if start is not None:
-        yield from db.execute(
-            "SELECT removed, added FROM journal WHERE origin = ? AND id >= ? ORDER BY id", (origin, start)
-        )
+    if start is None:
+        return
+    steps = "SELECT before, after, sum, removed, added FROM journal WHERE origin = ? AND id >= ? ORDER BY id"
+    for before, after, known, removed, added in db.execute(steps, (origin, start)):
+        if _sum(removed, added) != known:
+            zone = names.to_text(origin)
+            raise StateError(f"the step from {before} to {after} of zone {zone} is damaged; transfer the zone whole")
+        yield removed, added
+
+
+def _sum(removed: bytes, added: bytes) -> int:
+    return zlib.crc32(added, zlib.crc32(removed))

@@ -127,6 +127,14 @@ class Listings:
             self.discard(version)
             raise
 
+    def holds(self, version: Version) -> bool:
+        """Tell whether the records of a version are there, as far as that can be told at once."""
+        if not version.file:
+            return True
+        with contextlib.suppress(OSError):
+            return self._path(version.file).stat().st_size == version.octets
+        return False
+
     def sync(self, version: Version) -> None:
         """See to it that a file outlasts a power cut. Raises OSError."""
         for path in (self._path(version.file), self._folder) if version.file else ():

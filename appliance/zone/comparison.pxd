@@ -11,7 +11,7 @@ cdef unsigned int _SOA
 
 cdef class Comparison:
     cdef const unsigned char[::1] old, new
-    cdef unsigned char[::1] old_key, new_key, gone, came
+    cdef unsigned char[::1] old_key, new_key, gone, came, apex
     cdef CanonicalOrder order
     cdef long long apex_length, old_end, new_end
     cdef public long long names, removed, added, removed_records, added_records
@@ -20,14 +20,14 @@ cdef class Comparison:
     @cython.locals(sound=bint)
     cpdef compare(self)
 
-    @cython.locals(a="long long", b="long long", size="long long", other="long long", order=int)
+    @cython.locals(a="long long", b="long long", size="long long", other="long long", order=int, length="long long", end="long long")
     cdef bint walk(self) noexcept nogil
 
-    @cython.locals(old=size_t, new=size_t)
-    cdef int compare_names(self, long long a, long long b) noexcept nogil
-
     @cython.locals(length="long long", place="long long")
-    cdef size_t key(self, const unsigned char[::1] octets, long long at, unsigned char[::1] key) noexcept nogil
+    cdef long long key(self, const unsigned char[::1] octets, long long at, unsigned char[::1] key) noexcept nogil
+
+    @cython.locals(i="long long")
+    cdef bint ends_in_apex(self, const unsigned char[::1] octets, long long at) noexcept nogil
 
     @cython.locals(rows="long long", others="long long", at="long long", to="long long", end="long long", stop="long long", differing=bint, order=int)
     cdef bint merge(self, long long a, long long b) noexcept nogil

@@ -7,6 +7,8 @@ Two walks: the first one counts the records that went and those that came, the s
 
 from __future__ import annotations
 
+from array import array
+
 import cython
 
 from appliance.errors import StateError
@@ -15,8 +17,10 @@ from appliance.zone.canonical import CanonicalOrder
 from appliance.zone.listing import NAME, RECORD
 
 if cython.compiled:
+    from cython.cimports.appliance.zone.canonical import fold
     from cython.cimports.appliance.zone.listing import copy, differs, put, u16
 else:
+    from appliance.zone.canonical import fold
     from appliance.zone.listing import copy, differs, put, u16
 
 _NAME = NAME.size
@@ -34,6 +38,7 @@ class Comparison:
         self.old = old
         self.new = new
         self.order = CanonicalOrder()
+        self.apex = array("B", origin)
         self.apex_length = len(origin)
         self.old_key, self.new_key = bytearray(_KEY), bytearray(_KEY)
         self.old_end = len(old)
@@ -75,10 +80,14 @@ class Comparison:
                 a += size
                 b += other
                 continue
+            length = self.key(self.old, a, self.old_key) if size else 0
+            end = self.key(self.new, b, self.new_key) if other else 0
+            if length < 0 or end < 0:
+                return False
             if not size or not other:
                 order = 1 if other else -1
             else:
-                order = self.compare_names(a, b)
+                order = self.order.compare_two(self.old_key, length, self.new_key, end)
             if not self.merge(a if order <= 0 else -1, b if order >= 0 else -1):
                 return False
             if order <= 0:
@@ -87,21 +96,22 @@ class Comparison:
                 b += other
         return True
 
-    def compare_names(self, a: int, b: int) -> int:
-        """Return -1, 0 or 1 as an old owner sorts before, like or behind a new one; damaged ones sort somewhere."""
-        old = self.key(self.old, a, self.old_key)
-        new = self.key(self.new, b, self.new_key)
-        return self.order.compare_two(self.old_key, old, self.new_key, new)
-
     def key(self, octets: memoryview, at: int, key: bytearray) -> int:
-        """Write the key of the name of a block, and return how long it is; 0 for the apex and for no name."""
+        """Write the key of the name of a block, and return how long it is; -1 where that is no name of the zone."""
         length = octets[at + _NAME - 1]
         place = 0
         while place + self.apex_length < length and octets[at + _NAME + place]:
             place += octets[at + _NAME + place] + 1
-        if place + self.apex_length != length:
-            return 0
+        if place + self.apex_length != length or not self.ends_in_apex(octets, at + _NAME + place):
+            return -1
         return self.order.write_key(octets, at + _NAME, place, key, 0)
+
+    def ends_in_apex(self, octets: memoryview, at: int) -> int:
+        """Tell whether the origin stands at a place, in any case of letters."""
+        i = 0
+        while i < self.apex_length and fold(octets[at + i]) == self.apex[i]:
+            i += 1
+        return i == self.apex_length
 
     def merge(self, a: int, b: int) -> int:
         """Take the records of two blocks of one name, or of one block, that the other does not have.

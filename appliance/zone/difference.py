@@ -21,7 +21,8 @@ RR: Final = struct.Struct(">HHIH")
 class Difference:
     """Records as they stand in a message, names not compressed; in each list the SOA comes first (RFC 1995 §4).
 
-    names says at how many owners there is something else than another SOA.
+    names says at how many owners there is something else than another SOA. The counts have the SOA only where there is
+    another one.
     """
 
     removed: bytes
@@ -38,7 +39,7 @@ class Difference:
     @property
     def is_empty(self) -> bool:
         """Tell whether both versions have the same records."""
-        return not self.names and self.removed == self.added
+        return not self.names and not self.removed_records
 
     def serials(self) -> tuple[int, int]:
         """Return the serials of both versions."""
@@ -58,16 +59,19 @@ def difference(old: memoryview, new: memoryview, origin: bytes, most: int = 0) -
 
     Raises StateError for a damaged listing.
     """
-    soas = _soa(old), _soa(new)
+    soas = _soa(old, origin), _soa(new, origin)
     walk = Comparison(old, new, origin)
     walk.compare()
     if most and walk.removed + walk.added + len(soas[0]) + len(soas[1]) > most:
         return None
     gone, came = walk.lists()
-    return Difference(soas[0] + gone, soas[1] + came, walk.names, walk.removed_records + 1, walk.added_records + 1)
+    other = _folded(soas[0]) != _folded(soas[1])
+    return Difference(
+        soas[0] + gone, soas[1] + came, walk.names, walk.removed_records + other, walk.added_records + other
+    )
 
 
-def _soa(listing: memoryview) -> bytes:
+def _soa(listing: memoryview, origin: bytes) -> bytes:
     """Return the SOA of a listing, whose first name is the apex."""
     try:
         _, count, length = NAME.unpack_from(listing)
@@ -76,11 +80,17 @@ def _soa(listing: memoryview) -> bytes:
         for _ in range(count):
             rtype, ttl, size = RECORD.unpack_from(listing, at)
             at += RECORD.size + size
-            if rtype == types.SOA and size >= 22 and at <= len(listing):
+            if rtype == types.SOA and size >= 22 and at <= len(listing) and owner.lower() == origin:
                 return owner + RR.pack(rtype, types.IN, ttl, size) + bytes(listing[at - size : at])
     except struct.error:
         pass
     raise StateError("the listing of a zone is damaged: it has no SOA")
+
+
+def _folded(record: bytes) -> bytes:
+    """Return a record with its owner in lower case."""
+    at = _name_end(record, 0)
+    return record[:at].lower() + record[at:]
 
 
 def _serial(octets: bytes) -> int:

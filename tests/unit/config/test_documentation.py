@@ -12,6 +12,7 @@ from appliance.config.schema import (
     Checks,
     Config,
     Interface,
+    Journal,
     Limits,
     Listen,
     Pattern,
@@ -32,6 +33,7 @@ TABLES: dict[str, type[Section]] = {
     "[limits]": Limits,
     "[checks]": Checks,
     "[store]": Storage,
+    "[journal]": Journal,
     "[[zone]]": ZoneEntry,
     "[[pattern]]": Pattern,
 }

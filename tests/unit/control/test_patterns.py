@@ -49,7 +49,7 @@ def test_zones_come_and_go(folder: Path) -> None:
         outcomes = {one["zone"]: one["outcome"] for one in server.ask("reload")["zones"]}
         assert outcomes["z00.test."] == "removed"
         assert outcomes["z24.test."] == "serial 1"
-        assert outcomes["z11.test."] == "serial 1 replaced by 2"
+        assert outcomes["z11.test."].startswith("serial 1 replaced by 2")
         assert len(outcomes) == 16
         for name, expected in (("z00", "REFUSED"), ("z24", "192.0.2.1"), ("z11", "192.0.2.11"), ("z12", "192.0.2.1")):
             assert server.address(f"www.{name}.test.") == expected

@@ -94,11 +94,11 @@ def test_reload_takes_what_changed(server: Served) -> None:
     assert server.command("reload").stdout == "no zone file has changed\n"
     rewrite(server.folder / "example.zone", zone_text(2, 3))
     done = server.command("reload")
-    assert (done.returncode, done.stdout) == (0, "example.: serial 1 replaced by 2\n")
+    assert (done.returncode, done.stdout) == (0, "example.: serial 1 replaced by 2: 2 records removed, 2 added\n")
     assert server.address() == "192.0.2.3"
     assert server.address("www.other.") == "192.0.2.2"
     done = server.command("zone", "reload", "OTHER")
-    assert (done.returncode, done.stdout) == (0, "other.: serial 1 replaced by 1\n")
+    assert (done.returncode, done.stdout) == (0, "other.: serial 1 replaced by 1, the same records\n")
     done = server.command("reload", "nowhere.")
     assert (done.returncode, done.stderr) == (1, "appliance: zone nowhere. is not in the configuration\n")
 
@@ -171,7 +171,7 @@ def test_a_large_zone_is_reloaded_by_difference(folder: Path) -> None:
         for serial in range(2, 9):
             more = f"new{serial} A 192.0.2.{serial}\nh{serial} TXT changed\n"
             rewrite(folder / "example.zone", zone_text(serial, serial) + hosts + more)
-            assert server.ask("reload")["zones"][0]["outcome"].endswith(f"by {serial}")
+            assert f"by {serial}" in server.ask("reload")["zones"][0]["outcome"]
             assert server.query("example.", "SOA").answer[0][0].serial == serial
             assert server.address() == f"192.0.2.{serial}"
             assert server.address(f"new{serial}.example.") == f"192.0.2.{serial}"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state file: transactions are whole, damage begins anew, what cannot be used is told."""
+
+import logging
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import StateError
+from appliance.state.database import DAMAGED, FILE, Database
+
+pytestmark = pytest.mark.unit
+
+
+def texts(database: Database) -> int:
+    with database.transaction() as db:
+        return int(db.execute("SELECT count(content) FROM texts").fetchone()[0])
+
+
+def add(db: sqlite3.Connection, digest: bytes) -> None:
+    db.execute("INSERT INTO texts (digest, content) VALUES (?, ?)", (digest, b""))
+
+
+def test_a_transaction_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
+    database = Database(tmp_path / "state")
+    with database.transaction() as db:
+        add(db, b"one")
+
+    def fails() -> None:
+        with database.transaction() as db:
+            add(db, b"two")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fails()
+    assert texts(database) == 1
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [FILE]
+
+
+def test_two_at_a_time_wait_for_each_other(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    with database.transaction() as db:
+        add(db, b"one")
+        other = sqlite3.connect(database.path, timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+@pytest.mark.parametrize("where", [0, 100, 4096])
+def test_damage_begins_anew(tmp_path: Path, where: int, caplog: pytest.LogCaptureFixture) -> None:
+    database = Database(tmp_path)
+    with database.transaction() as db:
+        for number in range(200):
+            add(db, number.to_bytes(16, "big"))
+    hurt = bytearray(database.path.read_bytes())
+    hurt[where : where + 3000] = b"\xa5" * 3000
+    database.path.write_bytes(hurt)
+    caplog.set_level(logging.WARNING)
+    for _ in range(2):  # what lies behind the first page shows only when it is read
+        try:
+            found = texts(database)
+        except StateError:
+            continue
+        break
+    assert found == 0
+    assert (tmp_path / DAMAGED).exists()
+    assert "is damaged" in caplog.text
+
+
+def test_another_format_stays_as_it_is(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    with database.transaction() as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StateError, match="format 99"):
+        texts(database)
+    assert not (tmp_path / DAMAGED).exists()
+
+
+def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match=r"file/state\.db"):
+        texts(Database(tmp_path / "file"))
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(StateError, match="unable to open"):
+        texts(Database(tmp_path))

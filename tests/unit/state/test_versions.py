@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kept versions come back as they were, or not at all."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import StateError
+from appliance.state import versions
+from appliance.state.database import Database
+from appliance.state.versions import FOLDER, Listings, Version
+from appliance.zone import names
+from appliance.zone.listing import Listing
+from appliance.zone.load import load_zone
+from appliance.zone.packed_zone import PackedZone
+
+pytestmark = pytest.mark.unit
+
+ORIGIN = names.from_text("example.")
+HEAD = "$TTL 300\n@ SOA ns root 1 2 3 4 5\n@ NS ns\n"
+SMALL = HEAD + "www A 192.0.2.1\n"
+LARGE = HEAD + "".join(f"h{number} TXT {'x' * 200}\n" for number in range(3000))
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with Database(tmp_path).transaction() as found:
+        yield found
+
+
+def zone(folder: Path, text: str) -> PackedZone:
+    path = folder / "zone"
+    path.write_text(text)
+    found = load_zone(path, ORIGIN)
+    assert isinstance(found, PackedZone)
+    return found
+
+
+def listing(found: PackedZone) -> bytes:
+    return b"".join(bytes(piece) for piece in Listing(found.packed))
+
+
+def version() -> Version:
+    return Version(1, b"s" * 24, lasting=True)
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
+def test_listings_come_back(tmp_path: Path, db: sqlite3.Connection, text: str) -> None:
+    listings, kept, found = Listings(tmp_path), version(), zone(tmp_path, text)
+    listings.write(found.packed, kept)
+    listings.sync(kept)
+    assert (kept.file is None) == (text is SMALL)
+    versions.put(db, ORIGIN, kept)
+    again = versions.find(db, ORIGIN)
+    assert again == kept
+    assert listings.holds(again)
+    assert listings.open(db, ORIGIN, again) == listing(found)
+    versions.remove(db, ORIGIN)
+    assert versions.find(db, ORIGIN) is None
+
+
+def test_texts_come_back_and_equal_ones_are_one(tmp_path: Path, db: sqlite3.Connection) -> None:
+    kept = version()
+    kept.text = versions.put_text(db, SMALL.encode())
+    assert versions.put_text(db, SMALL.encode()) == kept.text
+    assert versions.put_text(db, LARGE.encode()) != kept.text
+    assert Listings(tmp_path).open(db, ORIGIN, kept) == listing(zone(tmp_path, SMALL))
+
+
+def test_damage_is_told(tmp_path: Path, db: sqlite3.Connection) -> None:
+    listings, kept = Listings(tmp_path), version()
+    listings.write(zone(tmp_path, LARGE).packed, kept)
+    path = tmp_path / FOLDER / str(kept.file)
+    whole = path.read_bytes()
+    for hurt in (whole[:-1], whole + b"\0", whole[:5000] + b"?" + whole[5001:], b""):
+        path.write_bytes(hurt)
+        with pytest.raises(StateError):
+            listings.open(db, ORIGIN, kept)
+    path.unlink()
+    assert not listings.holds(kept)
+    with pytest.raises(StateError, match="No such file"):
+        listings.open(db, ORIGIN, kept)
+    kept.text = versions.put_text(db, b"this is no zone")
+    with pytest.raises(StateError, match="no zone"):
+        listings.open(db, ORIGIN, kept)
+    kept.text += 1
+    with pytest.raises(StateError, match="damaged"):
+        listings.open(db, ORIGIN, kept)
+
+
+def test_nothing_is_left_of_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listings, kept, found = Listings(tmp_path), version(), zone(tmp_path, LARGE)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        listings.write(found.packed, kept)
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_strangers_are_swept_out(tmp_path: Path) -> None:
+    listings, kept, other = Listings(tmp_path), version(), version()
+    listings.write(zone(tmp_path, LARGE).packed, kept)
+    listings.write(zone(tmp_path, LARGE).packed, other)
+    listings.sweep([str(kept.file)])
+    assert (listings.holds(kept), listings.holds(other)) == (True, False)
+    listings.discard(kept)
+    listings.discard(kept)
+    assert not listings.holds(kept)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "lasting", "serial", "same"),
+    [
+        (b"s" * 24, True, 1, True),
+        (b"t" * 24, True, 1, False),
+        (b"s" * 24, False, 1, False),
+        (b"s" * 24, True, 2, False),
+    ],
+)
+def test_only_a_lasting_stamp_tells_that_it_is_the_same(stamp: bytes, lasting: bool, serial: int, same: bool) -> None:
+    assert version().is_of(stamp, lasting, serial) is same
+    other = version()
+    other.lasting = False
+    assert not other.is_of(stamp, lasting, serial)
