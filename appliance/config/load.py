@@ -15,6 +15,7 @@ from appliance.config.schema import (
     Checks,
     Config,
     Interface,
+    Journal,
     Limits,
     Listen,
     Pattern,
@@ -33,6 +34,7 @@ _TABLES: dict[str, type[Section]] = {
     "limits": Limits,
     "checks": Checks,
     "store": Storage,
+    "journal": Journal,
 }
 _ARRAYS: dict[str, type[Section]] = {"interface": Interface, "zone": ZoneEntry, "pattern": Pattern}
 _SYNTAX_PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)

@@ -43,7 +43,7 @@ class History:
         self._listings = Listings(folder)
         self._current: set[bytes] = set()
         """Zones whose kept version is surely what the store has, because this process saw to it."""
-        self._failure = ""
+        self._fails = False
 
     def draft(self, served: ServedZone, was: Was, zone: Zone) -> Draft | None:
         """Write the records of a zone down, and compare them with those kept; None where that cannot be done.
@@ -99,6 +99,8 @@ class History:
     def keep(self, drafts: Iterable[Draft]) -> None:
         """Keep what is served now, all or nothing, in one transaction."""
         drafts = list(drafts)
+        if not drafts:
+            return
         left: list[Version] = []
         self._current.difference_update(draft.origin for draft in drafts)
         try:
@@ -114,7 +116,7 @@ class History:
         for version in left:
             self._listings.discard(version)
         self._current.update(draft.origin for draft in drafts)
-        self._failure = ""
+        self._fails = False
 
     def _keep(self, db: sqlite3.Connection, draft: Draft) -> list[Version]:
         """Keep one version; return the one before, whose file goes when the transaction is done."""
@@ -190,6 +192,7 @@ class History:
         except (StateError, OSError) as error:
             self._tell(error)
             return {}
+        self._fails = False
         for version in left:
             self._listings.discard(version)
         return found
@@ -212,6 +215,6 @@ class History:
     def _tell(self, error: Exception) -> None:
         """Log what keeps this from working, once."""
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        if said != self._failure:
+        if not self._fails:
             _log.warning("what is served cannot be kept: %s; changes are compiled whole, without a journal", said)
-        self._failure = said
+        self._fails = True

@@ -67,7 +67,6 @@ class Database:
         """
         try:
             with contextlib.closing(self._opened()) as connection, connection:
-                connection.execute("BEGIN IMMEDIATE")
                 yield connection
         except sqlite3.Error as error:
             if _is_damage(error):
@@ -86,6 +85,7 @@ class Database:
             return self._open()
 
     def _open(self) -> sqlite3.Connection:
+        """Return a connection in a transaction, on tables of this format."""
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
@@ -93,15 +93,21 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             # After a power cut the last transactions may be gone: those zones are compared again at the next start.
             connection.execute("PRAGMA synchronous = NORMAL")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
-            elif version != _FORMAT:
-                raise StateError(f"{self.path}: format {version} is not this version's ({_FORMAT}); move it away")
+            connection.execute("BEGIN IMMEDIATE")
+            self._prepare(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+        elif version != _FORMAT:
+            raise StateError(f"{self.path}: format {version} is not this version's ({_FORMAT}); move it away")
 
     def _put_aside(self, error: Exception) -> None:
         kept = self.path.with_name(DAMAGED)

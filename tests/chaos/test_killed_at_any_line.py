@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SIGKILL at random points of load, save, apply, swap, compaction: the next start serves the newest version, whole.
 
-Fifty-two points; tests/chaos/test_killed_in_a_swap.py has those of a swap with the NIC path. A point is a line of
-the program, chosen by a seed from the lines that an undisturbed run of the phase executes, or some milliseconds later.
+So it is while versions are kept, and the journal leads to that version without a gap. Sixty-six points;
+tests/chaos/test_killed_in_a_swap.py has those of a swap with the NIC path. A point is a line of the program, chosen by
+a seed from the lines that an undisturbed run of the phase executes, or some milliseconds later.
 """
 
 import contextlib
 import os
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import ApplianceError
+from appliance.state import versions
+from appliance.state.database import Database
+from appliance.zone import names
 from tests.harness.points import Phase, Points
 from tests.unit.control.served import START_S, Served, configuration, serving, start, until, zone_text
 
 pytestmark = pytest.mark.chaos
 
+ORIGIN = names.from_text("example.")
 DIFFERENT = 1000
 """Hosts of a zone that is changed by difference."""
 LARGE = 2500
@@ -72,8 +78,19 @@ class Chain:
             assert server.address(f"{name}.example.") == f"192.0.2.{self.serial}"
         assert len(server.query("big.example.", "TXT", tcp=True).answer[0][0].strings) == 250
         assert server.address("www.other.") == server.address("www.third.") == "192.0.2.2"
+        until(lambda: self.kept() == self.serial)
+        steps = server.ask("journal", zone="example.")["steps"]
+        ways = [(step["before"], step["after"]) for step in steps]
+        assert not ways or ways[-1][1] == self.serial, ways
+        assert all(one[1] == other[0] for one, other in pairwise(ways)), ways
         said = server.log()
         assert not [word for word in ("Traceback", "damaged", "cut short", "no saved") if word in said], said
+
+    def kept(self) -> int:
+        """Return the serial of the version that is kept."""
+        with Database(self.folder / "state").transaction() as db:
+            found = versions.find(db, ORIGIN)
+            return found.serial if found else 0
 
     def dies(self, server: Served, where: str) -> None:
         """Wait until a server was killed where it should be."""
@@ -112,9 +129,9 @@ def test_while_it_loads(tmp_path: Path) -> None:
             chain.check(server)
 
 
-@pytest.mark.parametrize(("phase", "seed", "times"), [("save", 2, 14), ("apply", 3, 14)])
+@pytest.mark.parametrize(("phase", "seed", "times"), [("save", 2, 14), ("apply", 3, 14), ("keep", 8, 14)])
 def test_while_it_changes(tmp_path: Path, phase: Phase, seed: int, times: int) -> None:
-    """Twenty-eight points, each in the server that was started where the one before was killed."""
+    """Forty-two points, each in the server that was started where the one before was killed."""
     chain = Chain(tmp_path, seed)
     chain.measure(phase)
     for _ in range(times):

@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from typing import Final, Literal
 
-Phase = Literal["load", "save", "apply", "swap", "compact"]
+Phase = Literal["load", "save", "apply", "swap", "compact", "keep"]
 
 _LATE_S: Final = 0.01
 

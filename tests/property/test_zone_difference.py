@@ -127,6 +127,10 @@ def test_what_differs_leads_from_one_version_to_the_other(
     assert found.is_empty == (records(before) == records(after))
     owners = {owner for owner, rtype, *_ in gone | came if (owner, rtype) != (ORIGIN, types.SOA)}
     assert found.names == len(owners)
+    kinds: dict[bytes, set[int]] = {ORIGIN: {types.SOA}}
+    for owner, rtype, *_ in gone | came:
+        kinds.setdefault(owner, set()).add(rtype)
+    assert found.changed() == kinds
     again = plain.difference(memoryview(old), memoryview(new), ORIGIN)
     assert (again.removed, again.added, again.names) == (found.removed, found.added, found.names)
     assert compiled.difference(memoryview(old), memoryview(new), ORIGIN, found.octets) == found

@@ -22,6 +22,8 @@ ROOTS = {
     ("publish.py", "_moved"): "swap",
     ("publish.py", "_attach"): "swap",
     ("meanwhile.py", "follow"): "compact",
+    ("history.py", "keep"): "keep",
+    ("history.py", "record"): "keep",
 }
 """Where a phase begins: all that it calls, in this program's code, belongs to it."""
 
