@@ -43,7 +43,8 @@ class History:
         self._listings = Listings(folder)
         self._current: set[bytes] = set()
         """Zones whose kept version is surely what the store has, because this process saw to it."""
-        self._fails = False
+        self.failure = ""
+        """Why the last attempt to keep something failed, until one works."""
 
     def draft(self, served: ServedZone, was: Was, zone: Zone) -> Draft | None:
         """Write the records of a zone down, and compare them with those kept; None where that cannot be done.
@@ -75,17 +76,16 @@ class History:
             self._listings.write(zone.packed, draft.version)
             written()
             with self._database.transaction() as db:
-                self._compare(db, draft, was)
+                self._compare(db, draft, versions.find(db, draft.origin), was)
         except (StateError, OSError) as error:
             self._listings.discard(draft.version)
             self._tell(error)
             return None
         return draft
 
-    def _compare(self, db: sqlite3.Connection, draft: Draft, was: Was | None) -> None:
+    def _compare(self, db: sqlite3.Connection, draft: Draft, kept: Version | None, was: Was | None) -> None:
         """Find what leads from the kept version to a draft, and whether the store has the kept one."""
         origin = draft.origin
-        kept = versions.find(db, origin)
         if kept is None:
             return
         try:
@@ -109,23 +109,23 @@ class History:
                     self._listings.sync(draft.version)
             with self._database.transaction() as db:
                 for draft in drafts:
-                    left += self._keep(db, draft)
+                    if not draft.is_kept:
+                        left += self._keep(db, draft, versions.find(db, draft.origin))
         except (StateError, OSError) as error:
             self._tell(error)
             return
         for version in left:
             self._listings.discard(version)
         self._current.update(draft.origin for draft in drafts)
-        self._fails = False
+        self.failure = ""
 
-    def _keep(self, db: sqlite3.Connection, draft: Draft) -> list[Version]:
-        """Keep one version; return the one before, whose file goes when the transaction is done."""
-        if draft.is_kept:
-            return []
-        kept = versions.find(db, draft.origin)
-        self._note_step(db, draft)
+    def _keep(self, db: sqlite3.Connection, draft: Draft, kept: Version | None) -> list[Version]:
+        """Keep one version instead of another; return that one, whose file goes when the transaction is done."""
         versions.put(db, draft.origin, draft.version)
-        return [kept] if kept is not None else []
+        if kept is None:
+            return []
+        self._note_step(db, draft)
+        return [kept]
 
     def _note_step(self, db: sqlite3.Connection, draft: Draft) -> None:
         found = draft.difference
@@ -184,15 +184,15 @@ class History:
         found: dict[bytes, Difference] = {}
         try:
             with self._database.transaction() as db:
-                for draft in Recording(db, self._listings, zones):
-                    self._compare(db, draft, None)
-                    left += self._keep(db, draft)
+                for draft, kept in Recording(db, self._listings, zones):
+                    self._compare(db, draft, kept, None)
+                    left += self._keep(db, draft, kept)
                     if draft.difference is not None:
                         found[draft.origin] = draft.difference
         except (StateError, OSError) as error:
             self._tell(error)
             return {}
-        self._fails = False
+        self.failure = ""
         for version in left:
             self._listings.discard(version)
         return found
@@ -215,6 +215,6 @@ class History:
     def _tell(self, error: Exception) -> None:
         """Log what keeps this from working, once."""
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        if not self._fails:
-            _log.warning("what is served cannot be kept: %s; changes are compiled whole, without a journal", said)
-        self._fails = True
+        known, self.failure = self.failure, f"what is served cannot be kept: {said}; changes are compiled whole then"
+        if not known:
+            _log.warning("%s", self.failure)

@@ -21,28 +21,42 @@ class Recording:
         """Find the zones, and read their files together."""
         self._db = db
         self._listings = listings
-        self._zones = [served for served in zones if served.state == "serving" and not self._is_kept(served)]
-        self._files = Batch(MAX_TEXT, max(len(self._zones), 1))
-        for served in self._zones:
-            served.name_in(self._files)
+        self._text = b""
+        self._number = 0
+        self._zones: list[tuple[ServedZone, Version | None]] = []
+        self._files = Batch(MAX_TEXT, max(len(zones), 1))
+        for served in zones:
+            if served.state == "serving":
+                self._look_at(served)
         self._files.run()
 
-    def _is_kept(self, served: ServedZone) -> bool:
+    def _look_at(self, served: ServedZone) -> None:
         kept = versions.find(self._db, served.origin)
-        return kept is not None and kept.is_of(*served.was) and self._listings.holds(kept)
+        if kept is None or not kept.is_of(*served.was) or not self._listings.holds(kept):
+            served.name_in(self._files)
+            self._zones.append((served, kept))
 
-    def __iter__(self) -> Iterator[Draft]:
-        """Yield the drafts; zones whose file has changed since they were loaded are left out, and so are large ones."""
-        for number, served in enumerate(self._zones):
+    def __iter__(self) -> Iterator[tuple[Draft, Version | None]]:
+        """Yield the drafts, each with the kept version.
+
+        Zones whose file has changed since they were loaded are left out, and so are large ones.
+        """
+        for number, (served, kept) in enumerate(self._zones):
             text = self._files.take(number)
             text = served.same_text(LARGE) if text is None else text if self._files.stamp == served.stamp else None
             if text is not None and served.serial is not None:
                 version = Version(served.serial, served.stamp or b"", served.lasting)
                 if b"$INCLUDE" not in text.upper():
-                    version.text = versions.put_text(self._db, text)
+                    version.text = self._put(text)
                 elif not self._write(served, version):  # what it includes may change without it
                     continue
-                yield Draft(served.origin, version)
+                yield Draft(served.origin, version), kept
+
+    def _put(self, text: bytes) -> int:
+        """Keep a text, and return its number; zones that follow each other often have the same."""
+        if text is not self._text or not self._number:
+            self._text, self._number = text, versions.put_text(self._db, text)
+        return self._number
 
     def _write(self, served: ServedZone, version: Version) -> bool:
         try:

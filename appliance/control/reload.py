@@ -41,7 +41,7 @@ class Reloader:
         self._publication = publication
         self._progress = progress
         self._images = Images(config)
-        self._history = History(config)
+        self.history = History(config)
         self._turn = asyncio.Lock()
         self._asked: set[asyncio.Task[Any]] = set()
         self._loading: Loading | None = None
@@ -62,7 +62,7 @@ class Reloader:
             fresh = sum(served.state != "serving" for served in self.zones.values())
             gone = saved is not None and any(origin not in self.zones for origin in saved.numbers)
             limit = self._config.store.memory_mib
-            loading = Loading(self.zones, OPCODES_PASSED_UP, limit, _tell, self._progress, history=self._history)
+            loading = Loading(self.zones, OPCODES_PASSED_UP, limit, _tell, self._progress, history=self.history)
             self._loading = loading
             try:
                 store = await asyncio.to_thread(loading.run, saved)
@@ -128,7 +128,7 @@ class Reloader:
             removed.append(origin)
             self._note_change()
             told.append({"zone": served.name, "ok": True, "outcome": "removed"})
-        await _to_the_end(self._history.remove, removed)
+        await _to_the_end(self.history.remove, removed)
         for served in new:
             if served.origin in self.zones:
                 self.zones[served.origin].place = served.place
@@ -139,7 +139,7 @@ class Reloader:
     async def steps(self, name: str) -> list[Entry]:
         """Return the journal of a zone, the oldest step first. Raises StateError."""
         async with self._turn:
-            return await _to_the_end(self._history.steps, self._find(name).origin)
+            return await _to_the_end(self.history.steps, self._find(name).origin)
 
     def _find(self, name: str) -> ServedZone:
         try:
@@ -161,7 +161,7 @@ class Reloader:
             if told[-1].pop("small", False):
                 small[served.origin] = told[-1]
         changed = [self.zones[origin] for origin in small]
-        for origin, found in (await _to_the_end(self._history.record, changed)).items():
+        for origin, found in (await _to_the_end(self.history.record, changed)).items():
             _describe(small[origin], found)
         return told
 
@@ -172,11 +172,11 @@ class Reloader:
             zone = await asyncio.to_thread(served.read)
             large = len(zone.nodes) >= COMPARED or served.is_large()
             if large:
-                draft = await _to_the_end(self._history.draft, served, was, zone)
+                draft = await _to_the_end(self.history.draft, served, was, zone)
             if draft is None or not draft.is_same:
                 await self._publication.replace(zone, draft.changed(len(zone.nodes)) if draft else None)
         except ApplianceError as error:
-            self._history.discard(draft)
+            self.history.discard(draft)
             served.error = str(error)
             _tell(error)
             kept = f"serial {before} is still served" if before is not None else "the zone is not served"
@@ -188,7 +188,7 @@ class Reloader:
         _log.info("zone %s: %s", served.name, outcome)
         told = {"zone": served.name, "ok": True, "outcome": outcome, "small": not large}
         if draft is not None:
-            await _to_the_end(self._history.keep, [draft])
+            await _to_the_end(self.history.keep, [draft])
             if draft.difference is not None:
                 _describe(told, draft.difference)
         return told
@@ -200,14 +200,14 @@ class Reloader:
             await self._keep_loaded()
         for at in range(0, len(zones), _BATCH):
             async with self._turn:
-                await _to_the_end(self._history.record, zones[at : at + _BATCH])
+                await _to_the_end(self.history.record, zones[at : at + _BATCH])
         async with self._turn:
-            await _to_the_end(self._history.sweep, self.zones)
+            await _to_the_end(self.history.sweep, self.zones)
 
     async def _keep_loaded(self) -> None:
         loading, self._loading = self._loading, None
         if loading is not None:
-            await _to_the_end(lambda: self._history.keep(loading.drafts()))
+            await _to_the_end(lambda: self.history.keep(loading.drafts()))
 
     def _note_change(self) -> None:
         self._changed.set()

@@ -74,7 +74,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.push_async_callback(publication.withdraw)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
-        told = Told(started, reloader.zones, pool, listening.endpoints, publication)
+        told = Told(started, reloader.zones, pool, listening.endpoints, publication, reloader.history)
         channel = Channel(config.control_socket, _verbs(told, reloader, stop))
         await channel.open()
         cleanup.push_async_callback(channel.close)

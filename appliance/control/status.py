@@ -11,6 +11,7 @@ from typing import Any
 from appliance import __version__
 from appliance.answers.tally import as_dict, holdings
 from appliance.control.datapath import NicPath
+from appliance.control.history import History
 from appliance.control.publish import Publication
 from appliance.control.workers import WorkerPool
 from appliance.control.zones import ServedZone
@@ -25,6 +26,7 @@ class Told:
     pool: WorkerPool
     endpoints: Sequence[tuple[str, int]]
     publication: Publication
+    history: History
 
     async def status(self) -> dict[str, Any]:
         """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful."""
@@ -37,6 +39,8 @@ class Told:
                 (problems if level == "error" else warnings).append(f"zone {zone.name}: {doubt}")
         if self.publication.failed:
             problems.append(f"no NIC path: {self.publication.no_nic_path}")
+        if self.history.failure:
+            warnings.append(self.history.failure)
         problems += [f"interface {one['name']}: {one['problem']}" for one in interfaces if one["problem"]]
         warnings += [f"interface {one['name']}: {remark}" for one in interfaces for remark in one["remarks"]]
         if pool.alive < pool.wanted:

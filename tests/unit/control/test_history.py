@@ -280,6 +280,9 @@ def test_it_serves_where_nothing_can_be_kept(unusable: Path) -> None:
             assert server.address("h1.example.") == "192.0.2.8"
         assert server.log().count("what is served cannot be kept") == 1
         assert server.command("zone", "journal", "example.").returncode == 1
+        status = server.ask("status")
+        assert status["healthy"]
+        assert "cannot be kept" in status["warnings"][0]
 
 
 def test_damage_is_put_aside(folder: Path) -> None:
