@@ -20,7 +20,7 @@ from appliance.state import journal, versions
 from appliance.state.database import Database
 from appliance.state.versions import Listings, Version
 from appliance.zone import names
-from appliance.zone.difference import Difference, difference
+from appliance.zone.difference import NOTHING, Difference, difference
 from appliance.zone.model import Zone
 from appliance.zone.packed_zone import PackedZone
 
@@ -184,7 +184,9 @@ class History:
         found: dict[bytes, Difference] = {}
         try:
             with self._database.transaction() as db:
-                for draft, kept in Recording(db, self._listings, zones):
+                recording = Recording(db, self._listings, zones)
+                found.update(dict.fromkeys(recording.same, NOTHING))
+                for draft, kept in recording:
                     self._compare(db, draft, kept, None)
                     left += self._keep(db, draft, kept)
                     if draft.difference is not None:

@@ -21,6 +21,8 @@ class Recording:
         """Find the zones, and read their files together."""
         self._db = db
         self._listings = listings
+        self.same: list[bytes] = []
+        """Origins of the zones whose kept versions are what is served."""
         self._text = b""
         self._number = 0
         self._zones: list[tuple[ServedZone, Version | None]] = []
@@ -35,6 +37,8 @@ class Recording:
         if kept is None or not kept.is_of(*served.was) or not self._listings.holds(kept):
             served.name_in(self._files)
             self._zones.append((served, kept))
+        else:
+            self.same.append(served.origin)
 
     def __iter__(self) -> Iterator[tuple[Draft, Version | None]]:
         """Yield the drafts, each with the kept version.

@@ -42,7 +42,7 @@ class Difference:
         return not self.names and not self.removed_records
 
     def serials(self) -> tuple[int, int]:
-        """Return the serials of both versions."""
+        """Return the serials of both versions; not of NOTHING."""
         return _serial(self.removed), _serial(self.added)
 
     def changed(self) -> dict[bytes, set[int]]:
@@ -52,6 +52,10 @@ class Difference:
             for owner, rtype in _owners(octets):
                 found.setdefault(owner, set()).add(rtype)
         return found
+
+
+NOTHING: Final = Difference(b"", b"", 0, 0, 0)
+"""Between a version and itself."""
 
 
 def difference(old: memoryview, new: memoryview, origin: bytes, most: int = 0) -> Difference | None:
