@@ -79,6 +79,7 @@ class History:
                 self._compare(db, draft, versions.find(db, draft.origin), was)
         except (StateError, OSError) as error:
             self._listings.discard(draft.version)
+            self._current.discard(draft.origin)  # it is about to be served all the same
             self._tell(error)
             return None
         return draft
@@ -152,6 +153,7 @@ class History:
         if not self.wanted or not origins:
             return
         left = []
+        self._current.difference_update(origins)
         try:
             with self._database.transaction() as db:
                 for origin in origins:
@@ -161,7 +163,6 @@ class History:
         except StateError as error:
             self._tell(error)
             return
-        self._current.difference_update(origins)
         for version in left:
             if version is not None:
                 self._listings.discard(version)
@@ -182,6 +183,7 @@ class History:
             return {}
         left: list[Version] = []
         found: dict[bytes, Difference] = {}
+        self._current.difference_update(served.origin for served in zones)
         try:
             with self._database.transaction() as db:
                 recording = Recording(db, self._listings, zones)

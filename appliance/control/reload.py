@@ -161,8 +161,9 @@ class Reloader:
             if told[-1].pop("small", False):
                 small[served.origin] = told[-1]
         changed = [self.zones[origin] for origin in small]
-        for origin, found in (await _to_the_end(self.history.record, changed)).items():
-            _describe(small[origin], found)
+        for at in range(0, len(changed), _BATCH):
+            for origin, found in (await _to_the_end(self.history.record, changed[at : at + _BATCH])).items():
+                _describe(small[origin], found)
         return told
 
     async def _reload_one(self, served: ServedZone) -> dict[str, Any]:
@@ -174,7 +175,8 @@ class Reloader:
             if large:
                 draft = await _to_the_end(self.history.draft, served, was, zone)
             if draft is None or not draft.is_same:
-                await self._publication.replace(zone, draft.changed(len(zone.nodes)) if draft else None)
+                changed = await asyncio.to_thread(draft.changed, len(zone.nodes)) if draft else None
+                await self._publication.replace(zone, changed)
         except ApplianceError as error:
             self.history.discard(draft)
             served.error = str(error)
@@ -237,8 +239,8 @@ class Reloader:
 
     async def close(self) -> None:
         """Wait for a reload under way, and save what was not saved yet."""
+        await asyncio.gather(*self._asked, return_exceptions=True)  # each waits for its turn
         async with self._turn:
-            await asyncio.gather(*self._asked, return_exceptions=True)
             await self._keep_loaded()
         await self._save()
 

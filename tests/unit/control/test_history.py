@@ -2,6 +2,7 @@
 """What a server keeps of the versions it serves: after reloads, restarts, in many zones, and where it cannot."""
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,54 @@ def test_a_listing_that_is_no_good_is_not_compared_with(folder: Path, how: str) 
         put(folder, "example.", text(4, PADDED, 4, "x" * 150))
         reload(server)
         assert [step[:2] for step in steps(server)] == [(3, 4)]
+
+
+def test_a_version_that_could_not_be_kept_is_not_forgotten(folder: Path) -> None:
+    """The third version is as the first one where the second one is not: what is kept is not what is served then."""
+    pad = "x" * 150
+    put(folder, "example.", text(1, PADDED, pad=pad))
+    listings, aside = folder / "state" / FOLDER, folder / "state" / "aside"
+    with serving(folder) as server:
+        until(lambda: len(stored(folder)) == 2)
+        put(folder, "example.", text(2, PADDED, 1, pad))
+        reload(server)
+        listings.rename(aside)
+        listings.write_text("")
+        put(folder, "example.", text(3, PADDED, 5, pad))
+        assert reload(server)[0]["outcome"] == "serial 2 replaced by 3"
+        listings.unlink()
+        aside.rename(listings)
+        put(folder, "example.", text(4, PADDED, 2, pad))
+        reload(server)
+        assert [server.address(f"h{number}.example.")[-1] for number in range(6)] == ["8", "8", "7", "7", "7", "7"]
+        assert steps(server) == [(1, 2, 2, 2), (2, 4, 2, 2)]
+
+
+def test_a_zone_that_gets_small_and_large_again_is_compared_with_what_is_served(folder: Path) -> None:
+    put(folder, "example.", text(1, HOSTS))
+    with serving(folder) as server:
+        until(lambda: len(stored(folder)) == 2)
+        for serial, hosts in ((2, HOSTS), (3, 3), (4, HOSTS), (5, HOSTS)):
+            put(folder, "example.", text(serial, hosts, serial))
+            reload(server)
+        assert [server.address(f"h{number}.example.")[-1] for number in (0, 4, 5, 1499)] == ["8", "8", "7", "7"]
+        assert [step[:2] for step in steps(server)] == [(1, 2), (2, 3), (3, 4), (4, 5)]
+
+
+def test_a_signal_while_it_stops_does_not_hold_it_up(folder: Path) -> None:
+    put(folder, "example.", text(1, PADDED, pad="x" * 150))
+    with serving(folder) as server:
+        until(lambda: len(stored(folder)) == 2)
+        for serial in (2, 3):
+            put(folder, "example.", text(serial, PADDED, serial, "x" * 150))
+            server.process.send_signal(signal.SIGHUP)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+        for _ in range(5):
+            server.process.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+        assert server.process.wait(20) == 0
+        assert "Traceback" not in server.log()
 
 
 def test_what_a_killed_server_left_is_swept_out(folder: Path) -> None:
