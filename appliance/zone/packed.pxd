@@ -44,12 +44,12 @@ cdef class Packed(PackedOctets):
     @cython.locals(i=size_t, at=size_t)
     cpdef settle(self)
 
-    cpdef size_t first_record(self, size_t i) noexcept
+    cdef size_t first_record(self, size_t i) noexcept nogil
 
     @cython.locals(rows="unsigned int", flags="unsigned int", others="unsigned int", odd=bint, run=size_t, at=size_t, more=bint, rtype="unsigned int", key="unsigned int")
     cdef bint look(self, size_t i) noexcept
 
-    cpdef bint is_apex(self, size_t i) noexcept
+    cdef bint is_apex(self, size_t i) noexcept nogil
 
     @cython.locals(ttl="unsigned int", length=size_t, start=size_t, row="unsigned int", other=size_t)
     cdef bint clashes(self, size_t at, unsigned int key, unsigned int rows) noexcept
