@@ -14,6 +14,7 @@ from appliance.zone.name_flags import MAX_RECORDS, MAX_TTL, MAX_TYPES
 from appliance.zone.packed import Packed
 from appliance.zone.packed_zone import PackedZone, first_record, record_at
 from appliance.zone.records import Record, Records
+from appliance.zone.settling import settle
 
 
 def load_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS, most: int = 0) -> Zone:
@@ -42,11 +43,11 @@ def assemble(records: Records, origin: bytes, findings: Findings) -> Zone | None
     Where syntax errors hide records, only the others are looked at one by one: what follows from gaps would mislead.
     """
     origin = names.fold(origin)
-    packed = Packed(records.octets, origin)
+    packed = Packed(records.octets, origin, records.border)
     findings.locate = partial(first_record, packed, records)
     hidden = findings.errors
     refused = _refuse(packed, records, findings)
-    packed.settle()
+    settle(packed)
     for number in packed.flagged:
         _look_closely(packed, number, records, refused, findings)
     if hidden:

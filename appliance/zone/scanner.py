@@ -60,7 +60,7 @@ def scan_file(path: str | Path, origin: bytes, default_ttl: int = 3600, most: in
     """
     scan = _Scan(most)
     scan.read(Path(path), origin, default_ttl)
-    return Records(scan.pack.octets(), scan.pack.count, scan.files, scan.findings)
+    return Records(scan.pack.octets(), scan.pack.count, scan.files, scan.findings, scan.pack.border)
 
 
 class _Scan:
@@ -195,7 +195,7 @@ class Pack:
     def __init__(self, most: int = 0) -> None:
         self.most = most
         self.memory = reserve(1 << 20)
-        self.used = self.count = self.owner_at = self.owner_length = 0
+        self.used = self.count = self.owner_at = self.owner_length = self.border = 0
         self.find_memory()
 
     def find_memory(self) -> None:
@@ -224,7 +224,7 @@ class Pack:
     def extend(self, other: "Pack", lines: int) -> None:
         """Take over the records of another pack, which then is empty; their lines stand so many lines further down."""
         size = other.used
-        start = self.used
+        start = self.border = self.used
         self.grow(size)
         done = 0
         while done < size:

@@ -16,9 +16,14 @@ APART: Final = 1024
 lines that the processors then take from each other all the time (half as much time again for the same names)."""
 
 
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def halves(count: int) -> list[tuple[int, int]]:
     """Return where the parts of so many names begin and end: two where that pays, else one."""
-    if count < _LEAST or len(os.sched_getaffinity(0)) < 2:
+    if count < _LEAST or processors() < 2:
         return [(0, count)]
     return [(0, count // 2), (count // 2, count)]
 
