@@ -13,7 +13,7 @@ from appliance.zone.packed_nsec3 import Hasher
 from appliance.zone.packed_zone import PackedZone
 from appliance.zone.screen import Screen
 from appliance.zone.surface import Bitmaps, Surface
-from appliance.zone.together import halves, side_by_side
+from appliance.zone.together import divided, side_by_side
 
 
 def check(surface: Surface, judge: Judge) -> None:
@@ -34,7 +34,7 @@ def _is_clean(zone: PackedZone, parameters: Parameters) -> bool:
     chain = zone.chain
     if not chain.regular or nsec3.parameters(chain.head) != parameters:
         return False
-    if not all(side_by_side([partial(chain.leads_on, *part) for part in halves(chain.count)])):
+    if not all(side_by_side([partial(chain.leads_on, *part) for part in divided(chain.count)])):
         return False
     hasher = Hasher(parameters.iterations, parameters.salt)
     matching = 0
@@ -46,7 +46,7 @@ def _is_clean(zone: PackedZone, parameters: Parameters) -> bool:
                 return False
         elif _is_owed(zone, ent):
             return False
-    parts = halves(zone.packed.count)
+    parts = divided(zone.packed.count)
     found = side_by_side([partial(Screen(zone.packed, [], 0).matches, chain, *part) for part in parts])
     return min(found) >= 0 and matching + sum(found) == chain.count
 

@@ -14,7 +14,7 @@ from appliance.zone.packed import Packed
 from appliance.zone.packed_zone import PackedZone
 from appliance.zone.screen import Screen
 from appliance.zone.surface import Surface
-from appliance.zone.together import halves, side_by_side
+from appliance.zone.together import divided, side_by_side
 
 HEAD = struct.Struct("!HBBIIIH")
 _NOTHING: dict[int, RRset] = {}
@@ -74,7 +74,7 @@ class Signatures:
 
     def _check_packed(self, packed: Packed) -> None:
         """Do the same, and look only at the names that screens do not clear."""
-        parts = halves(packed.count)
+        parts = divided(packed.count)
         screens = [Screen(packed, sorted(self._keys.known), self._now) for _ in parts]
         highs = [high for _, high in parts]
         silent: set[CheckClass] = set()

@@ -19,7 +19,7 @@ from appliance.zone import types
 from appliance.zone.name_flags import DATA, HASHED, MATCH, OCCLUDED
 from appliance.zone.packed import Packed
 from appliance.zone.records import HEADER
-from appliance.zone.together import APART, halves, side_by_side
+from appliance.zone.together import APART, divided, side_by_side
 
 if cython.compiled:
     from cython.cimports.appliance.zone.libcrypto import SHA1_Transform
@@ -118,7 +118,7 @@ class Chain:
         """Fill .hashes, .records and .flags; tell whether the chain is regular."""
         if not self.read_one(0):
             return False
-        works = [partial(self.read_slice, low, high) for low, high in halves(self.count)]
+        works = [partial(self.read_slice, low, high) for low, high in divided(self.count)]
         if not all(side_by_side(works)):
             return False
         bucket = 0

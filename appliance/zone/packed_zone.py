@@ -13,7 +13,7 @@ from appliance.zone.nsec3 import parameters
 from appliance.zone.packed import Packed
 from appliance.zone.packed_nsec3 import Chain, Hasher
 from appliance.zone.records import Record, Records
-from appliance.zone.together import halves, side_by_side
+from appliance.zone.together import divided, side_by_side
 
 T = TypeVar("T")
 
@@ -194,7 +194,7 @@ class PackedZone(Zone):
         chain = Chain(self.packed)
         if chain.regular:
             _, iterations, salt = parameters(chain.head)
-            parts = halves(self.packed.count)
+            parts = divided(self.packed.count)
             side_by_side([partial(chain.place_slice, Hasher(iterations, salt), *part) for part in parts])
         return chain
 

@@ -8,7 +8,6 @@ a whole one would take as much memory as the zone. The two halves of a large fil
 """
 
 import re
-import threading
 from mmap import MADV_DONTNEED as DONTNEED
 from os import fsdecode
 from pathlib import Path
@@ -25,6 +24,7 @@ from appliance.zone import names, types
 from appliance.zone.master_text import leads_nowhere, line_near, too_large, with_excerpt
 from appliance.zone.records import CLASS_CODES, HEADER, OTHER_CLASS, Records, reserve
 from appliance.zone.source import WINDOW, Source
+from appliance.zone.together import side_by_side
 
 MAX_FINDINGS = 100
 MAX_FILES = 1000
@@ -136,11 +136,7 @@ class _Scan:
             halves.append(Reader(rest, number, Source(again, border, size)))
             halves[0].start(origin, ttl)
             halves[1].start(*assumed)
-            ends: list[str] = []
-            second = threading.Thread(target=lambda: ends.append(halves[1].run()))
-            second.start()
-            ends.append(halves[0].run())
-            second.join()
+            ends = side_by_side([half.run for half in halves])
         if ends == ["end", "end"] and halves[0].state() == assumed:
             self.pack.extend(rest, halves[0].lines_read())
             return True

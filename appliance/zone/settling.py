@@ -13,7 +13,7 @@ from appliance.zone import types
 from appliance.zone.name_flags import ADDRESSES, ALIAS, CUT, DATA, DNAME, HASHED, OCCLUDED, SIGNED
 from appliance.zone.packed import Packed
 from appliance.zone.records import HEADER
-from appliance.zone.together import APART, halves, side_by_side
+from appliance.zone.together import APART, divided, side_by_side
 
 _ROWS = 24
 """Records of a name that are compared with each other here; where there are more, Python does it with a set."""
@@ -37,13 +37,12 @@ _FLAGGED, _WILDCARD, _BELOW_ENTS = 1, 2, 4
 def settle(packed: Packed) -> None:
     """Note what each name has, and in .flagged those whose records ask for a closer look; then find the cuts."""
     marks = bytearray(packed.count + 1)
-    parts = halves(packed.count)
+    parts = divided(packed.count)
     settlings = [Settling(packed, marks) for _ in parts]
     side_by_side([partial(one.look_through, *part) for one, part in zip(settlings, parts, strict=True)])
-    if len(parts) > 1:
-        border = settlings[0].border_between(parts[1][0])
-        parts = [(0, border), (border, packed.count)]
-    side_by_side([partial(one.find_borders, *part) for one, part in zip(settlings, parts, strict=True)])
+    edges = [0, *[settlings[0].border_between(low) for low, _ in parts[1:]], packed.count]
+    borders = zip(settlings, edges, edges[1:], strict=False)
+    side_by_side([partial(one.find_borders, low, high) for one, low, high in borders])
     for one in settlings:
         one.hand_over()
     settlings[0].fill_lists()

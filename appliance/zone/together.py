@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Halves of a large zone's names on two processors: loops of compiled code that leave the interpreter alone."""
+"""Parts of a large zone's names on two processors: loops of compiled code that leave the interpreter alone."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from threading import Thread
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 _LEAST: Final = 1 << 14
-"""Names whose halves are worth a second thread: to start one takes as long as some hundred names."""
+"""Names from which on a second thread is worth it: to start one takes as long as some hundred names."""
+_PARTS: Final = 8
+"""Parts of so many names. More than threads, for names of one kind lie together, and a processor may be taken away."""
 
 APART: Final = 1024
 """Octets more than it needs that a thread's own room gets: small pieces of memory of two threads would lie together, in
@@ -21,48 +25,53 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def halves(count: int) -> list[tuple[int, int]]:
-    """Return where the parts of so many names begin and end: two where that pays, else one."""
+def divided(count: int) -> list[tuple[int, int]]:
+    """Return where the parts of so many names begin and end: several where that pays, else one."""
     if count < _LEAST or processors() < 2:
         return [(0, count)]
-    return [(0, count // 2), (count // 2, count)]
+    ends = [count * part // _PARTS for part in range(_PARTS + 1)]
+    return list(pairwise(ends))
 
 
 def side_by_side(works: Sequence[Callable[[], T]]) -> list[T]:
-    """Return what all the works return, in their order; the first one is done by the thread that calls.
+    """Return what all the works return, in their order; two threads take the next one each, the calling one first.
 
-    No other thread is left afterwards. Raises what a work has raised, if several have what the first of them has.
+    The other thread is gone afterwards. Raises what a work has raised; if several have, what the first of them has.
     """
-    sides = [_Side(work) for work in works]
-    started = []
+    side = _Side(works)
+    if len(works) < 2:
+        side.run()
+        return side.outcomes()
+    side.start()
     try:
-        for side in sides[1:]:
-            side.start()
-            started.append(side)
-        sides[0].run()
+        side.run()
     finally:
-        for side in started:
-            side.join()
-    return [side.outcome() for side in sides]
+        side.join()
+    return side.outcomes()
 
 
 class _Side(Thread, Generic[T]):
-    """One work and what came of it."""
+    """Works that wait, and what came of the others; run by itself and by whoever made it."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
-        super().__init__(name="half")
-        self._work = work
-        self._results: list[T] = []
-        self._error: BaseException | None = None
+    def __init__(self, works: Sequence[Callable[[], T]]) -> None:
+        super().__init__(name="beside")
+        self._waiting = deque(enumerate(works))
+        self._results: dict[int, T] = {}
+        self._errors: dict[int, BaseException] = {}
 
     def run(self) -> None:
-        try:
-            self._results.append(self._work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-            self._error = error
+        while not self._errors:
+            try:
+                number, work = self._waiting.popleft()
+            except IndexError:
+                break
+            try:
+                self._results[number] = work()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the results are asked for
+                self._errors[number] = error
 
-    def outcome(self) -> T:
-        """Return the result, or raise the error."""
-        if self._error is not None:
-            raise self._error
-        return self._results[0]
+    def outcomes(self) -> list[T]:
+        """Return all results, or raise the first error: what comes before it in the order was begun before."""
+        if self._errors:
+            raise self._errors[min(self._errors)]
+        return [self._results[number] for number in sorted(self._results)]

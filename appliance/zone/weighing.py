@@ -12,7 +12,7 @@ import cython
 from appliance.zone import types
 from appliance.zone.name_flags import CUT, DATA, OCCLUDED
 from appliance.zone.packed import Packed
-from appliance.zone.together import halves, side_by_side
+from appliance.zone.together import divided, side_by_side
 
 _RRSIG = types.RRSIG
 _NSEC3 = types.NSEC3
@@ -29,7 +29,7 @@ def weigh(packed: Packed, signed: int, proving: int, denials: int) -> int:
     denials is 0, or how many answers there can be that insecure cuts have in place of a referral with proofs; then
     referrals are composed, and DS stands in the store once.
     """
-    parts = halves(packed.count)
+    parts = divided(packed.count)
     scales = [Scale(packed, signed, proving, denials) for _ in parts]
     side_by_side([partial(one.weigh, *part) for one, part in zip(scales, parts, strict=True)])
     whole = scales[0]

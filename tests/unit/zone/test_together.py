@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Halves of a zone's names in two threads: what comes out, in which order, and what is left of the threads."""
+"""Parts of a zone's names in two threads: what comes out, in which order, and what is left of the threads."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from appliance.zone import together
-from appliance.zone.together import halves, side_by_side
+from appliance.zone.together import divided, side_by_side
 
 pytestmark = pytest.mark.unit
 
@@ -24,14 +25,21 @@ def fail(error: BaseException) -> int:
     raise error
 
 
-def test_results_are_in_the_order_of_the_works_and_these_run_at_the_same_time() -> None:
+def test_results_are_in_the_order_of_the_works_and_two_run_at_the_same_time() -> None:
     before = threading.active_count()
-    barrier = threading.Barrier(3)
-    found = side_by_side([partial(wait_for, barrier, number) for number in (5, 3, 4)])
-    assert [result for result, _ in found] == [5, 3, 4]
-    assert len({thread for _, thread in found}) == 3
-    assert found[0][1] == threading.get_ident()
+    barrier = threading.Barrier(2)
+    found = side_by_side([partial(wait_for, barrier, number) for number in (5, 3, 4, 6)])
+    assert [result for result, _ in found] == [5, 3, 4, 6]
+    threads = {thread for _, thread in found}
+    assert len(threads) == 2
+    assert threading.get_ident() in threads
     assert threading.active_count() == before
+
+
+def test_a_thread_goes_on_with_the_next_work_while_the_other_is_busy() -> None:
+    ended = threading.Event()
+    works: list[Callable[[], bool | None]] = [partial(ended.wait, 10), bool, bool, ended.set]
+    assert side_by_side(works) == [True, False, False, None]
 
 
 @pytest.mark.parametrize("first", [None, KeyError("first")])
@@ -57,12 +65,13 @@ def test_one_work_needs_no_thread() -> None:
     [
         (0, 2, [(0, 0)]),
         (99, 2, [(0, 99)]),
-        (100, 2, [(0, 50), (50, 100)]),
-        (101, 8, [(0, 50), (50, 101)]),
+        (100, 2, [(0, 25), (25, 50), (50, 75), (75, 100)]),
+        (103, 8, [(0, 25), (25, 51), (51, 77), (77, 103)]),
         (1000, 1, [(0, 1000)]),
     ],
 )
 def test_parts(monkeypatch: pytest.MonkeyPatch, count: int, processors: int, parts: list[tuple[int, int]]) -> None:
     monkeypatch.setattr(together, "_LEAST", 100)
+    monkeypatch.setattr(together, "_PARTS", 4)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
-    assert halves(count) == parts
+    assert divided(count) == parts
