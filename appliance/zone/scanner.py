@@ -132,6 +132,7 @@ class _Scan:
         assumed = probe.state()
         with path.open("rb", buffering=0) as again:
             rest = Pack(self.most)
+            before = self.pack.state()
             halves = [Reader(self.pack, number, Source(file, 0, border))]
             halves.append(Reader(rest, number, Source(again, border, size)))
             halves[0].start(origin, ttl)
@@ -140,7 +141,7 @@ class _Scan:
         if ends == ["end", "end"] and halves[0].state() == assumed:
             self.pack.extend(rest, halves[0].lines_read())
             return True
-        self.pack = Pack(self.most)
+        self.pack.forget(before)  # what the files that include this one had is kept, and they go on behind it
         return False
 
     def _scan(self, path: Path, reader: "Reader", origin: bytes, ttl: int) -> None:
@@ -217,6 +218,14 @@ class Pack:
                 self.find_memory()
         return 0
 
+    def state(self) -> tuple[int, int, int, int]:
+        """Return what forget needs to go back to."""
+        return self.used, self.count, self.owner_at, self.owner_length
+
+    def forget(self, state: tuple[int, int, int, int]) -> None:
+        """Drop the records that were read since."""
+        self.used, self.count, self.owner_at, self.owner_length = state
+
     def extend(self, other: "Pack", lines: int) -> None:
         """Take over the records of another pack, which then is empty; their lines stand so many lines further down."""
         size = other.used
@@ -231,6 +240,8 @@ class Pack:
                 other.memory.madvise(DONTNEED, done - WINDOW, WINDOW)
         self.used += size
         self.count += other.count
+        self.owner_at = start + other.owner_at
+        self.owner_length = other.owner_length
         other.memory.close()
         self.move_lines(start, lines)
 
