@@ -48,14 +48,18 @@ class Packed(PackedOctets):
         """Bring the runs into the canonical order of their owners, those of one owner into that of the file."""
         if not border or self.length < SPLIT or processors() < 2:
             border = self.length
-        runs = [Runs(self.memory, self.origin, *part) for part in ((0, border), (border, self.length))]
-        side_by_side([one.sort for one in runs if border < self.length or one is runs[0]])
-        found = runs[0].count + runs[1].count
-        self.odd: int = runs[0].odd + runs[1].odd
-        self.odd_at: list[tuple[int, int]] = [*runs[0].odd_places(), *runs[1].odd_places()][:MAX_ODD]
+        runs = [Runs(self.memory, self.origin, 0, border)]
+        if border < self.length:
+            runs.append(Runs(self.memory, self.origin, border, self.length))
+        side_by_side([one.sort for one in runs])
+        found = sum([one.count for one in runs])
+        self.odd: int = sum([one.odd for one in runs])
+        self.odd_at: list[tuple[int, int]] = []
+        if self.odd:
+            self.odd_at = [place for one in runs for place in one.odd_places()][:MAX_ODD]
         self.heads = array("I", bytes(4 * found))
         first = array("I", bytes(4 * (found + 1)))
-        self.count: int = runs[0].merge(runs[1], self.heads, first)
+        self.count: int = runs[0].merge(runs[1] if len(runs) > 1 else None, self.heads, first)
         del first[self.count + 1 :]
         self.first = first
         self.flags = bytearray(self.count + 1)

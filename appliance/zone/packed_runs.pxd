@@ -45,11 +45,11 @@ cdef class Runs(PackedOctets):
     @cython.locals(i=size_t)
     cdef void find_fresh(self) noexcept nogil
 
-    @cython.locals(names=size_t)
+    @cython.locals(names=size_t, count=size_t, beside=Runs)
     cpdef size_t merge(self, Runs other, unsigned int[::1] heads, unsigned int[::1] first)
 
     @cython.locals(i=size_t, k=size_t, at=size_t, names=size_t, order="long long", same=bint, new=bint)
-    cdef size_t merge_names(self, Runs other, unsigned int[::1] heads, unsigned int[::1] first) noexcept nogil
+    cdef size_t merge_names(self, Runs other, size_t count, unsigned int[::1] heads, unsigned int[::1] first) noexcept nogil
 
 
 cdef size_t scaled(size_t unit) noexcept nogil

@@ -32,8 +32,6 @@ class Runs(PackedOctets):
         self.low = low
         self.high = high
         self.count = self.odd = self.key_octets = 0
-        self.sorted = self.spare = self.heads = self.places = array("I", bytes(4))
-        self.keys = self.fresh = bytearray(1)
 
     def sort(self) -> None:
         """Find the runs and bring them into canonical order, those of one owner into that of the file.
@@ -176,28 +174,30 @@ class Runs(PackedOctets):
             self.fresh[i] = i == 0 or self.compare(self.sorted[i - 1], self, self.sorted[i]) != 0
             i += 1
 
-    def merge(self, other: Runs, heads: array[int], first: array[int]) -> int:
+    def merge(self, other: Runs | None, heads: array[int], first: array[int]) -> int:
         """Fill heads with the runs of both, and first with where each name begins; return how many names there are.
 
-        Runs of the other one come behind those of this one with the same owner.
+        Runs of the other one, if there is one, come behind those of this one with the same owner.
         """
         names = 0
+        count = 0 if other is None else other.count
+        beside = self if other is None else other
         with cython.nogil:
-            names += self.merge_names(other, heads, first)
+            names += self.merge_names(beside, count, heads, first)
         return names
 
-    def merge_names(self, other: Runs, heads: array[int], first: array[int]) -> int:
-        """Do that."""
+    def merge_names(self, other: Runs, count: int, heads: array[int], first: array[int]) -> int:
+        """Do that with so many runs of the other one."""
         i = 0
         k = 0
         at = 0
         names = 0
         order = 0
         same = False
-        while i < self.count or k < other.count:
+        while i < self.count or k < count:
             if i == self.count:
                 order = 1
-            elif k == other.count:
+            elif k == count:
                 order = -1
             else:
                 order = self.compare(self.sorted[i], other, other.sorted[k])
