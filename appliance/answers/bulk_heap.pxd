@@ -7,22 +7,26 @@ from appliance.answers.bulk_index cimport BulkIndex
 from appliance.zone.packed cimport Packed
 
 cdef unsigned long long _M64, _M32, _MULTIPLIER
-cdef unsigned int _BLOB, _GRANULES, _START, _SLAB, _MANY
+cdef unsigned int _BLOB, _GRANULES, _START, _SLAB, _MANY, _WAITING
 
 
 cdef class BulkHeap(BulkIndex):
     cdef public object writer, arena
     cdef Packed packed
     cdef unsigned char[::1] heap, blob, starts
-    cdef unsigned int[::1] heap_words, table, sums, depths, records
+    cdef unsigned int[::1] heap_words, table, sums, depths, records, waiting_ref
+    cdef unsigned long long[::1] waiting
     cdef unsigned int number, version
     cdef size_t suffix, slots, used, record_count, at, end, slab, slab_at, slab_end
     cdef size_t nodes, node_octets, answer_octets, objects, object_octets, references
-    cdef unsigned long long apex_hash
+    cdef size_t wait_count
+    cdef unsigned long long apex_hash, touched
 
     cpdef enter(self)
 
     cpdef leave(self)
+
+    cdef void leave_records(self) except *
 
     @cython.locals(granules=size_t, at=size_t)
     cdef size_t take(self, size_t size) except? 0
@@ -63,8 +67,10 @@ cdef class BulkHeap(BulkIndex):
 
     cdef void count_node(self, size_t own, size_t answers, size_t references) noexcept
 
-    @cython.locals(length=size_t, h="unsigned long long", f="unsigned long long")
     cdef void publish(self, size_t ref, size_t at) except *
+
+    @cython.locals(count=size_t, i=size_t, ref=size_t)
+    cdef void hang_waiting(self) except *
 
     @cython.locals(packed=Packed, labels="unsigned int", place="long long", h="unsigned long long", size=size_t, i=size_t, k=size_t, word="unsigned long long")
     cdef unsigned long long hash(self, size_t at, long long length) noexcept

@@ -32,6 +32,8 @@ _SLAB = 1 << 12
 """Granules in which shared objects lie together."""
 _MANY = 1 << 14
 """Names from which on a zone is worth such room."""
+_WAITING = 64
+"""Nodes that are hung into the index together, whose lines have been asked for before."""
 
 
 class BulkHeap(BulkIndex):
@@ -59,6 +61,10 @@ class BulkHeap(BulkIndex):
         self.depths = array("I", bytes(4 * 128))
         self.records = array("I", bytes(4 * 4096))
         self.record_count = 0
+        self.waiting = array("Q", bytes(8 * _WAITING))
+        self.waiting_ref = array("I", bytes(4 * _WAITING))
+        self.wait_count = 0
+        self.touched = 0
         self.at = self.end = 0
         self.slab = _SLAB if packed.count >= _MANY else 0
         self.slab_at = self.slab_end = 0
@@ -71,6 +77,13 @@ class BulkHeap(BulkIndex):
 
     def leave(self) -> None:
         """Let others place, and see, what follows."""
+        try:
+            self.hang_waiting()
+        finally:
+            self.leave_records()
+
+    def leave_records(self) -> None:
+        """Tell the store and the writer what was written."""
         self.arena.resume(self.at)
         self.writer.records.frombytes(memoryview(self.records)[: self.record_count].tobytes())
         self.record_count = 0
@@ -215,18 +228,37 @@ class BulkHeap(BulkIndex):
     # the index
 
     def publish(self, ref: int, at: int) -> None:
-        """Hang the node of a name into the index."""
-        length = self.packed.octets[at - 2]
-        h = self.hash(at, length)
-        f = self.spread(h)
+        """Have the node of a name hung into the index, after those that wait, by leave at the latest."""
         if self.record_count == len(self.records):
             self.leave()
         self.records[self.record_count] = ref
         self.record_count += 1
-        if self.insert(f, ref):
-            self.depths[self.heap[wide(ref) + 1]] += 1
-        else:
-            self.store.insert(ref, h)
+        if self.wait_count == _WAITING:
+            self.hang_waiting()
+        self.waiting[self.wait_count] = self.hash(at, self.packed.octets[at - 2])
+        self.waiting_ref[self.wait_count] = ref
+        self.wait_count += 1
+
+    def hang_waiting(self) -> None:
+        """Hang the nodes that wait into the index.
+
+        First all of its lines are touched: a processor waits for all of them together then, not for one after the
+        other.
+        """
+        count = self.wait_count
+        self.wait_count = 0
+        i = 0
+        while i < count:
+            self.touched ^= self.touch(self.spread(self.waiting[i]))
+            i += 1
+        i = 0
+        while i < count:
+            ref = self.waiting_ref[i]
+            if self.insert(self.spread(self.waiting[i]), ref):
+                self.depths[self.heap[wide(ref) + 1]] += 1
+            else:
+                self.store.insert(ref, self.waiting[i])
+            i += 1
 
     def hash(self, at: int, length: int) -> int:
         """Return the index hash of a name of the zone."""

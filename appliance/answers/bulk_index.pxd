@@ -18,6 +18,9 @@ cdef class BulkIndex:
     @cython.locals(tag="unsigned long long", first=size_t, second=size_t, slot=size_t, bit="unsigned long long")
     cdef bint insert(self, unsigned long long f, size_t ref) except -1
 
+    @cython.locals(first=size_t)
+    cdef unsigned long long touch(self, unsigned long long f) noexcept
+
     cdef size_t other_bucket(self, size_t bucket, unsigned long long tag) noexcept
 
     @cython.locals(i=size_t)

@@ -50,6 +50,11 @@ class BulkIndex:
             self.index[slot] = tag << 32 | ref
         return slot != 0
 
+    def touch(self, f: int) -> int:
+        """Read both lines of a name; what that returns means nothing."""
+        first = f >> (64 - self.bits)
+        return self.index[first * 8] ^ self.index[self.other_bucket(first, f & _M32) * 8]
+
     def other_bucket(self, bucket: int, tag: int) -> int:
         """Return the second bucket of a tag that has this one, or the first."""
         return bucket ^ (tag & (self.buckets - 1))

@@ -8,6 +8,7 @@ from appliance.answers.context import is_large
 from appliance.zone import types
 from appliance.zone.model import Zone
 from appliance.zone.packed_zone import PackedZone
+from appliance.zone.weighing import weigh
 
 _LOAD = 5
 """Names per bucket of seven to plan with: some miss their first choice then, but a table twice the size has twice the
@@ -38,7 +39,7 @@ def expected_octets(zone: Zone) -> int:
         proving = zone.scheme != "unsigned"
         table = 24 * len(zone.nsec3) if zone.scheme == "nsec3" else 40 * len(zone.nodes) if proving else 0
         denials = (len(zone.nsec3) or len(zone.nodes)) if proving and is_large(zone) else 0
-        weight = int(zone.packed.weigh(bool(zone.signatures), proving, denials))
+        weight = int(weigh(zone.packed, bool(zone.signatures), proving, denials))
         zone.expected_octets = 4096 + table + 256 * len(zone.ents) + weight
         return zone.expected_octets
     names = len(zone.nodes) + len(zone.ents)

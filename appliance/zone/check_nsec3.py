@@ -2,6 +2,7 @@
 """The NSEC3 chain: one set of parameters, closed in hash order, one RR for each name that needs it (RFC 5155 §7.1)."""
 
 from bisect import bisect_right
+from functools import partial
 
 from appliance.zone import names, nsec3, types
 from appliance.zone.check_nsec3param import chain_parameters
@@ -12,6 +13,7 @@ from appliance.zone.packed_nsec3 import Hasher
 from appliance.zone.packed_zone import PackedZone
 from appliance.zone.screen import Screen
 from appliance.zone.surface import Bitmaps, Surface
+from appliance.zone.together import divided, side_by_side
 
 
 def check(surface: Surface, judge: Judge) -> None:
@@ -30,7 +32,9 @@ def check(surface: Surface, judge: Judge) -> None:
 def _is_clean(zone: PackedZone, parameters: Parameters) -> bool:
     """Tell whether there is certainly nothing to say about a chain, without an object for each name."""
     chain = zone.chain
-    if not chain.regular or nsec3.parameters(chain.head) != parameters or not chain.leads_on():
+    if not chain.regular or nsec3.parameters(chain.head) != parameters:
+        return False
+    if not all(side_by_side([partial(chain.leads_on, *part) for part in divided(chain.count)])):
         return False
     hasher = Hasher(parameters.iterations, parameters.salt)
     matching = 0
@@ -42,7 +46,9 @@ def _is_clean(zone: PackedZone, parameters: Parameters) -> bool:
                 return False
         elif _is_owed(zone, ent):
             return False
-    return bool(Screen(zone.packed, [], 0).is_complete(chain, matching))
+    parts = divided(zone.packed.count)
+    found = side_by_side([partial(Screen(zone.packed, [], 0).matches, chain, *part) for part in parts])
+    return min(found) >= 0 and matching + sum(found) == chain.count
 
 
 def _is_owed(zone: PackedZone, ent: bytes) -> bool:

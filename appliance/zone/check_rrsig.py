@@ -3,6 +3,7 @@
 
 import datetime
 import struct
+from functools import partial
 from typing import NamedTuple
 
 from appliance.zone import names, types
@@ -13,6 +14,7 @@ from appliance.zone.packed import Packed
 from appliance.zone.packed_zone import PackedZone
 from appliance.zone.screen import Screen
 from appliance.zone.surface import Surface
+from appliance.zone.together import divided, side_by_side
 
 HEAD = struct.Struct("!HBBIIIH")
 _NOTHING: dict[int, RRset] = {}
@@ -71,29 +73,42 @@ class Signatures:
             self._check_superfluous(owner)
 
     def _check_packed(self, packed: Packed) -> None:
-        """Do the same, and look only at the names that a screen does not clear."""
-        screen = Screen(packed, sorted(self._keys.known), self._now)
-        for find, check in (
-            (screen.next_unsigned, self._check_own),
-            (screen.next_unsigned_nsec3, self._check_nsec3),
-            (screen.next_superfluous, self._check_superfluous),
-        ):
-            number = find(0)
-            while number < packed.count:
-                check(packed.name(number))
-                for place, kind in enumerate(_KINDS):
-                    if self._judge.is_silent(kind) or (kind == "rrsig-missing" and not self._zone.signatures):
-                        screen.silence(place)
-                number = find(number + 1)
+        """Do the same, and look only at the names that screens do not clear."""
+        parts = divided(packed.count)
+        screens = [Screen(packed, sorted(self._keys.known), self._now) for _ in parts]
+        highs = [high for _, high in parts]
+        silent: set[CheckClass] = set()
+        for what, check in enumerate((self._check_own, self._check_nsec3, self._check_superfluous)):  # as screens count
+            stops = _seek(screens, what, [low for low, _ in parts], highs)
+            for part, high in enumerate(highs):
+                while stops[part] < high:
+                    check(packed.name(stops[part]))
+                    stops[part] += 1
+                    if self._silence(screens, silent):
+                        # What was cleared in a later part stays so, its stop may not.
+                        stops[part:] = _seek(screens[part:], what, stops[part:], highs[part:])
+                    else:
+                        stops[part] = screens[part].seek(what, stops[part], high)
         for place, kind in enumerate(_KINDS):
             if kind != "rrsig-missing" or self._zone.signatures:
-                self._judge.add(kind, screen.counted(place))
-        self.count += screen.count
-        self.missing += screen.missing
-        self.expired += screen.expired
-        self.not_yet_valid += screen.not_yet_valid
-        if screen.earliest < _NEVER:
-            self.earliest_expiration = min(screen.earliest, self.earliest_expiration or screen.earliest)
+                self._judge.add(kind, sum(screen.counted(place) for screen in screens))
+        self.count += sum(screen.count for screen in screens)
+        self.missing += sum(screen.missing for screen in screens)
+        self.expired += sum(screen.expired for screen in screens)
+        self.not_yet_valid += sum(screen.not_yet_valid for screen in screens)
+        earliest = min(screen.earliest for screen in screens)
+        if earliest < _NEVER:
+            self.earliest_expiration = min(earliest, self.earliest_expiration or earliest)
+
+    def _silence(self, screens: list[Screen], silent: set[CheckClass]) -> bool:
+        """Have only counted what would not be told any more; tell whether that is more than the silent classes."""
+        before = len(silent)
+        for place, kind in enumerate(_KINDS):
+            if self._judge.is_silent(kind) or (kind == "rrsig-missing" and not self._zone.signatures):
+                silent.add(kind)
+                for screen in screens:
+                    screen.silence(place)
+        return len(silent) > before
 
     def _check_own(self, owner: bytes) -> None:
         signed = self._zone.signatures.get(owner, _NOTHING)
@@ -167,3 +182,10 @@ class Signatures:
 
 def _date(moment: int) -> str:
     return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _seek(screens: list[Screen], what: int, starts: list[int], highs: list[int]) -> list[int]:
+    """Return where screens stop next, each in its part."""
+    return side_by_side(
+        [partial(screen.seek, what, *part) for screen, *part in zip(screens, starts, highs, strict=True)]
+    )

@@ -14,6 +14,7 @@ from appliance.zone.name_flags import MAX_RECORDS, MAX_TTL, MAX_TYPES
 from appliance.zone.packed import Packed
 from appliance.zone.packed_zone import PackedZone, first_record, record_at
 from appliance.zone.records import Record, Records
+from appliance.zone.settling import settle
 
 
 def load_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS, most: int = 0) -> Zone:
@@ -42,11 +43,11 @@ def assemble(records: Records, origin: bytes, findings: Findings) -> Zone | None
     Where syntax errors hide records, only the others are looked at one by one: what follows from gaps would mislead.
     """
     origin = names.fold(origin)
-    packed = Packed(records.octets, origin)
+    packed = Packed(records.octets, origin, records.border)
     findings.locate = partial(first_record, packed, records)
     hidden = findings.errors
     refused = _refuse(packed, records, findings)
-    packed.settle()
+    settle(packed)
     for number in packed.flagged:
         _look_closely(packed, number, records, refused, findings)
     if hidden:
@@ -85,8 +86,8 @@ def _look_closely(
     for at, _ in packed.places(number):
         if at in refused:
             continue
-        rrset = sorter.rrset_of(owner, packed.rtype(at), packed.memory[packed.rdata(at) :][:2])
-        if packed.ttl(at) != rrset.ttl:
+        rrset = sorter.rrset_of(owner, packed.type_at(at), packed.value(at))
+        if packed.ttl_at(at) != rrset.ttl:
             packed.set_ttl(at, rrset.ttl)
     rrsets = sorter.nodes.get(owner, {})
     if types.SOA in rrsets and owner != packed.origin:
@@ -110,10 +111,10 @@ class _Sorter:
         self.too_many = False
         """Whether there are more records or types than can be served; the rest of the name is of no interest then."""
 
-    def rrset_of(self, owner: bytes, rtype: int, start: bytes | memoryview) -> RRset:
-        """Return the RRset that a record is in, given its type and the first octets of its RDATA."""
+    def rrset_of(self, owner: bytes, rtype: int, value: bytes) -> RRset:
+        """Return the RRset that a record is in, given its type and RDATA."""
         if rtype == types.RRSIG:
-            return self.signatures[owner][int.from_bytes(start[:2], "big")]
+            return self.signatures[owner][int.from_bytes(value[:2], "big")]
         return self.nsec3[owner] if rtype == types.NSEC3 else self.nodes[owner][rtype]
 
     def add(self, owner: bytes, record: Record) -> bool:
@@ -203,7 +204,7 @@ def _check_apex(packed: Packed, refused: set[tuple[bytes, int]], findings: Findi
     number = packed.find_name(origin)
     counts: Counter[int] = Counter()
     if number >= 0:
-        counts.update(packed.rtype(at) for at, _ in packed.places(number) if not packed.dropped(at))
+        counts.update(packed.type_at(at) for at, _ in packed.places(number) if not packed.is_dropped(at))
     missing = {types.SOA, types.NS} - counts.keys() - {rtype for owner, rtype in refused if owner == origin}
     if types.SOA in missing:
         findings.whole(

@@ -6,9 +6,7 @@ cimport cython
 from appliance.zone.canonical cimport CanonicalOrder
 from appliance.zone.packed_octets cimport PackedOctets
 
-cdef unsigned int ADDRESSES, CUT, DNAME, OCCLUDED, DATA, SIGNED, HASHED, ALIAS
-cdef unsigned int MAX_ODD
-cdef unsigned int _ROWS, _HEAD, _M32, A, AAAA, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
+cdef unsigned int MAX_ODD, _HEAD
 
 
 cdef class Packed(PackedOctets):
@@ -18,50 +16,18 @@ cdef class Packed(PackedOctets):
     cdef public long long count
     cdef CanonicalOrder order
     cdef unsigned char[::1] seen, probe, wanted, flags
-    cdef unsigned int[::1] heads, first, rows_key, kept
-    cdef unsigned long long[::1] rows_at
-    cdef long long kept_count, low, cut_octets, ds_octets
-    cdef unsigned int sum
+    cdef unsigned int[::1] heads, first, kept
+    cdef long long kept_count, low
 
-    @cython.locals(at=size_t, found=size_t)
-    cdef size_t runs(self) noexcept
+    @cython.locals(found=size_t)
+    cpdef sort(self, size_t border)
 
-    @cython.locals(at=size_t, run=size_t, found=size_t, inside=bint)
-    cdef size_t find_heads(self, unsigned int[::1] heads) except? 0
+    cdef size_t first_record(self, size_t i) noexcept nogil
 
-    @cython.locals(heads_view="unsigned int[::1]", size=size_t)
-    cpdef sort(self, object heads, size_t found)
-
-    @cython.locals(total=size_t, i=size_t)
-    cdef size_t key_octets(self, unsigned int[::1] heads, size_t found) noexcept
-
-    @cython.locals(i=size_t, k=size_t, at=size_t)
-    cdef void write_keys(self, unsigned int[::1] heads, size_t found, unsigned char[::1] keys, unsigned int[::1] places) noexcept
-
-    @cython.locals(i=size_t, count=size_t, a=size_t, b=size_t)
-    cdef size_t take_over(self, unsigned int[::1] heads, size_t found, unsigned char[::1] keys, unsigned int[::1] places, unsigned int[::1] order, unsigned int[::1] first) noexcept
-
-    @cython.locals(i=size_t, at=size_t)
-    cpdef settle(self)
-
-    cpdef size_t first_record(self, size_t i) noexcept
-
-    @cython.locals(rows="unsigned int", flags="unsigned int", others="unsigned int", odd=bint, run=size_t, at=size_t, more=bint, rtype="unsigned int", key="unsigned int")
-    cdef bint look(self, size_t i) noexcept
-
-    cpdef bint is_apex(self, size_t i) noexcept
-
-    @cython.locals(ttl="unsigned int", length=size_t, start=size_t, row="unsigned int", other=size_t)
-    cdef bint clashes(self, size_t at, unsigned int key, unsigned int rows) noexcept
-
-    @cython.locals(border="long long", before="long long", i="long long", flags="unsigned int")
-    cdef void find_borders(self) except *
+    cdef bint is_apex(self, size_t i) noexcept nogil
 
     @cython.locals(at=size_t, top=size_t)
-    cdef bint is_below(self, size_t i, size_t above) noexcept
-
-    @cython.locals(at=size_t, length="long long", place="long long", other=size_t, size="long long")
-    cdef void find_ents(self, size_t i, long long before) except *
+    cdef bint is_below(self, size_t i, size_t above) noexcept nogil
 
     @cython.locals(length="long long", size=size_t)
     cpdef long long find_name(self, bytes name) except -2
@@ -74,15 +40,6 @@ cdef class Packed(PackedOctets):
 
     @cython.locals(low="long long", high="long long", middle="long long", number="long long", at=size_t, length="long long", end=size_t, order=int)
     cdef long long search(self, size_t size) noexcept
-
-    @cython.locals(bits="unsigned char[::1]", total="long long", bodies="long long", cuts="long long", used="long long", i="long long", flags="unsigned int", own="long long", at=size_t, size="long long", place="unsigned int", different="long long", secure="long long")
-    cpdef long long weigh(self, bint signed, bint proving, long long denials)
-
-    @cython.locals(flags="unsigned int", total="long long", run=size_t, at=size_t, more=bint, rtype="unsigned int", size="long long")
-    cdef long long weigh_records(self, size_t i, bint signed) noexcept
-
-    @cython.locals(i=size_t)
-    cdef void add_sum(self, size_t at, size_t size) noexcept
 
     @cython.locals(at=size_t)
     cpdef bytes name(self, size_t i)

@@ -33,17 +33,20 @@ cdef class Chain:
     @cython.locals(k=size_t, bucket="unsigned int")
     cdef bint read(self)
 
-    @cython.locals(packed=Packed, at=size_t, found=size_t)
-    cdef bint read_one(self, size_t k)
+    @cython.locals(regular=bint)
+    cpdef bint read_slice(self, size_t low, size_t high)
 
-    @cython.locals(packed=Packed, found=size_t, run=size_t, at=size_t, more=bint)
-    cdef size_t find_record(self, size_t i)
+    @cython.locals(at=size_t, found=size_t)
+    cdef bint read_one(self, size_t k) noexcept nogil
+
+    @cython.locals(found=size_t, run=size_t, at=size_t, more=bint)
+    cdef size_t find_record(self, size_t i) noexcept nogil
 
     @cython.locals(bits="unsigned int", value="unsigned int", i="unsigned int", octet="unsigned int")
-    cdef bint decode(self, const unsigned char[::1] octets, size_t at, size_t to) noexcept
+    cdef bint decode(self, const unsigned char[::1] octets, size_t at, size_t to) noexcept nogil
 
-    @cython.locals(packed=Packed, a=size_t, b=size_t, i=size_t)
-    cdef bint same_head(self, size_t one, size_t other) noexcept
+    @cython.locals(a=size_t, b=size_t, i=size_t)
+    cdef bint same_head(self, size_t one, size_t other) noexcept nogil
 
     cdef bytes parameters(self)
 
@@ -60,8 +63,11 @@ cdef class Chain:
     cpdef unsigned int place_of_hash(self, bytes digest)
     cpdef unsigned int place(self, size_t i)
 
-    @cython.locals(packed=Packed, k=size_t, at=size_t, following=size_t, i=size_t)
-    cpdef bint leads_on(self)
+    @cython.locals(right=bint)
+    cpdef bint leads_on(self, size_t low, size_t high)
+
+    @cython.locals(at=size_t, i=size_t)
+    cdef bint leads_to(self, size_t k, size_t following) noexcept nogil
 
     cpdef unsigned int flags_at(self, size_t k)
     cpdef bytes owner(self, size_t k)

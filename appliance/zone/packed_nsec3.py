@@ -9,6 +9,7 @@ instructions where it has them: a whole call for each of millions of short hashe
 from __future__ import annotations
 
 from array import array
+from functools import partial
 from hashlib import sha1
 from typing import Any
 
@@ -18,6 +19,7 @@ from appliance.zone import types
 from appliance.zone.name_flags import DATA, HASHED, MATCH, OCCLUDED
 from appliance.zone.packed import Packed
 from appliance.zone.records import HEADER
+from appliance.zone.together import APART, divided, side_by_side
 
 if cython.compiled:
     from cython.cimports.appliance.zone.libcrypto import SHA1_Transform
@@ -38,8 +40,8 @@ class Hasher:
         self.iterations = iterations
         self.salt = array("B", salt + b"\0")
         self.salt_length = len(salt)
-        self.block = bytearray(640)
-        self.state = array("I", bytes(_SHA_CTX))
+        self.block = bytearray(APART + 640)
+        self.state = array("I", bytes(APART + _SHA_CTX))
 
     def hash(self, octets: Any, at: int, length: int) -> None:
         """Leave the hash of a name, folded on the way, in .block."""
@@ -114,11 +116,11 @@ class Chain:
 
     def read(self) -> int:
         """Fill .hashes, .records and .flags; tell whether the chain is regular."""
-        k = 0
-        while k < self.count:
-            if not self.read_one(k):
-                return False
-            k += 1
+        if not self.read_one(0):
+            return False
+        works = [partial(self.read_slice, low, high) for low, high in divided(self.count)]
+        if not all(side_by_side(works)):
+            return False
         bucket = 0
         k = 0
         while bucket < 65536:
@@ -129,36 +131,43 @@ class Chain:
         self.steps[65536] = self.count
         return True
 
+    def read_slice(self, low: int, high: int) -> int:
+        """Read the NSEC3s from one place up to another, while other threads run; are all like the first?."""
+        regular: int = True
+        with cython.nogil:
+            while low < high and regular:
+                regular = self.read_one(low)
+                low += 1
+        return regular
+
     def read_one(self, k: int) -> int:
         """Decode the owner of one NSEC3 and find its record."""
-        packed = self.packed
-        at = packed.first_record(self.numbers[k])
-        if packed.octets[at + 14] != packed.apex_length + _LABEL + 1 or packed.octets[at + _HEAD] != _LABEL:
+        at = self.packed.first_record(self.numbers[k])
+        if self.packed.octets[at + 14] != self.packed.apex_length + _LABEL + 1:
             return False
-        if not self.decode(packed.octets, at + _HEAD + 1, _DIGEST * k):
+        if self.packed.octets[at + _HEAD] != _LABEL or not self.decode(self.packed.octets, at + _HEAD + 1, _DIGEST * k):
             return False
         found = self.find_record(self.numbers[k])
         if not found:
             return False
         self.records[k] = found >> 2
-        self.flags[k] = packed.octets[packed.rdata(found) + 1]
+        self.flags[k] = self.packed.octets[self.packed.rdata(found) + 1]
         return k == 0 or self.same_head(self.records[0], self.records[k])
 
     def find_record(self, i: int) -> int:
         """Return the only NSEC3 record of a name, 0 where there are several."""
-        packed = self.packed
         found = 0
-        run = packed.first[i]
-        while run < packed.first[i + 1]:
-            at = wide(packed.heads[run])
+        run = self.packed.first[i]
+        while run < self.packed.first[i + 1]:
+            at = wide(self.packed.heads[run])
             run += 1
             more = True
             while more:
-                if packed.rtype(at) == _NSEC3 and not packed.dropped(at):
+                if self.packed.rtype(at) == _NSEC3 and not self.packed.dropped(at):
                     if found:
                         return 0
                     found = at
-                at = packed.after(at)
+                at = self.packed.after(at)
                 more = at != 0
         # A record at the very start of the octets is the SOA, or the zone has none.
         return found
@@ -189,12 +198,11 @@ class Chain:
 
     def same_head(self, one: int, other: int) -> int:
         """Tell whether two NSEC3s have the same algorithm, flags and parameters."""
-        packed = self.packed
-        a = packed.rdata(wide(one))
-        b = packed.rdata(wide(other))
+        a = self.packed.rdata(wide(one))
+        b = self.packed.rdata(wide(other))
         i = 0
-        while i < 5 + packed.octets[a + 4]:
-            if packed.octets[a + i] != packed.octets[b + i]:
+        while i < 5 + self.packed.octets[a + 4]:
+            if self.packed.octets[a + i] != self.packed.octets[b + i]:
                 return False
             i += 1
         return True
@@ -258,22 +266,29 @@ class Chain:
         """Return the place of the hash of name number i."""
         return self.places[i]
 
-    def leads_on(self) -> int:
-        """Tell whether each NSEC3 leads to the next one, the last to the first."""
-        packed = self.packed
-        k = 0
-        while k < self.count:
-            at = packed.rdata(wide(self.records[k]))
-            at += 5 + packed.octets[at + 4]
-            following = k + 1 if k + 1 < self.count else 0
-            if packed.octets[at] != _DIGEST:
+    def leads_on(self, low: int, high: int) -> int:
+        """Tell whether each NSEC3 from one place up to another leads to the next one, the last of all to the first.
+
+        Other threads run meanwhile.
+        """
+        right: int = True
+        with cython.nogil:
+            while low < high and right:
+                right = self.leads_to(low, low + 1 if low + 1 < self.count else 0)
+                low += 1
+        return right
+
+    def leads_to(self, k: int, following: int) -> int:
+        """Tell whether an NSEC3 names the hash at another place as the next one."""
+        at = self.packed.rdata(wide(self.records[k]))
+        at += 5 + self.packed.octets[at + 4]
+        if self.packed.octets[at] != _DIGEST:
+            return False
+        i = 0
+        while i < _DIGEST:
+            if self.packed.octets[at + 1 + i] != self.hashes[_DIGEST * following + i]:
                 return False
-            i = 0
-            while i < _DIGEST:
-                if packed.octets[at + 1 + i] != self.hashes[_DIGEST * following + i]:
-                    return False
-                i += 1
-            k += 1
+            i += 1
         return True
 
     def flags_at(self, k: int) -> int:

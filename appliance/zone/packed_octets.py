@@ -188,6 +188,25 @@ class PackedOctets:
             i += 1
         return i == length
 
+    # for the rest of the program, in Python: what runs without the interpreter cannot be called from there
+
+    def ttl_at(self, at: int) -> int:
+        """Return the TTL of a record."""
+        return self.ttl(at)
+
+    def type_at(self, at: int) -> int:
+        """Return the type of a record."""
+        return self.rtype(at)
+
+    def is_dropped(self, at: int) -> int:
+        """Tell whether a record is not part of the zone."""
+        return self.dropped(at)
+
+    def value(self, at: int) -> bytes:
+        """Return the RDATA of a record."""
+        start = self.rdata(at)
+        return bytes(self.memory[start : start + self.rdlength(at)])
+
     def drop(self, at: int) -> None:
         """Leave a record out."""
         self.octets[at + 15] |= 1

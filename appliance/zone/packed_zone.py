@@ -3,8 +3,7 @@
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from functools import cached_property
-from threading import Thread
+from functools import cached_property, partial
 from typing import Generic, TypeVar
 
 from appliance.zone import names, types
@@ -14,6 +13,7 @@ from appliance.zone.nsec3 import parameters
 from appliance.zone.packed import Packed
 from appliance.zone.packed_nsec3 import Chain, Hasher
 from appliance.zone.records import Record, Records
+from appliance.zone.together import divided, side_by_side
 
 T = TypeVar("T")
 
@@ -103,18 +103,16 @@ _ELSEWHERE = (types.RRSIG, types.NSEC3)
 def _rrsets(packed: Packed, number: int) -> list[tuple[int, RRset]]:
     """Return the RRsets of a name, keyed by type; those of RRSIGs by RRSIG << 16 and the type covered."""
     found: dict[int, RRset] = {}
-    memory = packed.memory
     for at, _ in packed.places(number):
-        if packed.dropped(at):
+        if packed.is_dropped(at):
             continue
-        rtype = key = packed.rtype(at)
-        start = packed.rdata(at)
-        value = bytes(memory[start : start + packed.rdlength(at)])
+        rtype = key = packed.type_at(at)
+        value = packed.value(at)
         if rtype == types.RRSIG:
             key = rtype << 16 | int.from_bytes(value[:2], "big")
         rrset = found.get(key)
         if rrset is None:
-            found[key] = RRset(rtype, packed.ttl(at), [value])
+            found[key] = RRset(rtype, packed.ttl_at(at), [value])
         else:
             rrset.rdatas.append(value)
     return list(found.items())
@@ -196,13 +194,8 @@ class PackedZone(Zone):
         chain = Chain(self.packed)
         if chain.regular:
             _, iterations, salt = parameters(chain.head)
-            half = self.packed.count // 2
-            slices = ((0, half), (half, self.packed.count))
-            threads = [Thread(target=chain.place_slice, args=(Hasher(iterations, salt), *one)) for one in slices]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            parts = divided(self.packed.count)
+            side_by_side([partial(chain.place_slice, Hasher(iterations, salt), *part) for part in parts])
         return chain
 
     def is_occluded(self, name: bytes) -> bool:
@@ -223,7 +216,7 @@ def first_record(packed: Packed, records: Records, owner: bytes, rtype: int) -> 
     """Return the first record of a folded owner and type."""
     number = packed.find_name(owner)
     for at, head in packed.places(number) if number >= 0 else ():
-        if packed.rtype(at) == rtype:
+        if packed.type_at(at) == rtype:
             return record_at(records, at, head)
     return None
 

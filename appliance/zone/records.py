@@ -47,13 +47,14 @@ class Records:
     """All records of a master file and the files it includes, in order, and what was wrong with their syntax.
 
     octets holds so many packed records, files the paths that Record.file counts in. Where findings has errors, records
-    are missing.
+    are missing. border is the offset of a record with its owner, somewhere in the middle; 0 if none is known.
     """
 
     octets: memoryview
     count: int
     files: list[str]
     findings: list[Finding]
+    border: int = 0
 
     def __len__(self) -> int:
         return self.count

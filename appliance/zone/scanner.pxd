@@ -24,7 +24,7 @@ cdef class Pack:
     cdef object memory
     cdef char *octets_at
     cdef size_t used, room, owner_at
-    cdef readonly size_t count, most
+    cdef readonly size_t count, most, border
     cdef unsigned int owner_length
 
     @cython.locals(view="unsigned char[::1]")

@@ -8,7 +8,6 @@ a whole one would take as much memory as the zone. The two halves of a large fil
 """
 
 import re
-import threading
 from mmap import MADV_DONTNEED as DONTNEED
 from os import fsdecode
 from pathlib import Path
@@ -25,6 +24,7 @@ from appliance.zone import names, types
 from appliance.zone.master_text import leads_nowhere, line_near, too_large, with_excerpt
 from appliance.zone.records import CLASS_CODES, HEADER, OTHER_CLASS, Records, reserve
 from appliance.zone.source import WINDOW, Source
+from appliance.zone.together import side_by_side
 
 MAX_FINDINGS = 100
 MAX_FILES = 1000
@@ -60,7 +60,7 @@ def scan_file(path: str | Path, origin: bytes, default_ttl: int = 3600, most: in
     """
     scan = _Scan(most)
     scan.read(Path(path), origin, default_ttl)
-    return Records(scan.pack.octets(), scan.pack.count, scan.files, scan.findings)
+    return Records(scan.pack.octets(), scan.pack.count, scan.files, scan.findings, scan.pack.border)
 
 
 class _Scan:
@@ -132,19 +132,16 @@ class _Scan:
         assumed = probe.state()
         with path.open("rb", buffering=0) as again:
             rest = Pack(self.most)
+            before = self.pack.state()
             halves = [Reader(self.pack, number, Source(file, 0, border))]
             halves.append(Reader(rest, number, Source(again, border, size)))
             halves[0].start(origin, ttl)
             halves[1].start(*assumed)
-            ends: list[str] = []
-            second = threading.Thread(target=lambda: ends.append(halves[1].run()))
-            second.start()
-            ends.append(halves[0].run())
-            second.join()
+            ends = side_by_side([half.run for half in halves])
         if ends == ["end", "end"] and halves[0].state() == assumed:
             self.pack.extend(rest, halves[0].lines_read())
             return True
-        self.pack = Pack(self.most)
+        self.pack.forget(before)  # what the files that include this one had is kept, and they go on behind it
         return False
 
     def _scan(self, path: Path, reader: "Reader", origin: bytes, ttl: int) -> None:
@@ -195,7 +192,7 @@ class Pack:
     def __init__(self, most: int = 0) -> None:
         self.most = most
         self.memory = reserve(1 << 20)
-        self.used = self.count = self.owner_at = self.owner_length = 0
+        self.used = self.count = self.owner_at = self.owner_length = self.border = 0
         self.find_memory()
 
     def find_memory(self) -> None:
@@ -221,10 +218,18 @@ class Pack:
                 self.find_memory()
         return 0
 
+    def state(self) -> tuple[int, int, int, int]:
+        """Return what forget needs to go back to."""
+        return self.used, self.count, self.owner_at, self.owner_length
+
+    def forget(self, state: tuple[int, int, int, int]) -> None:
+        """Drop the records that were read since."""
+        self.used, self.count, self.owner_at, self.owner_length = state
+
     def extend(self, other: "Pack", lines: int) -> None:
         """Take over the records of another pack, which then is empty; their lines stand so many lines further down."""
         size = other.used
-        start = self.used
+        start = self.border = self.used
         self.grow(size)
         done = 0
         while done < size:
@@ -235,6 +240,8 @@ class Pack:
                 other.memory.madvise(DONTNEED, done - WINDOW, WINDOW)
         self.used += size
         self.count += other.count
+        self.owner_at = start + other.owner_at
+        self.owner_length = other.owner_length
         other.memory.close()
         self.move_lines(start, lines)
 

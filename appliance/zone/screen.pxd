@@ -9,7 +9,7 @@ from appliance.zone.packed_nsec3 cimport Chain
 cdef unsigned int CUT, DATA, HASHED, OCCLUDED, SIGNED, MATCH, _HEAD, _ROWS
 cdef unsigned int _RRSIG, _NSEC, _NSEC3, _NS, _DS, _DNSKEY, _OPT_OUT
 cdef long long _NEVER, _HALF, _M32
-cdef int MISSING, MISMATCH, KEY, TIME
+cdef int MISSING, MISMATCH, KEY, TIME, OWN, HASH, REST
 
 
 cdef class Screen:
@@ -24,40 +24,44 @@ cdef class Screen:
     cpdef silence(self, int kind)
     cpdef unsigned long long counted(self, int kind)
 
-    @cython.locals(packed=Packed, run=size_t, at=size_t, more=bint, rtype="unsigned int")
-    cdef bint gather(self, size_t i) noexcept
+    @cython.locals(run=size_t, at=size_t, more=bint, rtype="unsigned int")
+    cdef bint gather(self, size_t i) noexcept nogil
+
+    @cython.locals(found="long long")
+    cpdef long long seek(self, int kind, long long i, long long high)
 
     @cython.locals(flags="unsigned int")
-    cpdef long long next_unsigned(self, long long i)
-    cpdef long long next_unsigned_nsec3(self, long long i)
-    cpdef long long next_superfluous(self, long long i)
+    cdef long long find(self, int kind, long long i, long long high) noexcept nogil
 
     @cython.locals(found=size_t, row=size_t, other=size_t, covered="unsigned int")
-    cdef bint is_needed(self, size_t i) noexcept
+    cdef bint is_needed(self, size_t i) noexcept nogil
 
     @cython.locals(j=int, kind=int, earliest="long long", end="long long", labels=int, row=size_t, rtype="unsigned int", wanted=bint)
-    cdef bint is_signed(self, size_t i, unsigned int cut, bint hashed) noexcept
+    cdef bint is_signed(self, size_t i, unsigned int cut, bint hashed) noexcept nogil
 
     @cython.locals(i=size_t)
-    cdef bint is_first(self, size_t row) noexcept
+    cdef bint is_first(self, size_t row) noexcept nogil
 
-    @cython.locals(packed=Packed, at=size_t, labels=int)
-    cdef int label_count(self, size_t i) noexcept
+    @cython.locals(at=size_t, labels=int)
+    cdef int label_count(self, size_t i) noexcept nogil
 
     @cython.locals(wanted="unsigned int", best="long long", good_best="long long", valid=int, started=int, good_valid=int, good_started=int, good=int, signatures=int, uneven=int, i=size_t, at=size_t, begun=bint, after="long long", in_force=bint)
-    cdef long long look(self, size_t row, unsigned int rtype, int labels) noexcept
+    cdef long long look(self, size_t row, unsigned int rtype, int labels) noexcept nogil
 
-    @cython.locals(packed=Packed, i="long long", octet="unsigned int")
-    cdef bint is_usable(self, size_t at, int labels) noexcept
+    @cython.locals(i="long long", octet="unsigned int")
+    cdef bint is_usable(self, size_t at, int labels) noexcept nogil
 
-    @cython.locals(packed=Packed, i="long long", matches=size_t, flags="unsigned int", place="unsigned int")
-    cpdef bint is_complete(self, Chain chain, size_t matching_ents)
+    @cython.locals(found="long long")
+    cpdef long long matches(self, Chain chain, long long low, long long high)
+
+    @cython.locals(found="long long", flags="unsigned int", place="unsigned int")
+    cdef long long count_matches(self, Chain chain, long long i, long long high) noexcept nogil
 
     @cython.locals(i=size_t)
-    cdef bint has_type(self, unsigned int rtype) noexcept
+    cdef bint has_type(self, unsigned int rtype) noexcept nogil
 
-    @cython.locals(packed=Packed, at=size_t, end=size_t, signed=bint, i=size_t, rtype="unsigned int", length=size_t)
-    cdef bint has_bitmap(self, Chain chain, size_t k, unsigned int cut) noexcept
+    @cython.locals(at=size_t, end=size_t, signed=bint, i=size_t, rtype="unsigned int", length=size_t)
+    cdef bint has_bitmap(self, Chain chain, size_t k, unsigned int cut) noexcept nogil
 
 
 cdef size_t wide(size_t unit) noexcept nogil

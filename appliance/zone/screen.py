@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from array import array
 
+import cython
+
 from appliance.zone import types
 from appliance.zone.name_flags import CUT, DATA, HASHED, MATCH, OCCLUDED, SIGNED
 from appliance.zone.packed import Packed
 from appliance.zone.packed_nsec3 import Chain
 from appliance.zone.records import HEADER
+from appliance.zone.together import APART
 
 _HEAD = HEADER.size
 _ROWS = 64
@@ -31,10 +34,12 @@ _M32 = 0xFFFFFFFF
 
 MISSING, MISMATCH, KEY, TIME = 0, 1, 2, 3
 """Classes of findings: rrsig-missing, rrsig-mismatch, dnskey-match, rrsig-expired."""
+OWN, HASH, REST = 0, 1, 2
+"""What is gone through: RRsets of names, NSEC3s, RRSIGs of nothing."""
 
 
 class Screen:
-    """Goes through names in their order and stops at each one that somebody must look at."""
+    """Goes through names in their order and stops at each one that somebody must look at; each thread has its own."""
 
     def __init__(self, packed: Packed, keys: list[tuple[int, int]], now: int) -> None:
         """Take the keys (tag, algorithm) that may sign, none if any may, and the time in seconds since 1970."""
@@ -43,13 +48,13 @@ class Screen:
         self.algorithms = array("I", [algorithm for _, algorithm in keys] or [0])
         self.keys = len(keys)
         self.now = now
-        self.at = array("Q", bytes(8 * _ROWS))
-        self.key = array("I", bytes(4 * _ROWS))
+        self.at = array("Q", bytes(APART + 8 * _ROWS))
+        self.key = array("I", bytes(APART + 4 * _ROWS))
         self.rows = 0
-        self.bits = bytearray(32)
+        self.bits = bytearray(APART + 32)
         self.silent = array("B", bytes(4))
-        self.unsaid = array("Q", bytes(8 * 4))
-        self.new = array("Q", bytes(8 * 8))
+        self.unsaid = array("Q", bytes(APART + 8 * 4))
+        self.new = array("Q", bytes(APART + 8 * 8))
         self.count = self.missing = self.expired = self.not_yet_valid = 0
         self.earliest = _NEVER
 
@@ -63,46 +68,47 @@ class Screen:
 
     def gather(self, i: int) -> int:
         """Find the records of a name; tell whether there is room for all of them."""
-        packed = self.packed
         self.rows = 0
-        run = packed.first[i]
-        while run < packed.first[i + 1]:
-            at = wide(packed.heads[run])
+        run = self.packed.first[i]
+        while run < self.packed.first[i + 1]:
+            at = wide(self.packed.heads[run])
             run += 1
             more = True
             while more:
-                if not packed.dropped(at):
+                if not self.packed.dropped(at):
                     if self.rows == _ROWS:
                         return False
-                    rtype = packed.rtype(at)
+                    rtype = self.packed.rtype(at)
                     self.at[self.rows] = at
-                    self.key[self.rows] = rtype << 16 | (packed.big16(packed.rdata(at)) if rtype == _RRSIG else 0)
+                    self.key[self.rows] = rtype << 16 | (
+                        self.packed.big16(self.packed.rdata(at)) if rtype == _RRSIG else 0
+                    )
                     self.rows += 1
-                at = packed.after(at)
+                at = self.packed.after(at)
                 more = at != 0
         return True
 
-    def next_unsigned(self, i: int) -> int:
-        """Return the first name from number i on whose own RRsets may not be signed as they should be."""
-        while i < self.packed.count:
+    def seek(self, kind: int, i: int, high: int) -> int:
+        """Return the first name from number i on that may not be as it should be, high if there is none before that.
+
+        Other threads run meanwhile.
+        """
+        found = 0
+        with cython.nogil:
+            found += self.find(kind, i, high)
+        return found
+
+    def find(self, kind: int, i: int, high: int) -> int:
+        """Do the same, and count the others' RRSIGs."""
+        while i < high:
             flags = self.packed.flags[i]
-            if flags & DATA and not flags & OCCLUDED and not self.is_signed(i, flags & CUT, False):
-                return i
-            i += 1
-        return i
-
-    def next_unsigned_nsec3(self, i: int) -> int:
-        """Return the first name from number i on whose NSEC3 may not be signed as it should be."""
-        while i < self.packed.count:
-            if self.packed.flags[i] & HASHED and not self.is_signed(i, 0, True):
-                return i
-            i += 1
-        return i
-
-    def next_superfluous(self, i: int) -> int:
-        """Return the first name from number i on that may have an RRSIG of nothing; count the others' RRSIGs."""
-        while i < self.packed.count:
-            if self.packed.flags[i] & SIGNED and not self.is_needed(i):
+            if kind == OWN:
+                if flags & DATA and not flags & OCCLUDED and not self.is_signed(i, flags & CUT, False):
+                    return i
+            elif kind == HASH:
+                if flags & HASHED and not self.is_signed(i, 0, True):
+                    return i
+            elif flags & SIGNED and not self.is_needed(i):
                 return i
             i += 1
         return i
@@ -174,14 +180,13 @@ class Screen:
 
     def label_count(self, i: int) -> int:
         """Return the number of labels of a name as RRSIGs count them."""
-        packed = self.packed
-        at = wide(packed.heads[packed.first[i]]) + _HEAD
+        at = wide(self.packed.heads[self.packed.first[i]]) + _HEAD
         labels = 0
-        if packed.octets[at] == 1 and packed.octets[at + 1] == 42:
+        if self.packed.octets[at] == 1 and self.packed.octets[at + 1] == 42:
             labels = -1
-        while packed.octets[at]:
+        while self.packed.octets[at]:
             labels += 1
-            at += 1 + packed.octets[at]
+            at += 1 + self.packed.octets[at]
         return labels
 
     def look(self, row: int, rtype: int, labels: int) -> int:
@@ -224,46 +229,50 @@ class Screen:
 
     def is_usable(self, at: int, labels: int) -> int:
         """Tell whether signer, labels and key of an RRSIG are as they should be."""
-        packed = self.packed
-        if packed.octets[at + 3] != labels:
+        if self.packed.octets[at + 3] != labels:
             return False
         i = 0
-        while i < packed.apex_length:
-            octet = packed.octets[at + 18 + i]
-            if (octet + 32 if 65 <= octet <= 90 else octet) != packed.apex[i]:
+        while i < self.packed.apex_length:
+            octet = self.packed.octets[at + 18 + i]
+            if (octet + 32 if 65 <= octet <= 90 else octet) != self.packed.apex[i]:
                 return False
             i += 1
         i = 0
         while i < self.keys:
-            if self.tags[i] == packed.big16(at + 16) and self.algorithms[i] == packed.octets[at + 2]:
+            if self.tags[i] == self.packed.big16(at + 16) and self.algorithms[i] == self.packed.octets[at + 2]:
                 return True
             i += 1
         return self.keys == 0
 
     # the NSEC3 chain
 
-    def is_complete(self, chain: Chain, matching_ents: int) -> int:
-        """Tell whether a regular chain has what it must have, and nothing else, and the right types.
+    def matches(self, chain: Chain, low: int, high: int) -> int:
+        """Return how many names from one number up to another a regular chain has, -1 where not as it should.
 
-        The places of all names must be known; matching_ents is how many ENTs have an NSEC3.
+        The places of all names must be known. Other threads run meanwhile.
         """
-        packed = self.packed
-        matches = matching_ents
-        i = 0
-        while i < packed.count:
-            flags = packed.flags[i]
+        found = 0
+        with cython.nogil:
+            found += self.count_matches(chain, low, high)
+        return found
+
+    def count_matches(self, chain: Chain, i: int, high: int) -> int:
+        """Do the same from number i on: names have their NSEC3s with the right types, or opted out."""
+        found = 0
+        while i < high:
+            flags = self.packed.flags[i]
             if flags & DATA and not flags & OCCLUDED:
                 place = chain.places[i]
                 if not self.gather(i):
-                    return False
+                    return -1
                 if place & MATCH:
-                    matches += 1
+                    found += 1
                     if not self.has_bitmap(chain, place & ~MATCH, flags & CUT):
-                        return False
-                elif not flags & CUT or self.has_type(_DS) or not chain.flags_at(place) & _OPT_OUT:
-                    return False
+                        return -1
+                elif not flags & CUT or self.has_type(_DS) or not chain.flags[place] & _OPT_OUT:
+                    return -1
             i += 1
-        return matches == chain.count
+        return found
 
     def has_type(self, rtype: int) -> int:
         """Tell whether the name at hand has records of a type."""
@@ -276,11 +285,10 @@ class Screen:
 
     def has_bitmap(self, chain: Chain, k: int, cut: int) -> int:
         """Tell whether an NSEC3 lists just the types of the name at hand; only types below 256 are known here."""
-        packed = self.packed
-        at = packed.rdata(wide(chain.records[k]))
-        end = at + packed.rdlength(wide(chain.records[k]))
-        at += 5 + packed.octets[at + 4]
-        at += 1 + packed.octets[at]
+        at = self.packed.rdata(wide(chain.records[k]))
+        end = at + self.packed.rdlength(wide(chain.records[k]))
+        at += 5 + self.packed.octets[at + 4]
+        at += 1 + self.packed.octets[at]
         signed = False
         i = 0
         while i < 32:
@@ -304,11 +312,11 @@ class Screen:
             length -= 1
         if end - at != (length + 2 if length else 0):
             return False
-        if length and (packed.octets[at] or packed.octets[at + 1] != length):
+        if length and (self.packed.octets[at] or self.packed.octets[at + 1] != length):
             return False
         i = 0
         while i < length:
-            if packed.octets[at + 2 + i] != self.bits[i]:
+            if self.packed.octets[at + 2 + i] != self.bits[i]:
                 return False
             i += 1
         return True

@@ -199,6 +199,24 @@ def test_windows_change_nothing(zone: Path, monkeypatch: pytest.MonkeyPatch, mar
     assert found.findings == whole.findings
 
 
+@pytest.mark.parametrize("middle", ["", "$TTL 9\n", "bad A x\n"])
+def test_halves_of_an_included_file(zone: Path, monkeypatch: pytest.MonkeyPatch, middle: str) -> None:
+    lines = [f"n{number // 3} A 192.0.2.{number % 256}\n" for number in range(1800)]
+    zone.with_name("included").write_text("$TTL 5\n" + "".join(lines[:600]) + middle + "".join(lines[600:]))
+    whole = {}
+    for after in (*range(290, 360), 599):  # among them the last owner of the first half, and that of the second
+        zone.write_text(f"@ 60 NS n1\nn0 60 TXT x\n$INCLUDE included\nn{after} 60 TXT y\n")
+        whole[after] = scan_file(zone, ORIGIN)
+    monkeypatch.setattr(scanner, "SPLIT", 1000)
+    monkeypatch.setattr(scanner, "MARGIN", 2000)
+    for after, expected in whole.items():
+        zone.write_text(f"@ 60 NS n1\nn0 60 TXT x\n$INCLUDE included\nn{after} 60 TXT y\n")
+        found = scan_file(zone, ORIGIN)
+        assert list(found) == list(expected)
+        assert found.findings == expected.findings
+        assert not found.border or found.octets[found.border + 14]
+
+
 @pytest.mark.parametrize("start", ['a TXT "', "a TXT (\n", "a TXT ", "a"])
 def test_a_record_that_outgrows_the_window_is_the_last(zone: Path, monkeypatch: pytest.MonkeyPatch, start: str) -> None:
     monkeypatch.setattr(source, "WINDOW", 8192)
