@@ -30,8 +30,8 @@ class BuildWithBundle(build_py):
                     shutil.copy2(source, target / source.name)
 
 
-# Module → libraries (the scanner sits on libzscanner, Debian package libknot-dev; of libcrypto, which Python needs, no
-# development package is needed).
+# Module → libraries (the scanner sits on libzscanner, Debian package libknot-dev; of libcrypto and zlib, which Python
+# needs, no development package is needed).
 COMPILED: dict[str, list[str]] = {
     "appliance.zone.scanner": ["zscanner"],
     "appliance.zone.canonical": [],
@@ -44,7 +44,7 @@ COMPILED: dict[str, list[str]] = {
     "appliance.zone.packed_nsec3": [":libcrypto.so.3"],
     "appliance.zone.screen": [],
     "appliance.zone.spent": [],
-    "appliance.zone.listing": [],
+    "appliance.zone.listing": [":libz.so.1"],
     "appliance.zone.comparison": [],
     "appliance.zone.files": [],
     "appliance.answers.bulk_index": [],

@@ -61,7 +61,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
     stop = asyncio.Event()
     for number in _ENDING:
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the files are about to be read anyway
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files are about to be read anyway
     async with AsyncExitStack() as cleanup:
         lock = RunLock(Path(config.server.run_dir))
         cleanup.callback(lock.close)
@@ -78,7 +78,9 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         channel = Channel(config.control_socket, _verbs(told, reloader, stop))
         await channel.open()
         cleanup.push_async_callback(channel.close)
-        loop.add_signal_handler(signal.SIGHUP, reloader.on_signal)
+        # Not the loop's own handler: where that ends, SIGHUP would end the process.
+        signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(reloader.on_signal))
+        cleanup.callback(signal.signal, signal.SIGHUP, signal.SIG_IGN)
         cleanup.push_async_callback(reloader.close)
         saving = asyncio.create_task(reloader.keep_saving())
         cleanup.callback(saving.cancel)

@@ -14,7 +14,6 @@ import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -107,22 +106,16 @@ class Listings:
 
         A file is not on the disk for sure before sync().
         """
-        pieces = iter(Listing(packed))
-        first = bytes(next(pieces))
-        second = next(pieces, None)
-        if second is None and len(first) <= _SMALL:
-            version.listing = first
-            version.octets, version.sum = len(first), zlib.crc32(first)
+        listing = Listing(packed)
+        version.listing = listing.whole(_SMALL)
+        if version.listing is not None:
+            version.octets, version.sum = len(version.listing), zlib.crc32(version.listing)
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         version.file = secrets.token_hex(8)
         try:
             with self._path(version.file).open("xb", buffering=0) as file:
-                parts: Iterable[bytes | memoryview] = chain((first,), () if second is None else (second,), pieces)
-                for piece in parts:
-                    version.sum = zlib.crc32(piece, version.sum)
-                    version.octets += len(piece)
-                    _write(file.fileno(), piece)
+                version.octets, version.sum = listing.write_to(file.fileno())
         except OSError:
             self.discard(version)
             raise

@@ -14,11 +14,27 @@ cdef class Listing:
     cdef unsigned char[::1] source, buffer
     cdef unsigned int[::1] first, heads, rows
     cdef size_t used, count, size, end
+    cdef unsigned long long octets
+    cdef unsigned int sum
+    cdef int failure
+
+    cpdef bytes whole(self, size_t most)
+
+    @cython.locals(number=size_t)
+    cpdef tuple write_to(self, int fd)
+
+    @cython.locals(going=bint)
+    cdef size_t pour(self, size_t number, int fd)
+
+    @cython.locals(done=size_t, count="long long")
+    cdef bint put_out(self, int fd) noexcept nogil
 
     cpdef widen(self)
 
-    @cython.locals(room=bint)
     cpdef size_t fill(self, size_t number)
+
+    @cython.locals(room=bint)
+    cdef size_t fill_on(self, size_t number) noexcept nogil
 
     @cython.locals(run=size_t, at=size_t, more=bint)
     cdef void collect(self, size_t number) noexcept nogil
@@ -28,13 +44,13 @@ cdef class Listing:
     cdef size_t rdata(self, size_t at) noexcept nogil
 
     @cython.locals(gap=size_t, i=size_t, k=size_t, row="unsigned int")
-    cdef void sort(self) noexcept nogil
+    cdef void sort_rows(self) noexcept nogil
 
     @cython.locals(a=size_t, b=size_t, size=size_t, end=size_t, found=int)
     cdef bint is_before(self, unsigned int row, unsigned int other) noexcept nogil
 
     @cython.locals(to=size_t, head=size_t, length=size_t, i=size_t, at=size_t, size=size_t)
-    cdef void write(self, size_t number) noexcept nogil
+    cdef void lay_out(self, size_t number) noexcept nogil
 
 
 @cython.locals(found=int)

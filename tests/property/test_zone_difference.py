@@ -6,8 +6,10 @@ from __future__ import annotations
 import random
 import struct
 import tempfile
+import zlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,6 +51,16 @@ def load(text: str) -> PackedZone:
 
 def listing(zone: PackedZone) -> bytes:
     return b"".join(bytes(piece) for piece in Listing(zone.packed))
+
+
+def written(found: Any) -> bytes:
+    """Return what a listing writes to a file, if that is what it says."""
+    with tempfile.TemporaryFile() as file:
+        octets, checksum = found.write_to(file.fileno())
+        file.seek(0)
+        content = file.read()
+    assert (octets, checksum) == (len(content), zlib.crc32(content))
+    return content
 
 
 def records(zone: Zone) -> set[Rr]:
@@ -155,6 +167,8 @@ def test_names_larger_than_a_piece_are_listed() -> None:
     lines = [f"big TXT {number} {long}\n" for number in range(12_000)]
     zone = load("$TTL 300\n@ SOA ns root 1 2 3 4 5\n@ NS ns\naa A 192.0.2.1\n" + "".join(lines) + "zz A 192.0.2.1\n")
     assert set(listed(listing(zone))) == records(zone)
+    assert written(Listing(zone.packed)) == listing(zone)
+    assert Listing(zone.packed).whole(1 << 30) is None
     head = load("$TTL 300\n@ SOA ns root 2 2 3 4 5\n@ NS ns\naa A 192.0.2.1\nzz A 192.0.2.1\n")
     found = compiled.difference(memoryview(listing(head)), memoryview(listing(zone)), ORIGIN)
     assert found is not None
@@ -168,7 +182,11 @@ def test_the_same_listing_comes_from_the_uncompiled_source() -> None:
         "$TTL 300\n@ SOA ns root 1 2 3 4 5\n@ NS ns\n" + "".join(f"h{n % 40} A 192.0.2.{n}\n" for n in range(200))
     )
     other = packed.Packed(zone.packed.memory, ORIGIN)
-    assert b"".join(bytes(piece) for piece in module.Listing(other)) == listing(zone)
+    assert b"".join(bytes(piece) for piece in module.Listing(other)) == written(module.Listing(other)) == listing(zone)
+    assert module.Listing(other).whole(1 << 20) == Listing(zone.packed).whole(1 << 20) == listing(zone)
+    size = len(listing(zone))
+    assert Listing(zone.packed).whole(size) is not None
+    assert Listing(zone.packed).whole(size - 1) is None
 
 
 def test_damage_is_told_and_nothing_outside_is_read(plain: ModuleType) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kept versions come back as they were, or not at all."""
 
-import os
+import resource
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,15 +91,15 @@ def test_damage_is_told(tmp_path: Path, db: sqlite3.Connection) -> None:
         listings.open(db, ORIGIN, kept)
 
 
-def test_nothing_is_left_of_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_of_what_cannot_be_written(tmp_path: Path) -> None:
     listings, kept, found = Listings(tmp_path), version(), zone(tmp_path, LARGE)
-
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", full)
-    with pytest.raises(OSError, match="No space left"):
-        listings.write(found.packed, kept)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            listings.write(found.packed, kept)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((tmp_path / FOLDER).iterdir()) == []
 
 
