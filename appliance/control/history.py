@@ -25,6 +25,8 @@ from appliance.zone.model import Zone
 from appliance.zone.packed_zone import PackedZone
 
 _MIB: Final = 1 << 20
+_APPLIED: Final = 100 * _MIB
+"""Octets of records up to which a change is looked at one by one, also where no step may take as many."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ class History:
         try:
             old = self._listings.open(db, origin, kept)
             new = self._listings.open(db, origin, draft.version)
-            draft.difference = difference(old, new, origin, self._most)
+            draft.difference = difference(old, new, origin, max(self._most, _APPLIED))
         except StateError as error:
             _log.warning("zone %s: %s; what the new version changes is not known", names.to_text(origin), error)
         draft.applies = was is not None and (origin in self._current or kept.is_of(*was))

@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from appliance.answers import sources
@@ -140,7 +141,7 @@ class ServedZone:
 
     def same_text(self, most: int) -> bytes | None:
         """Return what is in the file, None where that is more than most or not what was read last."""
-        with contextlib.suppress(OSError), open(self.file, "rb") as file:  # noqa: PTH123 - as for _stamp
+        with contextlib.suppress(OSError), Path(self.file).open("rb") as file:
             text = file.read(most + 1)
             if len(text) <= most and _packed_stamp(os.fstat(file.fileno())) == self.stamp:
                 return text

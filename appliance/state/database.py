@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The SQLite file in the state folder: opened for one transaction at a time, put aside when it is damaged.
 
-It is closed in between: a process that was forked meanwhile would share its file locks (SQLite, "How To Corrupt", 2.6),
-and what SQLite keeps in memory is worth more elsewhere.
+It is closed in between: a process that was forked meanwhile would share its file locks, which SQLite
+forbids, and what SQLite keeps in memory is worth more elsewhere.
 """
 
 import contextlib
@@ -30,8 +30,7 @@ CREATE TABLE zones (
     listing BLOB,
     file TEXT,
     octets INTEGER NOT NULL,
-    sum INTEGER NOT NULL,
-    since INTEGER NOT NULL
+    sum INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE journal (
     id INTEGER PRIMARY KEY,

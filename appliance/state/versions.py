@@ -10,7 +10,6 @@ import mmap
 import os
 import secrets
 import sqlite3
-import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -64,8 +63,8 @@ def put(db: sqlite3.Connection, origin: bytes, version: Version) -> None:
     one = version
     content = (one.text, one.listing, one.file, one.octets, one.sum)
     db.execute(
-        f"INSERT OR REPLACE INTO zones (origin, {_COLUMNS}, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (origin, one.serial, one.stamp, one.lasting, *content, int(time.time())),
+        f"INSERT OR REPLACE INTO zones (origin, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (origin, one.serial, one.stamp, one.lasting, *content),
     )
 
 

@@ -7,7 +7,9 @@ Two walks: the first one counts the records that went and those that came, the s
 
 from __future__ import annotations
 
+import struct
 from array import array
+from typing import Final
 
 import cython
 
@@ -23,9 +25,12 @@ else:
     from appliance.zone.canonical import fold
     from appliance.zone.listing import copy, differs, put, u16
 
+RR: Final = struct.Struct(">HHIH")
+"""Type, class, TTL and octets of the RDATA of a record in a message, between its owner and the RDATA."""
+
 _NAME = NAME.size
 _RECORD = RECORD.size
-_RR = 10
+_RR = RR.size
 _SOA = types.SOA
 _KEY = 600
 

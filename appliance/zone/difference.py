@@ -10,11 +10,8 @@ from typing import Final
 
 from appliance.errors import StateError
 from appliance.zone import types
-from appliance.zone.comparison import Comparison
+from appliance.zone.comparison import RR, Comparison
 from appliance.zone.listing import NAME, RECORD
-
-RR: Final = struct.Struct(">HHIH")
-"""Type, class, TTL and octets of the RDATA of a record in a message, between its owner and the RDATA."""
 
 
 @dataclass(frozen=True, slots=True)

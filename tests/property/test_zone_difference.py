@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from appliance.errors import StateError
 from appliance.zone import difference as compiled
 from appliance.zone import names, types
-from appliance.zone.difference import RR
+from appliance.zone.comparison import RR
 from appliance.zone.listing import NAME, RECORD, Listing
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone

@@ -4,6 +4,7 @@
 import os
 import signal
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ ORIGIN = names.from_text("example.")
 HOSTS = 1500
 PADDED = 8000
 """Hosts with which a file has more than a mebibyte."""
+WRITTEN = count()
+"""How many files were written: no two of them have the same time."""
 Steps = list[tuple[int, int, int, int]]
 
 
@@ -35,13 +38,9 @@ def put(folder: Path, zone: str, text: str) -> None:
     """Put a file in place that is old enough for its stamp to tell when it changes."""
     draft = folder / "draft"
     draft.write_text(text)
-    long_ago = time.time() - 3600 + put.times  # type: ignore[attr-defined]
-    put.times += 1  # type: ignore[attr-defined]
+    long_ago = time.time() - 3600 + next(WRITTEN)
     os.utime(draft, (long_ago, long_ago))
     draft.replace(folder / f"{zone}zone")
-
-
-put.times = 0  # type: ignore[attr-defined]
 
 
 def text(serial: int, hosts: int = 0, changed: int = 0, pad: str = "") -> str:
@@ -270,6 +269,20 @@ def unusable(folder: Path) -> Path:
     (folder / "state").write_text("")
     put(folder, "example.", text(1, PADDED, pad="x" * 150))
     return folder
+
+
+def test_a_change_larger_than_a_step_may_be_is_applied_by_difference(folder: Path) -> None:
+    (folder / "appliance.toml").write_text(configuration("example.", "other.", more="[journal]\nmax_mib = 1\n"))
+    put(folder, "example.", text(1, PADDED, pad="x" * 150))
+    with serving(folder) as server:
+        until(lambda: len(stored(folder)) == 2)
+        large = "".join(f"new{number} TXT {'y' * 250} {'z' * 250}\n" for number in range(900))
+        large += "".join(f"new{number} TXT {'v' * 250} {'w' * 250} {'u' * 250}\n" for number in range(900))
+        put(folder, "example.", text(2, PADDED, pad="x" * 150) + large)
+        told = reload(server)[0]
+        assert (told["removed"], told["added"]) == (1, 1801)
+        assert steps(server) == []
+        assert server.ask("stats")["store"]["changed_octets"] > 0
 
 
 def test_it_serves_where_nothing_can_be_kept(unusable: Path) -> None:

@@ -12,7 +12,8 @@ from appliance.errors import StateError
 from appliance.state import journal
 from appliance.state.database import Database
 from appliance.zone import names, types
-from appliance.zone.difference import RR, Difference
+from appliance.zone.comparison import RR
+from appliance.zone.difference import Difference
 
 pytestmark = pytest.mark.unit
 
