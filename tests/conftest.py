@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the run its identity and remember what was there before."""
     leaks.begin()
     if _is_controller(config):
-        config.stash[_BEFORE] = leaks.kernel_objects()
+        config.stash[_BEFORE] = leaks.objects()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The SQLite file in the state folder: opened for one transaction at a time, put aside when it is damaged.
+"""The SQLite file in the state folder: opened for one transaction at a time, put aside when it cannot be read.
 
 It is closed in between: a process that was forked meanwhile would share its file locks, which SQLite
 forbids, and what SQLite keeps in memory is worth more elsewhere.
@@ -17,7 +17,7 @@ from appliance.errors import StateError
 FILE: Final = "state.db"
 DAMAGED: Final = "state.db.damaged"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2  # another one for each change of the tables
 _WAIT_S: Final = 5.0
 _SCHEMA: Final = """
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, content BLOB NOT NULL);
@@ -62,14 +62,15 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection whose changes are kept together, or not at all where an exception leaves the block.
 
-        Raises StateError where the file cannot be used. A damaged one is put aside and a new one begun.
+        Raises StateError where the file cannot be used. A damaged one, or one of another version of this program,
+        is put aside and a new one begun: what is in it can be had from the zone files, apart from the journal.
         """
         try:
             with contextlib.closing(self._opened()) as connection, connection:
                 yield connection
         except sqlite3.Error as error:
             if _is_damage(error):
-                self._put_aside(error)
+                self._put_aside_damaged(error)
             raise StateError(f"{self.path}: {error}") from error
         except OSError as error:
             raise StateError(f"{self.path}: {error.strerror}") from error
@@ -80,8 +81,10 @@ class Database:
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise
-            self._put_aside(error)
-            return self._open()
+            self._put_aside_damaged(error)
+        except _OtherFormatError as error:
+            self._put_aside(f"{FILE}.format-{error.version}", f"has format {error.version}, not {_FORMAT}")
+        return self._open()
 
     def _open(self) -> sqlite3.Connection:
         """Return a connection in a transaction, on tables of this format."""
@@ -106,16 +109,27 @@ class Database:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_FORMAT}")
         elif version != _FORMAT:
-            raise StateError(f"{self.path}: format {version} is not this version's ({_FORMAT}); move it away")
+            raise _OtherFormatError(version)
 
-    def _put_aside(self, error: Exception) -> None:
-        kept = self.path.with_name(DAMAGED)
-        _log.warning("%s is damaged (%s): it is now %s, and what is kept of zones begins anew", self.path, error, kept)
+    def _put_aside_damaged(self, error: sqlite3.Error) -> None:
+        self._put_aside(DAMAGED, f"is damaged ({error})")
+
+    def _put_aside(self, name: str, reason: str) -> None:
+        kept = self.path.with_name(name)
+        _log.warning("%s %s: it is now %s, and what is kept of zones begins anew", self.path, reason, kept)
         with contextlib.suppress(OSError):
             self.path.replace(kept)
         for more in ("-wal", "-shm"):
             with contextlib.suppress(OSError):
                 self.path.with_name(self.path.name + more).unlink()
+
+
+class _OtherFormatError(Exception):
+    """The file is another version's of this program."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

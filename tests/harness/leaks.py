@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a test run must not leave behind: network namespaces, BPF pins, processes."""
+"""What a test run must not leave behind: network namespaces, BPF pins, files of a server, processes."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,7 @@ RUN_VARIABLE = "APPLIANCE_TEST_RUN"
 
 _NAMESPACES = Path("/run/netns")
 _PINS = Path("/sys/fs/bpf")
+_FOLDERS = (Path("/run/appliance"), Path("/var/lib/appliance"))  # where a server of this machine keeps its files
 _PROC = Path("/proc")
 _ALWAYS_THERE = {"maps.debug", "progs.debug"}  # every bpf file system has them
 
@@ -18,11 +19,12 @@ def begin() -> str:
     return os.environ.setdefault(RUN_VARIABLE, f"{os.getpid():x}")
 
 
-def kernel_objects() -> set[str]:
-    """Return the network namespaces and pins there are on this machine now; empty folders for pins are no pins."""
+def objects() -> set[str]:
+    """Return network namespaces, pins and servers' files on this machine now; empty folders for pins are no pins."""
     namespaces = _NAMESPACES.iterdir() if _NAMESPACES.is_dir() else ()
     pins = (Path(folder, name) for folder, _, files in os.walk(_PINS) for name in files)
-    return {str(path) for path in (*namespaces, *pins) if path.name not in _ALWAYS_THERE}
+    kept = (path for folder in _FOLDERS for path in folder.rglob("*"))
+    return {str(path) for path in (*namespaces, *pins, *kept) if path.name not in _ALWAYS_THERE}
 
 
 def _ancestors() -> set[int]:
@@ -59,5 +61,5 @@ def _is_worker(command: str) -> bool:
 
 def left_behind(before: set[str], run: str, whole_machine: bool) -> list[str]:
     """Return what the run left; with `whole_machine`, also new objects that do not carry its identity in their name."""
-    new = sorted(kernel_objects() - before)
+    new = sorted(objects() - before)
     return [path for path in new if whole_machine or run in path] + processes(run)

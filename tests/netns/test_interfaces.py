@@ -20,7 +20,7 @@ PASSED_UP = dns.message.make_query("version.server.", "TXT", "CH", id=0x1234).to
 def write(folder: Path, mode: str = "auto") -> None:
     (folder / "example.zone").write_text("@ 300 SOA ns root 1 3600 900 1209600 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n")
     (folder / "appliance.toml").write_text(
-        f'[server]\nrun_dir = "run"\ndetach_on_stop = {"false" if mode == "generic" else "true"}\n'
+        f'[server]\nrun_dir = "run"\nstate_dir = "state"\ndetach_on_stop = {"false" if mode == "generic" else "true"}\n'
         f'[[interface]]\nname = "eth0"\nmode = "{mode}"\n[[zone]]\nname = "example."\nfile = "example.zone"\n'
     )
 

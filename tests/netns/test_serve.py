@@ -58,7 +58,7 @@ def write(folder: Path, serial: int = 2, mode: str = "auto", more: str = "") -> 
     (folder / "example.zone").write_text(ZONE.format(serial=serial))
     (folder / "broken.zone").write_text("@ A\n")
     (folder / "appliance.toml").write_text(
-        f'[server]\nrun_dir = "run"\n{more}\n[[interface]]\nname = "eth0"\nmode = "{mode}"\n'
+        f'[server]\nrun_dir = "run"\nstate_dir = "state"\n{more}\n[[interface]]\nname = "eth0"\nmode = "{mode}"\n'
         '[[zone]]\nname = "example."\nfile = "example.zone"\n[[zone]]\nname = "broken."\nfile = "broken.zone"\n'
     )
 
@@ -164,7 +164,7 @@ def test_a_store_that_is_in_memory_once(veth_pair: Pair, folder: Path, image: st
     asked = queries()
     with serving(veth_pair, folder) as server:
         expected = server.ask(*asked)
-    text = (folder / "appliance.toml").read_text().replace("\n", f'\nstate_dir = "{state}"\n', 1)
+    text = (folder / "appliance.toml").read_text().replace('state_dir = "state"', f'state_dir = "{state}"')
     more = f"[store]\nset_aside_mib = 0\nimage = {image}\nimage_delay_s = 86400.0\n"
     (folder / "appliance.toml").write_text(text + more)
     with serving(veth_pair, folder) as server:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state file: transactions are whole, damage begins anew, what cannot be used is told."""
 
+import hashlib
 import logging
 import sqlite3
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import StateError
+from appliance.state import database as database_file
 from appliance.state.database import DAMAGED, FILE, Database
 
 pytestmark = pytest.mark.unit
@@ -69,13 +71,29 @@ def test_damage_begins_anew(tmp_path: Path, where: int, caplog: pytest.LogCaptur
     assert "is damaged" in caplog.text
 
 
-def test_another_format_stays_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 99])
+def test_what_another_version_of_the_program_kept_is_put_aside(
+    tmp_path: Path, version: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the tables of format 1 nothing could be kept any more, for as long as the file was there."""
+    old = sqlite3.connect(tmp_path / FILE)
+    old.executescript(f"CREATE TABLE zones (since NOT NULL); PRAGMA user_version = {version}")
+    old.close()
     database = Database(tmp_path)
+    caplog.set_level(logging.WARNING)
     with database.transaction() as db:
-        db.execute("PRAGMA user_version = 99")
-    with pytest.raises(StateError, match="format 99"):
-        texts(database)
-    assert not (tmp_path / DAMAGED).exists()
+        add(db, b"one")
+    assert texts(database) == 1
+    assert f"has format {version}" in caplog.text
+    aside = sqlite3.connect(tmp_path / f"{FILE}.format-{version}")
+    assert aside.execute("SELECT name FROM sqlite_schema").fetchall() == [("zones",)]
+    aside.close()
+
+
+def test_other_tables_have_another_format() -> None:
+    """Who changes the tables raises the format, and then the digest here."""
+    tables = " ".join(database_file._SCHEMA.split()).encode()
+    assert (database_file._FORMAT, hashlib.sha256(tables).hexdigest()[:16]) == (2, "7fed585907c6b93f")
 
 
 def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
