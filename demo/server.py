@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.config.load import load_config
+from appliance.control import client
+from appliance.errors import ApplianceError
 from demo.errors import DemoError
 from demo.network import Namespace
 
@@ -109,8 +112,10 @@ class Server:
         return status is not None
 
     def _ask(self, verb: str) -> Any:
-        done = self.end.run(COMMAND, verb, "--json", "--config", str(self.config), check=False)
-        return json.loads(done.stdout) if done.stdout.startswith("{") else None
+        try:
+            return client.ask(load_config(self.config).control_socket, verb)
+        except ApplianceError:
+            return None
 
     def _last_words(self) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]

@@ -14,9 +14,6 @@ _FEW: Final = 1000
 _SHARE: Final = 16
 """A name takes 25 to 50 µs to change by itself, and some 2 as one of many in a whole zone (docs/gaps.md)."""
 
-Work = Callable[[Callable[[], None]], "Draft | None"]
-"""Makes a draft, and calls what it is given when the records are written."""
-
 
 @dataclass(slots=True)
 class Draft:
@@ -48,25 +45,33 @@ class Draft:
 class Drafting(Thread):
     """The draft of a zone that is compiled at the same time; the thread seldom needs the interpreter."""
 
-    def __init__(self, work: Work) -> None:
-        """Begin."""
+    def __init__(self, write: Callable[[], Draft | None], compare: Callable[[Draft], Draft | None]) -> None:
+        """Begin. The first writes the records down, the second, which needs them no more, does what is left."""
         super().__init__(name="draft")
-        self._work: Work | None = work
+        self._write: Callable[[], Draft | None] | None = write
+        self._compare = compare
         self._draft: Draft | None = None
         self._written = Event()
         self.start()
 
     def run(self) -> None:
-        """Do the work, and let go of the records."""
-        work, self._work = self._work, None
-        assert work is not None
+        """Write, let go of the records, compare."""
         try:
-            self._draft = work(self._written.set)
+            draft = self._write_down()
         finally:
             self._written.set()
+        self._draft = draft and self._compare(draft)
+
+    def _write_down(self) -> Draft | None:
+        write, self._write = self._write, None
+        assert write is not None
+        return write()
 
     def until_written(self) -> None:
-        """Wait until nobody looks at the records any more."""
+        """Wait until the records are written, and nobody here holds them any more.
+
+        A worker that is forked before keeps them for as long as it lives: tests/unit/control/test_estimate.py.
+        """
         self._written.wait()
 
     def result(self) -> Draft | None:

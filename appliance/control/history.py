@@ -7,7 +7,7 @@ it is. What a crash leaves between the two is found at the next start: the file 
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -53,13 +53,11 @@ class History:
 
         was is what the zone was served from before.
         """
-        return self._draft(served, zone, was, lambda: None) if self.wanted else None
+        draft = self._write(served, zone) if self.wanted else None
+        return draft and self._compared(draft, was)
 
-    def draft_at_start(self, served: ServedZone, zone: Zone, written: Callable[[], None]) -> Draft | None:
-        """Do so for a zone of which nothing is served yet, unless it is the kept one.
-
-        written is called when the records may go.
-        """
+    def write_at_start(self, served: ServedZone, zone: Zone) -> Draft | None:
+        """Write down the records of a zone of which nothing is served yet, unless it is the kept one."""
         try:
             with self._database.transaction() as db:
                 kept = versions.find(db, served.origin)
@@ -68,23 +66,36 @@ class History:
             return None
         if kept is not None and kept.is_of(*served.was) and self._listings.holds(kept):
             return Draft(served.origin, kept, is_kept=True)
-        return self._draft(served, zone, None, written)
+        return self._write(served, zone)
 
-    def _draft(self, served: ServedZone, zone: Zone, was: Was | None, written: Callable[[], None]) -> Draft | None:
+    def compare_at_start(self, draft: Draft) -> Draft | None:
+        """Compare what was written with the kept version; None where that cannot be done."""
+        return draft if draft.is_kept else self._compared(draft, None)
+
+    def _write(self, served: ServedZone, zone: Zone) -> Draft | None:
         if not isinstance(zone, PackedZone):
             return None
         draft = Draft(served.origin, Version(zone.serial, served.stamp or b"", served.lasting))
         try:
             self._listings.write(zone.packed, draft.version)
-            written()
+        except (StateError, OSError) as error:
+            self._give_up(draft, error)
+            return None
+        return draft
+
+    def _compared(self, draft: Draft, was: Was | None) -> Draft | None:
+        try:
             with self._database.transaction() as db:
                 self._compare(db, draft, versions.find(db, draft.origin), was)
         except (StateError, OSError) as error:
-            self._listings.discard(draft.version)
-            self._current.discard(draft.origin)  # it is about to be served all the same
-            self._tell(error)
+            self._give_up(draft, error)
             return None
         return draft
+
+    def _give_up(self, draft: Draft, error: Exception) -> None:
+        self._listings.discard(draft.version)
+        self._current.discard(draft.origin)  # it is about to be served all the same
+        self._tell(error)
 
     def _compare(self, db: sqlite3.Connection, draft: Draft, kept: Version | None, was: Was | None) -> None:
         """Find what leads from the kept version to a draft, and whether the store has the kept one."""

@@ -90,6 +90,8 @@ class Loading:
             self._discard_drafts()
             raise
         finally:
+            for one in self._drafting:
+                one.until_written()
             give_back()  # before workers are forked
 
     def drafts(self) -> list[Draft]:
@@ -169,7 +171,8 @@ class Loading:
     def _write_down(self, served: ServedZone, zone: Zone) -> None:
         """Have the records of a zone written by another thread while they are compiled."""
         if self._history is not None and isinstance(zone, PackedZone):
-            drafting = Drafting(partial(self._history.draft_at_start, served, zone))
+            write = partial(self._history.write_at_start, served, zone)
+            drafting = Drafting(write, self._history.compare_at_start)
             zone.until_read = drafting.until_written
             self._drafting.append(drafting)
 

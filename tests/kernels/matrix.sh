@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # On each kernel: ask a live server through emulated network cards, then run the packet tables; a boot for each.
 #   matrix.sh [6.1] [backports]      (default: both; backports is left out where its mirror cannot be reached)
-# KERNEL_PARTS="live tables" picks parts, KERNEL_TESTS what pytest runs, KERNEL_TIMEOUT the seconds of a boot.
+# KERNEL_PARTS="live tables" picks parts, KERNEL_TESTS what pytest runs, in KERNEL_WORKERS processes, KERNEL_TIMEOUT the
+# seconds of a boot.
 # Output comes as it is made; one part that fails hides no other. How long it takes: docs/kernels.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,7 +22,7 @@ done
 
 live=".venv/bin/python -m tests.kernels.live eth0:eth1:native+tags eth2:eth3:generic+hidden-tags | cat"
 # All of the packet tables but for tests marked slow; a compiler for each of two workers.
-tables=".venv/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider --timeout=1800 -m 'not slow' \
+tables=".venv/bin/python -m pytest -q -n ${KERNEL_WORKERS:-2} --dist loadfile -p no:cacheprovider --timeout=1800 -m 'not slow' \
   --durations=5 ${KERNEL_TESTS:-tests/datapath} | cat"
 export KERNEL_TIMEOUT=${KERNEL_TIMEOUT:-3600}
 

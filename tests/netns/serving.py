@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The real server with its NIC path at one end of a veth pair, asked from the other end."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.config.load import load_config
+from appliance.control import client
 from demo.network import Pair
 
 ROOT = Path(__file__).parents[2]
@@ -56,8 +57,8 @@ class Server:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
 
     def told(self, verb: str) -> Any:
-        """Return the JSON of status or stats."""
-        return json.loads(self.command(verb, "--json").stdout)
+        """Return what the server says of status or stats, as the operator's command gets it, without its start."""
+        return client.ask(load_config(self.folder / "appliance.toml").control_socket, verb)
 
     def log(self) -> str:
         """Return what the server said so far."""
@@ -93,10 +94,18 @@ def start(pair: Pair, folder: Path, *options: str) -> Server:
 def wait_ready(server: Server) -> None:
     """Wait until the server answers its operator."""
     deadline = time.monotonic() + START_S
-    while server.command("status").returncode not in (0, 2):
+    while not _answers(server):
         assert server.process.poll() is None, server.log()
         assert time.monotonic() < deadline, server.log()
-        time.sleep(0.1)
+        time.sleep(0.05)
+
+
+def _answers(server: Server) -> bool:
+    try:
+        server.told("status")
+    except client.NotRunningError:
+        return False
+    return True
 
 
 @contextmanager
