@@ -20,7 +20,7 @@ from appliance.control import datapath
 from appliance.control.datapath import NicPath
 from appliance.control.meanwhile import Meanwhile, check_same
 from appliance.control.memory import trim
-from appliance.control.sizes import MIB, check_budget, check_size, octets, shared_store
+from appliance.control.sizes import MIB, check_budget, octets, shared_store
 from appliance.control.workers import WorkerPool
 from appliance.errors import DatapathError, StateError
 from appliance.server.respond import OPCODE_NOTIFY
@@ -158,7 +158,6 @@ class Publication:
 
         changed says in which RRsets it differs from what is served, if that is known.
         """
-        check_size(zone, self._config.store.memory_mib)
         known = changed if len(zone.nodes) >= COMPARED else None
         if known is None:
             await self._change(lambda store: replace_zone(store, zone), zone)

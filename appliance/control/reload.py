@@ -15,6 +15,7 @@ from appliance.control.images import Images
 from appliance.control.loading import Loading
 from appliance.control.progress import Progress
 from appliance.control.publish import COMPARED, OPCODES_PASSED_UP, Publication
+from appliance.control.sizes import check_size
 from appliance.control.zones import ServedZone, compared, configured
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
 from appliance.state.journal import Entry, is_newer
@@ -172,6 +173,7 @@ class Reloader:
         try:
             zone = await asyncio.to_thread(served.read)
             large = len(zone.nodes) >= COMPARED or served.is_large()
+            check_size(zone, self._config.store.memory_mib)  # before what it changes takes memory too
             if large:
                 draft = await _to_the_end(self.history.draft, served, was, zone)
             if draft is None or not draft.is_same:

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 _WINDOW = 200
 _ATTEMPTS = 6
-_PATIENCE_S = 0.4
+PATIENCE_S = 0.4
+"""Silence after which what is under way counts as lost."""
 _BUFFER = 4 << 20
 _SO_RCVBUFFORCE = 33  # Linux: above the system-wide limit, for root
 _IDS = 1 << 16
@@ -19,7 +20,7 @@ def with_id(wire: bytes, number: int) -> bytes:
     return number.to_bytes(2) + wire[2:]
 
 
-def over_udp(asker: socket.socket, queries: Sequence[bytes]) -> list[bytes | None]:
+def over_udp(asker: socket.socket, queries: Sequence[bytes], patience_s: float = PATIENCE_S) -> list[bytes | None]:
     """Ask through a connected UDP socket and return the replies in order, None where there was none.
 
     The replies carry the ids this function gave them (the position in its batch).
@@ -29,15 +30,15 @@ def over_udp(asker: socket.socket, queries: Sequence[bytes]) -> list[bytes | Non
         asker.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     replies: list[bytes | None] = []
     for start in range(0, len(queries), _IDS):
-        replies += _batch(asker, queries[start : start + _IDS])
+        replies += _batch(asker, queries[start : start + _IDS], patience_s)
     return replies
 
 
-def _batch(asker: socket.socket, queries: Sequence[bytes]) -> list[bytes | None]:
+def _batch(asker: socket.socket, queries: Sequence[bytes], patience_s: float) -> list[bytes | None]:
     replies: list[bytes | None] = [None] * len(queries)
     waiting = list(range(len(queries)))
     for attempt in range(_ATTEMPTS):
-        _round(asker, queries, waiting, replies, _WINDOW if attempt == 0 else 16)
+        _round(asker, queries, waiting, replies, _WINDOW if attempt == 0 else 16, patience_s)
         waiting = [number for number in waiting if replies[number] is None]
         if not waiting:
             break
@@ -45,7 +46,12 @@ def _batch(asker: socket.socket, queries: Sequence[bytes]) -> list[bytes | None]
 
 
 def _round(
-    asker: socket.socket, queries: Sequence[bytes], waiting: list[int], replies: list[bytes | None], window: int
+    asker: socket.socket,
+    queries: Sequence[bytes],
+    waiting: list[int],
+    replies: list[bytes | None],
+    window: int,
+    patience_s: float,
 ) -> None:
     """Send each waiting query once; take replies until none has come for a while."""
     todo = iter(waiting)
@@ -59,13 +65,13 @@ def _round(
             try:
                 asker.send(number.to_bytes(2) + queries[number][2:])
             except BlockingIOError:
-                select.select([], [asker], [], _PATIENCE_S)
+                select.select([], [asker], [], patience_s)
                 asker.send(number.to_bytes(2) + queries[number][2:])
             under_way += 1
         took = _take(asker, replies)
         if took:
             under_way = max(0, under_way - took)
-        elif not select.select([asker], [], [], _PATIENCE_S)[0]:
+        elif not select.select([asker], [], [], patience_s)[0]:
             under_way = 0  # lost, or silence on purpose; the next round asks again
 
 

@@ -38,10 +38,13 @@ class Server(Protocol):
 class Remote:
     """A server behind sockets."""
 
-    def __init__(self, name: str, connect: Callable[[socket.SocketKind], socket.socket]) -> None:
-        """Take the server's name and a maker of connected sockets."""
+    def __init__(
+        self, name: str, connect: Callable[[socket.SocketKind], socket.socket], patience_s: float = ask.PATIENCE_S
+    ) -> None:
+        """Take the server's name, a maker of connected sockets, and how long it may take over an answer."""
         self.name = name
         self._connect = connect
+        self._patience_s = patience_s
 
     @classmethod
     def peer(cls, peer: Peer) -> "Remote":
@@ -51,7 +54,7 @@ class Remote:
     def over_udp(self, queries: Sequence[bytes]) -> list[bytes | None]:
         """Ask through one UDP socket."""
         with self._connect(socket.SOCK_DGRAM) as asker:
-            return ask.over_udp(asker, queries)
+            return ask.over_udp(asker, queries, self._patience_s)
 
     def over_tcp(self, queries: Sequence[bytes]) -> list[bytes | None]:
         """Ask through one TCP connection."""

@@ -26,6 +26,8 @@ NOW = "20260601000000"
 
 _PORT = 5399
 _START_S = 30.0
+_PATIENCE_S = 3.0
+"""A name of a hundred labels takes a validator a hundred questions, on a busy machine more than a second."""
 _CHAIN_MAX = 20
 
 
@@ -40,7 +42,7 @@ def validating(home: Namespace, folder: Path, server: str, anchors: Sequence[str
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    remote = Remote("unbound", partial(connected, home.name, (LOOPBACK, _PORT)))
+    remote = Remote("unbound", partial(connected, home.name, (LOOPBACK, _PORT)), _PATIENCE_S)
     deadline = time.monotonic() + _START_S
     try:
         while not _is_up(remote):
