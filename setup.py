@@ -63,7 +63,7 @@ COMPILED: dict[str, list[str]] = {
 def extensions() -> list[Extension]:
     """Return the compiled modules, plain Python sources whose C types stand in a .pxd file each."""
     modules = [
-        Extension(name, [source], libraries=libraries, extra_compile_args=["-O2", "-g0"])
+        Extension(name, [source], libraries=libraries, extra_compile_args=["-g0"])
         for name, libraries in COMPILED.items()
         if (ROOT / (source := name.replace(".", "/") + ".py")).exists()
     ]
