@@ -109,7 +109,7 @@ class Database:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_FORMAT}")
         elif version != _FORMAT:
-            raise _OtherFormatError(version)
+            raise _OtherFormatError(self.path, version)
 
     def _put_aside_damaged(self, error: sqlite3.Error) -> None:
         self._put_aside(DAMAGED, f"is damaged ({error})")
@@ -124,11 +124,11 @@ class Database:
                 self.path.with_name(self.path.name + more).unlink()
 
 
-class _OtherFormatError(Exception):
+class _OtherFormatError(StateError):
     """The file is another version's of this program."""
 
-    def __init__(self, version: int) -> None:
-        super().__init__(version)
+    def __init__(self, path: Path, version: int) -> None:
+        super().__init__(f"{path}: format {version} is not this version's ({_FORMAT}); move it away")
         self.version = version
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state file: transactions are whole, damage begins anew, what cannot be used is told."""
 
+import errno
 import hashlib
 import logging
 import sqlite3
@@ -88,6 +89,19 @@ def test_what_another_version_of_the_program_kept_is_put_aside(
     aside = sqlite3.connect(tmp_path / f"{FILE}.format-{version}")
     assert aside.execute("SELECT name FROM sqlite_schema").fetchall() == [("zones",)]
     aside.close()
+
+
+def test_another_version_that_cannot_be_put_aside_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = sqlite3.connect(tmp_path / FILE)
+    old.execute("PRAGMA user_version = 99")
+    old.close()
+
+    def fails(path: Path, target: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(StateError, match="format 99 is not this version's"):
+        texts(Database(tmp_path))
 
 
 def test_other_tables_have_another_format() -> None:
