@@ -61,7 +61,10 @@ COMPILED: dict[str, list[str]] = {
 
 
 def extensions() -> list[Extension]:
-    """Return the compiled modules, plain Python sources whose C types stand in a .pxd file each."""
+    """Return the compiled modules, plain Python sources whose C types stand in a .pxd file each.
+
+    How far they are optimised is the interpreter's choice (Debian: -O2), or that of CFLAGS.
+    """
     modules = [
         Extension(name, [source], libraries=libraries, extra_compile_args=["-g0"])
         for name, libraries in COMPILED.items()

@@ -116,9 +116,11 @@ class Database:
 
     def _put_aside(self, name: str, reason: str) -> None:
         kept = self.path.with_name(name)
-        _log.warning("%s %s: it is now %s, and what is kept of zones begins anew", self.path, reason, kept)
-        with contextlib.suppress(OSError):
+        try:
             self.path.replace(kept)
+        except OSError:
+            return  # the next attempt to open it tells what is wrong; what lies beside it is still its own
+        _log.warning("%s %s: it is now %s, and what is kept of zones begins anew", self.path, reason, kept)
         for more in ("-wal", "-shm"):
             with contextlib.suppress(OSError):
                 self.path.with_name(self.path.name + more).unlink()

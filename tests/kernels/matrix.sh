@@ -21,9 +21,9 @@ for hub in 0:virtio-net-pci 1:e1000e; do
 done
 
 live=".venv/bin/python -m tests.kernels.live eth0:eth1:native+tags eth2:eth3:generic+hidden-tags | cat"
-# All of the packet tables but for tests marked slow; a compiler for each of two workers.
-tables=".venv/bin/python -m pytest -q -n ${KERNEL_WORKERS:-2} --dist loadfile -p no:cacheprovider --timeout=1800 -m 'not slow' \
-  --durations=5 ${KERNEL_TESTS:-tests/datapath} | cat"
+# All of the packet tables but for tests marked slow; a compiler for each worker.
+tables=".venv/bin/python -m pytest -q -n ${KERNEL_WORKERS:-2} --dist loadfile -p no:cacheprovider --timeout=1800 \
+  -m 'not slow' --durations=5 ${KERNEL_TESTS:-tests/datapath} | cat"
 export KERNEL_TIMEOUT=${KERNEL_TIMEOUT:-3600}
 
 outcomes=()

@@ -19,7 +19,7 @@ _SHORT_TABLE = "tests/datapath/test_answers.py::test_answer tests/datapath/test_
 def console() -> str:
     """Return what the 6.1 guest printed, after checking that it ended well."""
     command = [str(ROOT / "tests/kernels/matrix.sh"), "6.1"]
-    # One process: a second one would have the compiler work for minutes, for a table of seconds.
+    # One process: a second one builds the program once more, which takes a minute there.
     short = {"KERNEL_TESTS": _SHORT_TABLE, "KERNEL_WORKERS": "0"}
     environment = {**os.environ, **short, "KERNEL_TIMEOUT": "1700"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=3500)

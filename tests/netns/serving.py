@@ -13,6 +13,7 @@ from typing import Any
 
 from appliance.config.load import load_config
 from appliance.control import client
+from appliance.errors import ApplianceError
 from demo.network import Pair
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +104,7 @@ def wait_ready(server: Server) -> None:
 def _answers(server: Server) -> bool:
     try:
         server.told("status")
-    except client.NotRunningError:
+    except ApplianceError:
         return False
     return True
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import leaks
 from tests.harness.leaks import RUN_VARIABLE
 from tests.repo.sources import ROOT
 
@@ -53,6 +54,20 @@ def test_a_process_left_behind_is_a_failure(tmp_path: Path) -> None:
     assert result.returncode == 1, result.stdout
     assert "left behind: process" in result.stdout
     assert "sleep 2.5" in result.stdout
+
+
+@pytest.mark.unit
+def test_a_file_where_a_server_of_the_machine_keeps_its_own_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers of two tests had one state there, and that of an earlier version of the program."""
+    assert [str(folder) for folder in leaks._FOLDERS] == ["/run/appliance", "/var/lib/appliance"]
+    monkeypatch.setattr(leaks, "_FOLDERS", (tmp_path,))
+    before = leaks.objects()
+    left = tmp_path / "listings" / "one"
+    left.parent.mkdir()
+    left.touch()
+    assert str(left) in leaks.left_behind(before, "no such run", whole_machine=True)
 
 
 @pytest.mark.netns

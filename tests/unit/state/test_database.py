@@ -91,10 +91,13 @@ def test_what_another_version_of_the_program_kept_is_put_aside(
     aside.close()
 
 
-def test_another_version_that_cannot_be_put_aside_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_that_cannot_be_put_aside_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays as it is, with the transactions that are still beside it, and nobody says that it has gone."""
     old = sqlite3.connect(tmp_path / FILE)
-    old.execute("PRAGMA user_version = 99")
-    old.close()
+    old.executescript("PRAGMA journal_mode = WAL; CREATE TABLE zones (since); PRAGMA user_version = 99")
+    beside = (tmp_path / f"{FILE}-wal").read_bytes()
 
     def fails(path: Path, target: Path) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
@@ -102,6 +105,9 @@ def test_another_version_that_cannot_be_put_aside_is_told(tmp_path: Path, monkey
     monkeypatch.setattr(Path, "replace", fails)
     with pytest.raises(StateError, match="format 99 is not this version's"):
         texts(Database(tmp_path))
+    assert (tmp_path / f"{FILE}-wal").read_bytes() == beside
+    assert "is now" not in caplog.text
+    old.close()
 
 
 def test_other_tables_have_another_format() -> None:
