@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Bring a Debian 12 machine to where `make demo`, `make test` or `make test-kernels` can run.
+# Bring a Debian 12 or 13 machine to where `make demo`, `make test` or `make test-kernels` can run.
 #   provisioning/bootstrap.sh [run|check|test|kernels|lab]  (default: run; test contains kernels, lab is test and more peers)
 # Debian packages, a virtual environment in .venv, the compiled zone scanner. Safe to repeat: what is there is left alone.
 set -euo pipefail
@@ -12,9 +12,9 @@ log=$state/log
 venv=.venv
 
 # Packages of each level. linux-headers-amd64 gives bcc a header tree even where the running kernel has none of its own.
-run_packages=(python3-bpfcc python3-venv python3-dev python3-wheel python3-cryptography libknot-dev gcc libc6-dev make iproute2 ethtool
+run_packages=(python3-bpfcc python3-venv python3-dev python3-cryptography libknot-dev gcc libc6-dev make iproute2 ethtool
               bind9-dnsutils ca-certificates linux-headers-amd64)
-test_packages=(systemd nsd knot bind9 bind9-utils unbound dnsperf knot-dnsutils)
+test_packages=(systemd nsd knot bind9 bind9-utils unbound dnsperf knot-dnsutils debootstrap gpgv)
 lab_packages=(yadifa pdns-server pdns-backend-bind)
 kernels_packages=(qemu-system-x86 busybox-static cpio kmod)
 # Services these packages would start or enable; none of them may take port 53 because somebody runs our tests.
@@ -52,7 +52,7 @@ install_packages() {
   local missing package barrier=/usr/sbin/policy-rc.d made_barrier=
   mapfile -t missing < <(missing_packages)
   ((${#missing[@]})) || return 0
-  command -v apt-get >/dev/null || fail "this set-up knows Debian 12 only; install by hand: ${missing[*]}"
+  command -v apt-get >/dev/null || fail "this set-up knows Debian 12 and 13 only; install by hand: ${missing[*]}"
   ((EUID == 0)) || fail "Debian packages are missing (${missing[*]}). Run once: sudo make bootstrap"
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   local offline="Is this machine online? Debian's mirror must be reachable for the first run."

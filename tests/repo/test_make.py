@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import tomllib
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_help_lists_every_target() -> None:
     assert run("make", "help").stdout == shown
 
 
-@pytest.mark.parametrize("script", sorted(ROOT.glob("provisioning/*.sh")) + sorted(ROOT.glob("tests/kernels/*.sh")))
+@pytest.mark.parametrize("script", sorted(ROOT.glob("provisioning/*.sh")) + sorted(ROOT.glob("tests/*/*.sh")))
 def test_scripts_parse(script: os.PathLike[str]) -> None:
     assert run("bash", "-n", str(script)).returncode == 0
 
@@ -35,13 +36,24 @@ def test_unknown_level() -> None:
     assert result.stderr == "bootstrap: error: unknown level 'everything': use run, check, test, kernels or lab\n"
 
 
-def test_pins_are_exact() -> None:
-    lines = [
+def pins() -> list[str]:
+    return [
         line
         for name in ("requirements.txt", "requirements-dev.txt")
         for line in (ROOT / "provisioning" / name).read_text().splitlines()
         if not line.startswith("#")
     ]
+
+
+def test_what_builds_is_pinned() -> None:
+    """A virtual environment brings no builder of its own since Python 3.12."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {re.split(r"[<>=]", line)[0].lower() for line in project["build-system"]["requires"]}
+    assert needed <= {line.partition("==")[0].lower() for line in pins()}
+
+
+def test_pins_are_exact() -> None:
+    lines = pins()
     assert lines
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+", line) for line in lines)
     names = [line.partition("==")[0].lower() for line in lines]
