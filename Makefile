@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# `make` prints this list. Each target sets up what it needs on a fresh Debian 12 machine; a second run starts at once.
+# `make` prints this list. Each target sets up what it needs on a fresh Debian 12 or 13 machine; a second run starts at once.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -9,7 +9,7 @@ PYTEST := $(PYTHON) -m pytest
 BOOTSTRAP := provisioning/bootstrap.sh
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help bootstrap demo test check bench test-kernels soak clean
+.PHONY: help bootstrap demo test check bench test-kernels test-releases soak clean
 
 help: ## Print this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -21,7 +21,7 @@ demo: ## Show the server answering on the NIC path (ZONE=example.org FILE=path f
 	@$(BOOTSTRAP) run
 	@$(PYTHON) -m demo --zone "$${ZONE-}" --file "$${FILE-}" --root "$${ROOT-}"
 
-test: ## Run every test (needs root; boots Debian's kernel in an emulator too)
+test: ## Run every test (needs root; boots Debian's kernel in an emulator, sets the other release of Debian up in a root of its own)
 	@$(BOOTSTRAP) test
 	@$(PYTEST) -n auto -m "not soak" $(ARGS)
 
@@ -36,9 +36,14 @@ bench: ## Measure (SUITE=nic; see docs/measure.md)
 	@$(BOOTSTRAP) $(if $(filter scale,$(SUITE)),lab,test)
 	@$(PYTHON) -m bench $(if $(SUITE),$(SUITE),nic) $(ARGS)
 
-test-kernels: ## Load and test the XDP program on Debian's kernels in an emulator (KERNELS="6.1 backports")
+test-kernels: ## Load and test the XDP program on Debian's kernels in an emulator (KERNELS="6.1 6.12")
 	@$(BOOTSTRAP) kernels
 	@tests/kernels/matrix.sh $(KERNELS)
+
+test-releases: ## Run every test in a root of each release of Debian (RELEASES="bookworm trixie")
+	@$(BOOTSTRAP) test
+	@for release in $(or $(RELEASES),bookworm trixie); do \
+	  tests/releases/run_in.sh $$release "make test ARGS='-m \"not soak and not releases\" $(ARGS)'"; done
 
 soak: ## The long runs (hours)
 	@$(BOOTSTRAP) test

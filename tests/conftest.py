@@ -39,10 +39,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class _OneBoot(LoadScopeScheduling):
-    """Gives each test to whoever is free, but all that need the emulator to one worker, and first: it boots once."""
+    """Gives each test to whoever is free, but all that need the emulator to one worker, and first: it boots once.
+
+    Those that need another release's root go together too, to another worker.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "kernels" if nodeid.startswith("tests/kernels/") else nodeid
+        return next((folder for folder in ("tests/kernels/", "tests/releases/") if nodeid.startswith(folder)), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,9 +10,12 @@ from demo import xdp_pass
 STRICT = os.environ.get("APPLIANCE_CI") == "1" or os.environ.get("CI", "").lower() in {"1", "true"}
 """Whether a skipped test fails the run: set where everything must be there."""
 
-_NEEDS_BPF = ("datapath", "netns", "chaos", "soak")
+_NEEDS_BPF = ("datapath", "netns", "chaos", "soak", "releases")
 _NEEDS_ROOT = (*_NEEDS_BPF, "interop")
-_EMULATOR = ("qemu-system-x86_64", "busybox", "cpio", "modprobe")
+_TOOLS = {
+    "kernels": ("qemu-system-x86_64", "busybox", "cpio", "modprobe"),
+    "releases": ("debootstrap", "git", "setpriv", "unshare"),
+}
 
 
 @functools.cache
@@ -29,13 +32,10 @@ def lack(marker: str) -> str | None:
     """Return why tests with this marker cannot run here, or None."""
     if marker in _NEEDS_ROOT and os.geteuid() != 0:
         return f"{marker} tests need root: sudo make test"
-    if marker in _NEEDS_BPF:
-        return bpf_refusal()
-    if marker == "kernels":
-        missing = [tool for tool in _EMULATOR if shutil.which(tool) is None]
-        if missing:
-            return f"kernels tests need {', '.join(missing)}: sudo make bootstrap"
-    return None
+    missing = [tool for tool in _TOOLS.get(marker, ()) if shutil.which(tool) is None]
+    if missing:
+        return f"{marker} tests need {', '.join(missing)}: sudo make bootstrap"
+    return bpf_refusal() if marker in _NEEDS_BPF else None
 
 
 def markers() -> tuple[str, ...]:
