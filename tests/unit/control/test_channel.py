@@ -36,11 +36,11 @@ async def break_down(request: dict[str, Any]) -> Any:
 VERBS = {"echo": echo, "refuse": refuse, "break": break_down}
 
 
-def serve(path: Path, client: Callable[[], Any]) -> Any:
+def serve(path: Path, client: Callable[[], Any], group: str = "") -> Any:
     """Run a client in a thread beside an open channel and return its result."""
 
     async def both() -> Any:
-        channel = Channel(path, VERBS)
+        channel = Channel(path, VERBS, group)
         await channel.open()
         try:
             return await asyncio.to_thread(client)
@@ -113,21 +113,22 @@ def test_a_defect_in_a_verb_does_not_end_the_service(tmp_path: Path) -> None:
     path = tmp_path / "c.sock"
 
     def client() -> Any:
-        with pytest.raises(ApplianceError, match="internal error: KeyError"):
+        with pytest.raises(ApplianceError, match="internal error while answering the verb break: KeyError"):
             ask(path, "break")
         return ask(path, "echo")
 
     assert serve(path, client) == {}
 
 
-def test_the_socket_is_for_owner_and_group(tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", ["", "no-such-group"])
+def test_without_a_group_the_socket_is_for_its_owner(tmp_path: Path, group: str) -> None:
     path = tmp_path / "c.sock"
     before = os.umask(0)
     try:
-        mode = serve(path, lambda: stat.S_IMODE(path.stat().st_mode))
+        mode = serve(path, lambda: stat.S_IMODE(path.stat().st_mode), group)
     finally:
         os.umask(before)
-    assert mode == 0o660
+    assert mode == 0o600
 
 
 def test_the_socket_of_a_dead_server_is_replaced(tmp_path: Path) -> None:
