@@ -15,7 +15,7 @@ from appliance.errors import ApplianceError, Finding
 
 _config_option = click.option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
     default=DEFAULT_CONFIG,
     show_default=True,
     help="Configuration file.",
@@ -171,7 +171,7 @@ def health(zones: tuple[str, ...], timeout: float | None, config: Path, as_json:
 
 
 @cli.command("check-config")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_CONFIG)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, readable=False), default=DEFAULT_CONFIG)
 @_json_option
 def check_config(file: Path, as_json: bool) -> None:
     """Check the configuration FILE and print every mistake."""
@@ -183,7 +183,7 @@ def check_config(file: Path, as_json: bool) -> None:
 
 @cli.command("check-zone")
 @click.argument("origin")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, readable=False))
 @_config_option
 @_json_option
 def check_zone(origin: str, file: Path, config: Path, as_json: bool) -> None:
@@ -202,7 +202,7 @@ def check_zone(origin: str, file: Path, config: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, readable=False))
 @click.option("--zone", "origin", default="", help="Name of the zone in FILE; else that of its SOA.")
 @_config_option
 @_json_option

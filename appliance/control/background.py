@@ -16,11 +16,12 @@ _log = logging.getLogger(__name__)
 
 
 class Background:
-    """The tasks of one server."""
+    """Tasks of one server that end together."""
 
-    def __init__(self) -> None:
+    def __init__(self, failures: dict[str, str] | None = None) -> None:
+        """Note what breaks down where others note it too."""
         self._tasks: list[asyncio.Task[None]] = []
-        self.failures: dict[str, str] = {}
+        self.failures: dict[str, str] = {} if failures is None else failures
         """What broke down last, by what the task is for."""
 
     def keep(self, purpose: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -68,7 +68,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.callback(listening.close)
         pool = WorkerPool(config, listening)
         stage = Stage(Progress(), lambda: pool.alive > 0)
-        verbs = Verbs(stage, pool, listening.endpoints, stop.set)
+        verbs = Verbs(stage, pool, listening.endpoints, stop)
         for channel in _channels(config, verbs, stage):
             await channel.open()
             cleanup.push_async_callback(channel.close)
@@ -86,7 +86,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         verbs.serve(told, reloader)
         stage.serve()
         cleanup.push_async_callback(reloader.close)
-        beside = Background()
+        beside = Background(background.failures)
         cleanup.push_async_callback(beside.stop)
         cleanup.callback(hangups.ignore)
         _keep_up(reloader, beside)

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,7 +21,7 @@ class Verbs:
     """What operators may ask for; `control` for those who may change something, `reading` for the others."""
 
     def __init__(
-        self, stage: Stage, pool: WorkerPool, endpoints: Sequence[tuple[str, int]], stop: Callable[[], None]
+        self, stage: Stage, pool: WorkerPool, endpoints: Sequence[tuple[str, int]], stop: asyncio.Event
     ) -> None:
         self._stage = stage
         self._pool = pool
@@ -62,7 +62,8 @@ class Verbs:
         return {"zone": zone, "steps": [asdict(step) for step in steps]}
 
     async def _end(self, request: dict[str, Any]) -> Any:
-        self._stop()
+        self._stage.end()
+        self._stop.set()
         return {"stopping": True, "pid": os.getpid()}
 
     def _served(self) -> tuple[Told, Reloader]:
