@@ -110,6 +110,7 @@ class _Call:
                     self._say(said["note"])
             elif "part" in said:
                 parts += said["part"]
+                self._deadline = time.monotonic() + self._whole  # a long list that keeps coming is no silence
             else:
                 if key := said.get("parts_are"):
                     said["result"][key] = parts
