@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_what_cannot_be_written_is_left_out(folder: Path) -> None:
 
 def test_a_link_in_the_way_is_not_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
-    monkeypatch.setattr(crash.time, "time_ns", lambda: 5)
+    monkeypatch.setattr(time, "time_ns", lambda: 5)
     (folder / f"{5:020d}-{os.getpid()}.txt").symlink_to(folder.parent / "victim")
     crash.sentence(broken(), "testing")
     assert not (folder.parent / "victim").exists()

@@ -85,5 +85,5 @@ def test_a_full_queue_is_waited_for_as_long_as_the_limit(tmp_path: Path) -> None
 
 def test_a_path_of_looped_links_is_an_ordinary_error(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(ApplianceError, match="cannot reach the server on .*: its links lead in a circle"):
+    with pytest.raises(ApplianceError, match=r"cannot reach the server on .*: its links lead in a circle"):
         ask(tmp_path / "loop", "status")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,9 +50,14 @@ def test_status_tells_a_worker_that_does_not_answer(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         victim = workers_of(server.process.pid)[0]
         os.kill(victim, signal.SIGSTOP)
-        problems: list[str] = []
-        until(lambda: bool(problems.extend(server.ask("status")["problems"]) or problems))
-        assert f"(process {victim}) does not answer (state T" in problems[0]
+        told: list[dict[str, Any]] = []
+
+        def is_unhealthy() -> bool:
+            told.append(server.ask("status"))
+            return not told[-1]["healthy"]
+
+        until(is_unhealthy)
+        assert f"(process {victim}) does not answer (state T" in told[-1]["problems"][0]
         os.kill(victim, signal.SIGCONT)
         until(lambda: server.ask("status")["healthy"])
 
