@@ -107,9 +107,11 @@ class Server:
     def _is_ready(self) -> bool:
         """Tell whether the server answers; one that answers but is not well says why."""
         status = self._ask("status")
-        if status is not None and not status["healthy"]:
+        if status is None or status["state"] == "starting":
+            return False
+        if not status["healthy"]:
             raise DemoError(f"the server is not well: {'; '.join(status['problems'])}")
-        return status is not None
+        return True
 
     def _ask(self, verb: str) -> Any:
         try:

@@ -1,35 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The commands. What they need is imported inside them, so that each starts as fast as it can."""
 
-import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import NoReturn
 
 import click
 
 from appliance import __version__
+from appliance.cli import boundary
+from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
+from appliance.cli.call import DEFAULT_CONFIG, ask, configured, told
 from appliance.errors import ApplianceError, Finding
-
-if TYPE_CHECKING:
-    from appliance.config.schema import Config
-
-DEFAULT_CONFIG: Final = Path("/etc/appliance/appliance.toml")
-
-OK: Final = 0
-ERROR: Final = 1
-UNHEALTHY: Final = 2
-NOT_RUNNING: Final = 3
 
 _config_option = click.option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
     default=DEFAULT_CONFIG,
     show_default=True,
     help="Configuration file.",
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+_timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1, max=86400.0),
+    default=None,
+    help="Seconds to wait for the server; without it, as long as suits the command.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,22 +43,28 @@ def cli() -> None:
 @click.option("--no-xdp", is_flag=True, help="Answer from userspace only; needs no privilege above port 1023.")
 def serve(config: Path, no_xdp: bool) -> None:
     """Serve in the foreground until SIGTERM or Ctrl-C; SIGHUP reloads zone files that changed."""
+    import signal
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # from here on; the files are about to be read anyway
+    from appliance.control.log import is_journal
     from appliance.control.serve import run
 
     try:
         run(config, use_xdp=not no_xdp)
     except ApplianceError as error:
-        _fail(error)
+        fail(error, journal=is_journal(2))
 
 
 @cli.command()
+@click.option("--zones", is_flag=True, help="List every zone, not only what is wrong.")
+@_timeout_option
 @_config_option
 @_json_option
-def status(config: Path, as_json: bool) -> None:
-    """Show zones, interfaces and whether all is well."""
-    result = _ask(config, "status")
+def status(zones: bool, timeout: float | None, config: Path, as_json: bool) -> None:
+    """Show whether all is well: zones by state, interfaces, and what is wrong."""
+    result = ask(config, "status", timeout or 0.0, **({"zones": True} if zones else {}))
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         from appliance.cli.output import show_status
 
@@ -70,13 +73,14 @@ def status(config: Path, as_json: bool) -> None:
 
 
 @cli.command()
+@_timeout_option
 @_config_option
 @_json_option
-def stats(config: Path, as_json: bool) -> None:
+def stats(timeout: float | None, config: Path, as_json: bool) -> None:
     """Show the counters of the NIC path and of userspace."""
-    result = _ask(config, "stats")
+    result = ask(config, "stats", timeout or 0.0)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         from appliance.cli.output import show_stats
 
@@ -85,11 +89,12 @@ def stats(config: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("zone", default="")
+@_timeout_option
 @_config_option
 @_json_option
-def reload(zone: str, config: Path, as_json: bool) -> None:
+def reload(zone: str, timeout: float | None, config: Path, as_json: bool) -> None:
     """Read zone files again: that of ZONE, or all that changed."""
-    _reload(zone, config, as_json)
+    _reload(zone, config, as_json, timeout)
 
 
 @cli.group()
@@ -99,22 +104,24 @@ def zone() -> None:
 
 @zone.command("reload")
 @click.argument("name")
+@_timeout_option
 @_config_option
 @_json_option
-def zone_reload(name: str, config: Path, as_json: bool) -> None:
+def zone_reload(name: str, timeout: float | None, config: Path, as_json: bool) -> None:
     """Read the file of zone NAME again."""
-    _reload(name, config, as_json)
+    _reload(name, config, as_json, timeout)
 
 
 @zone.command("journal")
 @click.argument("name")
+@_timeout_option
 @_config_option
 @_json_option
-def zone_journal(name: str, config: Path, as_json: bool) -> None:
+def zone_journal(name: str, timeout: float | None, config: Path, as_json: bool) -> None:
     """Show the steps between versions of zone NAME that are kept, the oldest first."""
-    result = _ask(config, "journal", zone=name)
+    result = ask(config, "journal", timeout or 0.0, zone=name)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         from appliance.cli.output import show_journal
 
@@ -122,19 +129,49 @@ def zone_journal(name: str, config: Path, as_json: bool) -> None:
 
 
 @cli.command()
+@_timeout_option
 @_config_option
 @_json_option
-def stop(config: Path, as_json: bool) -> None:
+def stop(timeout: float | None, config: Path, as_json: bool) -> None:
     """Stop the server and wait until it has ended."""
     from appliance.control.client import stop as stop_server
 
-    result = _told(lambda: stop_server(_socket_path(config)))
+    result = told(lambda: stop_server(configured(config).control_socket, limit_s=timeout or 0.0))
     if as_json:
-        _print_json(result)
+        print_json(result)
+
+
+@cli.command()
+@click.option(
+    "--zone", "zones", multiple=True, help="Ask for this zone (repeatable); else for those of [health] names."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1, max=60.0),
+    default=None,
+    help="Seconds that all of it may take; else [health] timeout_s.",
+)
+@_config_option
+@_json_option
+def health(zones: tuple[str, ...], timeout: float | None, config: Path, as_json: bool) -> None:
+    """Ask the server as clients do, through the NIC path, by UDP and by TCP: exit 0 if it answers well, else 1."""
+    from appliance.control.health import examine as examine_health
+
+    try:
+        result = examine_health(configured(config), zones, timeout)
+    except ApplianceError as error:
+        fail(error)
+    if as_json:
+        print_json(result)
+    else:
+        from appliance.cli.output import show_health
+
+        show_health(result)
+    sys.exit(OK if result["healthy"] else ERROR)
 
 
 @cli.command("check-config")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_CONFIG)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, readable=False), default=DEFAULT_CONFIG)
 @_json_option
 def check_config(file: Path, as_json: bool) -> None:
     """Check the configuration FILE and print every mistake."""
@@ -146,7 +183,7 @@ def check_config(file: Path, as_json: bool) -> None:
 
 @cli.command("check-zone")
 @click.argument("origin")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, readable=False))
 @_config_option
 @_json_option
 def check_zone(origin: str, file: Path, config: Path, as_json: bool) -> None:
@@ -158,14 +195,14 @@ def check_zone(origin: str, file: Path, config: Path, as_json: bool) -> None:
     from appliance.zone.names import fold, from_text
 
     try:
-        findings = check(file, fold(from_text(origin)), _configured(config).checks.levels)
+        findings = check(file, fold(from_text(origin)), configured(config).checks.levels)
     except ApplianceError as error:
-        _fail(error)
+        fail(error)
     _report(findings, as_json, f"{file}: no mistakes")
 
 
 @cli.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, readable=False))
 @click.option("--zone", "origin", default="", help="Name of the zone in FILE; else that of its SOA.")
 @_config_option
 @_json_option
@@ -179,9 +216,9 @@ def estimate(file: Path | None, origin: str, config: Path, as_json: bool) -> Non
     try:
         result = estimate_zones(config) if file is None else estimate_file(file, origin, config)
     except ApplianceError as error:
-        _fail(error)
+        fail(error)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         from appliance.cli.output import show_estimate
 
@@ -196,7 +233,7 @@ def _report(findings: list[Finding], as_json: bool, all_well: str) -> NoReturn:
         listed = [
             {"file": one.file, "line": one.line, "severity": one.severity, "reason": one.reason} for one in findings
         ]
-        _print_json({"ok": not errors, "findings": listed})
+        print_json({"ok": not errors, "findings": listed})
     else:
         for finding in findings:
             click.echo(str(finding), err=finding.severity == "error")
@@ -205,10 +242,10 @@ def _report(findings: list[Finding], as_json: bool, all_well: str) -> NoReturn:
     sys.exit(ERROR if errors else OK)
 
 
-def _reload(zone: str, config: Path, as_json: bool) -> NoReturn:
-    result = _ask(config, "reload", **({"zone": zone} if zone else {}))
+def _reload(zone: str, config: Path, as_json: bool, timeout: float | None) -> NoReturn:
+    result = ask(config, "reload", timeout or 0.0, **({"zone": zone} if zone else {}))
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         for one in result["zones"]:
             click.echo(f"{one['zone']}: {one['outcome']}", err=not one["ok"])
@@ -217,61 +254,6 @@ def _reload(zone: str, config: Path, as_json: bool) -> NoReturn:
     sys.exit(OK if all(one["ok"] for one in result["zones"]) else ERROR)
 
 
-def _ask(config: Path, verb: str, **arguments: str) -> Any:
-    from appliance.control.client import ask
-
-    return _told(lambda: ask(_socket_path(config), verb, **arguments))
-
-
-def _told(ask: Callable[[], Any]) -> Any:
-    """Return what the server says, or exit with what keeps it from saying it."""
-    from appliance.control.client import NotRunningError
-
-    try:
-        return ask()
-    except NotRunningError as error:
-        click.echo(f"appliance: {error}", err=True)
-        sys.exit(NOT_RUNNING)
-    except ApplianceError as error:
-        _fail(error)
-
-
-def _socket_path(config: Path) -> Path:
-    return _configured(config).control_socket
-
-
-def _configured(config: Path) -> "Config":
-    """Return the configuration in a file; without a file at the default place, the default. Raises ConfigError."""
-    from appliance.config.load import load_config
-    from appliance.config.schema import Config
-
-    if config == DEFAULT_CONFIG and not config.exists():
-        return Config()
-    return load_config(config)
-
-
-def _print_json(result: Any) -> None:
-    click.echo(json.dumps(result, indent=2))
-
-
-def _fail(error: ApplianceError) -> NoReturn:
-    for line in str(error).splitlines():
-        click.echo(f"appliance: {line}", err=True)
-    sys.exit(ERROR)
-
-
 def main() -> None:
-    """Run the command line; what click itself refuses (unknown options) ends with status 1, as every error does."""
-    try:
-        cli.main(prog_name="appliance", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        sys.exit(ERROR)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ERROR)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(ERROR)
+    """Run the command line."""
+    boundary.run(cli)

@@ -19,19 +19,53 @@ def show_status(status: dict[str, Any]) -> None:
     console = _console()
     uptime = datetime.timedelta(seconds=round(status["uptime_s"]))
     workers = f"{status['workers']['alive']} of {status['workers']['wanted']} workers"
-    console.print(f"appliance {status['version']}, process {status['pid']}, up {uptime}, {workers}")
+    state = "" if status["state"] == "serving" else f", {status['state']}"
+    console.print(f"appliance {status['version']}, process {status['pid']}, up {uptime}, {workers}{state}")
     listening = ", ".join(f"{one['address']} port {one['port']}" for one in status["listening"])
     console.print(f"listening on {listening}")
     path = status["nic_path"]
     console.print(f"NIC path: generation {path['generation']}" if path["on"] else f"NIC path: off, {path['reason']}")
+    if status["zone_summary"] is not None:
+        console.print(_zone_line(status["zone_summary"]), soft_wrap=True)
     if status["interfaces"]:
         console.print(_interfaces(status["interfaces"]))
-    if status["zones"]:
+    if status.get("zones"):
         console.print(_zones(status["zones"]))
     for warning in status["warnings"]:
         console.print(Text(f"? {warning}", style="yellow"), soft_wrap=True)
     for problem in status["problems"]:
         console.print(Text(f"! {problem}", style="red"), soft_wrap=True)
+
+
+def _zone_line(zones: dict[str, Any]) -> str:
+    """Return the zones in one line: how many there are, in which state."""
+    states = ", ".join(f"{count:,} {state}" for state, count in zones["states"].items())
+    line = f"zones: {zones['configured']:,}" + (f" ({states})" if states else "")
+    for key, word in (("wrong", "with problems"), ("doubtful", "with warnings")):
+        if zones[key]:
+            line += f", {zones[key]:,} {word}"
+    if zones["signed"]:
+        ends = zones["earliest_expiration"]
+        line += f", {zones['signed']:,} signed" + (f" (first signatures end {moment(ends)})" if ends else "")
+    return line
+
+
+def show_health(health: dict[str, Any]) -> None:
+    """Print what the server answered on which way."""
+    console = _console()
+    if health["answers"]:
+        table = _table("zone", "way", "answer", "remark")
+        for one in health["answers"]:
+            answer = one["rcode"] or "none"
+            if one["serial"] is not None:
+                answer += f", serial {one['serial']}"
+            table.add_row(one["zone"], one["way"], Text(answer), Text(one["remark"]))
+        console.print(table)
+    for remark in health["remarks"]:
+        console.print(Text(f"? {remark}", style="yellow"), soft_wrap=True)
+    for problem in health["problems"]:
+        console.print(Text(f"! {problem}", style="red"), soft_wrap=True)
+    console.print("healthy" if health["healthy"] else Text("not healthy", style="red"))
 
 
 def show_journal(result: dict[str, Any]) -> None:

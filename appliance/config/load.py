@@ -9,11 +9,13 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from appliance.access import why_not_read
 from appliance.config import places
 from appliance.config.rules import check_meaning
 from appliance.config.schema import (
     Checks,
     Config,
+    Health,
     Interface,
     Journal,
     Limits,
@@ -35,6 +37,7 @@ _TABLES: dict[str, type[Section]] = {
     "checks": Checks,
     "store": Storage,
     "journal": Journal,
+    "health": Health,
 }
 _ARRAYS: dict[str, type[Section]] = {"interface": Interface, "zone": ZoneEntry, "pattern": Pattern}
 _SYNTAX_PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
@@ -68,11 +71,13 @@ def examine(path: Path) -> tuple[Config | None, list[Finding]]:
         text = path.read_text(encoding="utf-8")
         tree = tomllib.loads(text)
     except OSError as error:
-        return None, [Finding(str(path), 0, "error", f"cannot be read: {error.strerror}")]
+        return None, [Finding(str(path), 0, "error", f"cannot be read: {why_not_read(path, error)}")]
     except UnicodeDecodeError as error:
         return None, [Finding(str(path), 0, "error", f"is not UTF-8: octet {error.start}")]
     except tomllib.TOMLDecodeError as error:
         return None, [_syntax_finding(path, str(error), text)]
+    except RecursionError:
+        return None, [Finding(str(path), 0, "error", "values are nested too deeply; no key needs more than one list")]
     report = Report(path, places.key_lines(text))
     _check_shape(tree, report)
     if report.findings:
@@ -152,6 +157,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
             run_dir=str(folder / server.run_dir),
             state_dir=str(folder / server.state_dir),
             control_socket=str(folder / server.control_socket) if server.control_socket else "",
+            read_socket=str(folder / server.read_socket) if server.read_socket else "",
         ),
         pattern=tuple(
             msgspec.structs.replace(

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from appliance.access import why_not_read
 from appliance.config.schema import Pattern
 from appliance.errors import ConfigError, WireError
 from appliance.zone import names
@@ -28,7 +29,9 @@ def _listed(pattern: Pattern) -> Iterator[tuple[bytes, str]]:
                 if text:
                     yield origin_of(text, f"{pattern.zones}:{number}"), file_of(pattern, text)
     except OSError as error:
-        raise ConfigError(f"{pattern.zones}: the list of zones cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"{pattern.zones}: the list of zones cannot be read: {why_not_read(pattern.zones, error)}"
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{pattern.zones}: not UTF-8: octet {error.start}; write one zone name a line") from error
 
@@ -39,7 +42,9 @@ def _found(pattern: Pattern) -> Iterator[tuple[bytes, str]]:
     try:
         entries = sorted(os.listdir(folder or "/"))  # noqa: PTH208 - names are all that is asked for
     except OSError as error:
-        raise ConfigError(f"{folder}: the folder of a [[pattern]] cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"{folder}: the folder of a [[pattern]] cannot be read: {why_not_read(folder, error)}"
+        ) from error
     for name in entries:
         if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after):
             text = name[len(before) : len(name) - len(after)]

@@ -22,10 +22,38 @@ def check_meaning(config: Config, error: ReportError) -> None:
     _check_listen(config, error)
     _check_zones(config, error)
     _check_patterns(config, error)
-    socket = str(config.control_socket)
-    if len(socket.encode()) > _UNIX_PATH_MAX:
-        reason = f"control_socket {socket!r} is longer than the {_UNIX_PATH_MAX} octets a Unix socket's path may have"
-        error(("server", "control_socket" if config.server.control_socket else "run_dir"), reason)
+    _check_health(config, error)
+    _check_paths(config, error)
+
+
+def _check_paths(config: Config, error: ReportError) -> None:
+    server = config.server
+    for key, path, own in (
+        ("control_socket", str(config.control_socket), server.control_socket),
+        ("read_socket", str(config.read_socket), server.read_socket),
+    ):
+        if len(path.encode(errors="surrogateescape")) > _UNIX_PATH_MAX:
+            reason = f"{key} {path!r} is longer than the {_UNIX_PATH_MAX} octets a Unix socket's path may have"
+            error(("server", key if own else "run_dir"), reason)
+    if config.control_socket == config.read_socket:
+        error(("server", "read_socket"), f"control_socket and read_socket are both {config.read_socket}")
+    paths: list[tuple[Path, str]] = [
+        (("server", key), getattr(server, key)) for key in ("run_dir", "state_dir", "control_socket", "read_socket")
+    ]
+    paths += [(("zone", index, "file"), zone.file) for index, zone in enumerate(config.zone)]
+    for index, pattern in enumerate(config.pattern):
+        paths += [(("pattern", index, "file"), pattern.file), (("pattern", index, "zones"), pattern.zones)]
+    for at, text in paths:
+        if "\0" in text:
+            error(at, f"{at[-1]} {text!r} has a NUL octet, which no path can have")
+
+
+def _check_health(config: Config, error: ReportError) -> None:
+    for name in config.health.names:
+        try:
+            names.from_text(name)
+        except WireError as reason:
+            error(("health", "names"), f"zone {reason}")
 
 
 def _check_interfaces(config: Config, error: ReportError) -> None:

@@ -30,6 +30,9 @@ class Server(Section, frozen=True):
     run_dir: str = "/run/appliance"
     state_dir: str = "/var/lib/appliance"
     control_socket: str = ""
+    read_socket: str = ""
+    operate_group: Text = "appliance-operate"
+    read_group: Text = "appliance-read"
     detach_on_stop: bool = True
 
 
@@ -49,6 +52,7 @@ class Listen(Section, frozen=True):
     addresses: Annotated[tuple[str, ...], Meta(min_length=1, max_length=64)] = ("0.0.0.0", "::")
     port: Port = 53
     tcp_workers: Annotated[int, Meta(ge=1, le=256)] = 2
+    worker_silence_s: Annotated[float, Meta(ge=0, le=3600)] = 15.0
     tcp_idle_timeout_s: Seconds = 10.0
     tcp_write_timeout_s: Seconds = 5.0
     tcp_max_connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
@@ -107,6 +111,13 @@ class Journal(Section, frozen=True):
     max_mib: Annotated[int, Meta(ge=0, le=1 << 20)] = 100
 
 
+class Health(Section, frozen=True):
+    """What `appliance health` asks for, and how long it waits."""
+
+    names: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 3.0
+
+
 class ZoneEntry(Section, frozen=True):
     """One zone and the master file it is loaded from."""
 
@@ -131,6 +142,7 @@ class Config(Section, frozen=True):
     checks: Checks = Checks()
     store: Storage = Storage()
     journal: Journal = Journal()
+    health: Health = Health()
     zone: tuple[ZoneEntry, ...] = ()
     pattern: tuple[Pattern, ...] = ()
 
@@ -138,3 +150,8 @@ class Config(Section, frozen=True):
     def control_socket(self) -> Path:
         """Path of the control socket; in run_dir unless the file names another one."""
         return Path(self.server.control_socket or f"{self.server.run_dir}/control.sock")
+
+    @property
+    def read_socket(self) -> Path:
+        """Path of the socket for verbs that change nothing; in run_dir unless the file names another one."""
+        return Path(self.server.read_socket or f"{self.server.run_dir}/read.sock")

@@ -1,115 +1,217 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server's end of the control socket: JSON lines, each a verb with arguments, each answered by one line."""
+"""The server's end of a control socket: JSON lines, each a verb with arguments, each answered by one line.
+
+A request with "notes": true gets lines with "note" before its answer, while it waits or works; a Listing comes in lines
+with "part" before it.
+"""
 
 import asyncio
 import contextlib
 import json
 import logging
-import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.errors import ApplianceError, StateError
+from appliance import crash
+from appliance.control.sockets import bind_for
+from appliance.errors import ApplianceError
 
 LINE_OCTETS: Final = 65536
 IDLE_S: Final = 30.0
-CLIENTS: Final = 32
-MODE: Final = 0o660
+"""How long a client may take for a line, or to read what it was sent."""
+CLIENTS: Final = 256
+"""Conversations at a time, each with at most two lines in memory; further clients wait in the kernel's queue."""
+BACKLOG: Final = 1024
+NOTE_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
 
 Verb = Callable[[dict[str, Any]], Awaitable[Any]]
 
-_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A result with one long list, which is sent in parts, so that no client has more than one in memory here."""
+
+    result: dict[str, Any]
+    key: str
+    parts: Iterable[list[Any]]
+
+
+@dataclass(slots=True, eq=False)
+class _Client:
+    """One conversation; `since` is from when on its client is owed nothing, None while it is owed an answer."""
+
+    writer: asyncio.StreamWriter
+    since: float | None
 
 
 class Channel:
     """Serves verbs on a Unix socket; what clients send can fail only their own connection."""
 
-    def __init__(self, path: Path, verbs: Mapping[str, Verb]) -> None:
+    def __init__(
+        self, path: Path, verbs: Mapping[str, Verb], group: str = "", doing: Callable[[], str] = lambda: ""
+    ) -> None:
+        """Be for members of a group, beside the owner; doing returns what keeps the server busy, in words."""
         self._path = path
         self._verbs = verbs
-        self._server: asyncio.Server | None = None
-        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._group = group
+        self._doing = doing
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._clients: dict[asyncio.Task[None], _Client] = {}
+        self._work: set[asyncio.Future[Any]] = set()
+        self._room = asyncio.Event()
 
     async def open(self) -> None:
         """Listen. Raises StateError when the path cannot be used."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.is_socket():  # of a server that died: RunLock tells that none lives
-                self._path.unlink()
-            before = os.umask(0o777 & ~MODE)
-            try:
-                listener.bind(str(self._path))
-            finally:
-                os.umask(before)
-        except OSError as error:
-            listener.close()
-            raise StateError(
-                f"cannot make the control socket {self._path}: {error.strerror}; make its folder writable, "
-                "or set [server] control_socket"
-            ) from error
-        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=LINE_OCTETS)
+        self._listener = bind_for(self._path, self._group, BACKLOG)
+        self._accepting = asyncio.create_task(self._accept())
 
     async def close(self) -> None:
         """Stop listening, end the conversations, remove the socket."""
-        if self._server is None:
+        if self._listener is None or self._accepting is None:
             return
-        self._server.close()
+        self._accepting.cancel()
+        await asyncio.wait((self._accepting,))
+        self._listener.close()
+        await self.end_conversations()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    async def end_conversations(self) -> None:
+        """End what is under way; new clients are still heard."""
         clients = list(self._clients)
         for task in clients:
             task.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) >= CLIENTS:
-            writer.close()
-            return
-        task = asyncio.get_running_loop().create_task(self._converse(reader, writer))
-        self._clients[task] = writer
+    async def _accept(self) -> None:
+        while True:
+            await self._until_room()
+            try:
+                await self._accept_one()
+            except OSError as error:  # no descriptors are left, or the client went
+                _log.warning("a control client cannot be heard: %s", error.strerror)
+                await asyncio.sleep(NOTE_S)
+
+    async def _accept_one(self) -> None:
+        assert self._listener is not None
+        loop = asyncio.get_running_loop()
+        line, _ = await loop.sock_accept(self._listener)
+        reader, writer = await asyncio.open_unix_connection(sock=line, limit=LINE_OCTETS)
+        client = _Client(writer, loop.time())
+        task = loop.create_task(self._converse(client, reader))
+        self._clients[task] = client
         task.add_done_callback(self._end)
 
+    async def _until_room(self) -> None:
+        """Wait until there is room for a conversation; one whose client says nothing makes room.
+
+        test_silent_clients_keep_nobody_out fills all of it with silent ones.
+        """
+        while len(self._clients) >= CLIENTS:
+            idle = [(client.since, number, task) for number, (task, client) in enumerate(self._clients.items())]
+            silent = [(since, number, task) for since, number, task in idle if since is not None]
+            if silent:
+                task = min(silent)[2]
+                task.cancel()
+                await asyncio.wait((task,))
+                await asyncio.sleep(0)  # its end is noted
+                continue
+            self._room.clear()
+            await self._room.wait()
+
     def _end(self, task: asyncio.Task[None]) -> None:
-        self._clients.pop(task).close()
+        writer = self._clients.pop(task).writer
+        if writer.transport.get_write_buffer_size():
+            writer.transport.abort()  # of a client that does not read
+        else:
+            writer.close()
+        self._room.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            crash.log(error, "talking to a control client")
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError):  # the client went, or sent nothing for long
-            await self._answer_lines(reader, writer)
+    async def _converse(self, client: _Client, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(OSError, TimeoutError):  # the client went, or did nothing for long
+            while True:
+                try:
+                    line = await asyncio.wait_for(reader.readline(), IDLE_S)
+                except ValueError:
+                    await self._send(client, {"ok": False, "error": f"a line has at most {LINE_OCTETS} octets"})
+                    return
+                if not line:
+                    return
+                client.since = None
+                await self._answer(client, line)
+                self._owe_nothing(client)
 
-    async def _answer_lines(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            try:
-                line = await asyncio.wait_for(reader.readline(), IDLE_S)
-            except ValueError:
-                _write(writer, {"ok": False, "error": f"a line has at most {LINE_OCTETS} octets"})
-                await writer.drain()
-                return
-            if not line:
-                return
-            _write(writer, await self._answer(line))
-            await writer.drain()
+    def _owe_nothing(self, client: _Client) -> None:
+        """Note that a client waits for nothing, so that its place may be given away when all are taken."""
+        client.since = asyncio.get_running_loop().time()
+        self._room.set()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, client: _Client, line: bytes) -> None:
+        try:
+            name, request = self._parsed(line)
+        except ApplianceError as error:
+            await self._send(client, {"ok": False, "error": str(error)})
+            return
+        notes = request.pop("notes", False) is True
+        work = asyncio.ensure_future(self._result(name, request))
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        if notes:
+            await self._send_notes(client, work)
+        await self._send_whole(client, await asyncio.shield(work))
+
+    def _parsed(self, line: bytes) -> tuple[str, dict[str, Any]]:
+        """Return the verb of a request and its arguments. Raises ApplianceError."""
         try:
             request = json.loads(line)
         except (ValueError, RecursionError) as error:
-            return {"ok": False, "error": f"not a line of JSON: {error}"}
+            raise ApplianceError(f"not a line of JSON: {error}") from error
         if not isinstance(request, dict) or not isinstance(request.get("verb"), str):
-            return {"ok": False, "error": 'a request is an object such as {"verb": "status"}'}
-        verb = self._verbs.get(request.pop("verb"))
-        if verb is None:
-            return {"ok": False, "error": f"unknown verb; known are {', '.join(sorted(self._verbs))}"}
+            raise ApplianceError('a request is an object such as {"verb": "status"}')
+        name = request.pop("verb")
+        if name not in self._verbs:
+            raise ApplianceError(f"unknown verb; known are {', '.join(sorted(self._verbs))}")
+        return name, request
+
+    async def _send_notes(self, client: _Client, work: asyncio.Future[Any]) -> None:
+        """Say what the server does until the work is done; a client that goes does not stop it half-way."""
+        while not (await asyncio.wait((work,), timeout=NOTE_S))[0]:
+            try:
+                await self._send(client, {"note": self._doing()})
+            except (OSError, TimeoutError):
+                await asyncio.wait((work,))
+
+    async def _result(self, name: str, request: dict[str, Any]) -> Any:
         try:
-            return {"ok": True, "result": await verb(request)}
+            return await self._verbs[name](request)
         except ApplianceError as error:
-            return {"ok": False, "error": str(error)}
+            return error
         except Exception as error:  # noqa: BLE001 - an operator's request must not end the service
-            _log.exception("a control request failed: a defect of this program, please report it")
-            return {"ok": False, "error": f"internal error: {error!r}; the server's log has more"}
+            said = crash.sentence(error, f"answering the verb {name}")
+            _log.error("%s", said)
+            return ApplianceError(said)
 
+    async def _send_whole(self, client: _Client, answer: Any) -> None:
+        if isinstance(answer, ApplianceError):
+            await self._send(client, {"ok": False, "error": str(answer)})
+        elif isinstance(answer, Listing):
+            for part in answer.parts:
+                await self._send(client, {"part": part})
+            await self._send(client, {"ok": True, "parts_are": answer.key, "result": answer.result})
+        else:
+            await self._send(client, {"ok": True, "result": answer})
 
-def _write(writer: asyncio.StreamWriter, answer: dict[str, Any]) -> None:
-    writer.write(json.dumps(answer).encode() + b"\n")
+    async def _send(self, client: _Client, message: dict[str, Any]) -> None:
+        """Send one line; a client that does not read it may lose its place, and does after some time."""
+        client.writer.write(json.dumps(message).encode() + b"\n")
+        self._owe_nothing(client)
+        await asyncio.wait_for(client.writer.drain(), IDLE_S)
+        client.since = None

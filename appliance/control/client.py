@@ -1,60 +1,190 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operator's end of the control socket: one JSON line out, one back."""
+"""The operator's end of a control socket: one JSON line out, one back; what the server says meanwhile is passed on."""
 
 import contextlib
 import json
 import os
 import select
 import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from appliance.access import who_may, why_not_read
 from appliance.errors import ApplianceError
 
-ANSWER_TIMEOUT_S = 600.0
-"""A reload answers when the zone is compiled."""
+SHORT_S: Final = 10.0
+"""For what the server knows by heart."""
+LONG_S: Final = 86400.0
+"""For a reload, which takes as long as its zones are large; the server says meanwhile that it is at work."""
+SILENCE_S: Final = 60.0
+"""A server that is at work says so every second: this is for one that says nothing at all."""
+_RETRY_S: Final = 0.05
+_PART: Final = 1 << 16
+STOP_TIMEOUT_S: Final = 300.0
 
-STOP_TIMEOUT_S = 60.0
+Note = Callable[[str], None]
 
 
 class NotRunningError(ApplianceError):
     """Nobody listens on the control socket, or nobody does any more."""
 
 
-def ask(path: Path, verb: str, **arguments: str) -> Any:
-    """Return the server's result. Raises NotRunningError, or ApplianceError with what the server or the kernel says."""
+class LateError(ApplianceError):
+    """The server has not answered in time."""
+
+
+def ask(
+    path: Path,
+    verb: str,
+    *,
+    limit_s: float = 0.0,
+    say: Note | None = None,
+    **arguments: Any,
+) -> Any:
+    """Return the server's result. Raises NotRunningError, or ApplianceError with what the server or the kernel says.
+
+    limit_s is for the whole of it; 0: what suits the verb. say gets what the server does meanwhile.
+    """
+    whole = limit_s or (LONG_S if verb == "reload" else SHORT_S)
+    deadline = time.monotonic() + whole
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
-        line.settimeout(ANSWER_TIMEOUT_S)
+        call = _Call(path, verb, line, deadline, whole, say)
         try:
-            line.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise NotRunningError(f"no server listens on {path}; start it with `appliance serve`") from None
-        except OSError as error:
-            raise ApplianceError(f"cannot reach the server on {path}: {error.strerror}") from error
-        try:
-            line.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
-            with line.makefile("rb") as answers:
-                answer = answers.readline()
+            call.connect()
+            answer = call.converse({"verb": verb, "notes": say is not None, **arguments})
         except (ConnectionResetError, BrokenPipeError):  # as when a child of a killed server had the socket longer
             raise NotRunningError(f"the server on {path} ended before it answered; its log may say why") from None
         except OSError as error:
             raise ApplianceError(f"the server on {path} does not answer: {error}") from error
-    if not answer.endswith(b"\n"):
-        raise ApplianceError(f"the server on {path} closed the connection without an answer")
-    decoded = json.loads(answer)
-    if not decoded["ok"]:
-        raise ApplianceError(decoded["error"])
-    return decoded["result"]
+    if not answer["ok"]:
+        raise ApplianceError(answer["error"])
+    return answer["result"]
 
 
-def stop(path: Path) -> Any:
-    """Tell the server to stop and return its answer when its process has ended. Raises as ask does."""
-    result = ask(path, "stop")
+class _Call:
+    """One request under a deadline."""
+
+    def __init__(
+        self, path: Path, verb: str, line: socket.socket, deadline: float, whole: float, say: Note | None
+    ) -> None:
+        self._path = path
+        self._verb = verb
+        self._line = line
+        self._deadline = deadline
+        self._whole = whole
+        self._say = say
+        line.setblocking(False)
+
+    def connect(self) -> None:
+        """Connect; a server whose queue is full is waited for."""
+        told = False
+        while True:
+            try:
+                return self._line.connect(str(self._path))
+            except BlockingIOError:
+                if self._say and not told:
+                    self._say("many others are waiting for the server too")
+                told = True
+                if time.monotonic() > self._deadline:
+                    raise self._late("it has not taken the connection") from None
+                time.sleep(_RETRY_S)
+            except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+                raise NotRunningError(f"no server listens on {self._path}; start it with `appliance serve`") from None
+            except PermissionError as error:
+                raise ApplianceError(f"no right to use {self._path}: {who_may(self._path, error)}") from error
+            except (OSError, ValueError) as error:
+                why = why_not_read(self._path, error)
+                raise ApplianceError(f"cannot reach the server on {self._path}: {why}") from error
+
+    def converse(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request and return the answer to it."""
+        self._send(json.dumps(request).encode() + b"\n")
+        parts: list[Any] = []
+        for text in self._lines():
+            said = json.loads(text)
+            if "note" in said:
+                if self._say:
+                    self._say(said["note"])
+            elif "part" in said:
+                parts += said["part"]
+                self._deadline = time.monotonic() + self._whole  # a long list that keeps coming is no silence
+            else:
+                if key := said.get("parts_are"):
+                    said["result"][key] = parts
+                return dict(said)
+        raise NotRunningError(f"the server on {self._path} ended before it answered; its log may say why")
+
+    def _send(self, octets: bytes) -> None:
+        view = memoryview(octets)
+        while view:
+            try:
+                view = view[self._line.send(view) :]
+            except BlockingIOError:
+                self._wait(select.POLLOUT)
+
+    def _lines(self) -> Iterator[bytes]:
+        kept: list[bytes] = []
+        while True:
+            self._wait(select.POLLIN)
+            octets = self._line.recv(_PART)
+            if not octets:
+                return
+            *lines, rest = octets.split(b"\n")
+            for text in lines:
+                yield b"".join([*kept, text])
+                kept.clear()
+            kept.append(rest)
+
+    def _wait(self, events: int) -> None:
+        left = min(self._deadline - time.monotonic(), SILENCE_S if self._say else self._whole)
+        poll = select.poll()
+        poll.register(self._line, events)
+        if left <= 0 or not poll.poll(left * 1000):
+            raise self._late("it has taken the request and has not answered")
+
+    def _late(self, how_far: str) -> LateError:
+        """Return the error that says what was waited for, how long, and what mends it."""
+        pid = self._peer()
+        limit = min(self._whole, SILENCE_S) if self._say else self._whole
+        who = f"the server on {self._path}" + (f" (process {pid})" if pid else "")
+        return LateError(f"{who} has not answered `{self._verb}` within {limit:g} s: {how_far}; {_mend(pid)}")
+
+    def _peer(self) -> int:
+        """Return the process that listens, 0 if there is no telling."""
+        with contextlib.suppress(OSError):
+            credentials = self._line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+            return int(struct.unpack("iII", credentials)[0])
+        return 0
+
+
+def _mend(pid: int) -> str:
+    state = ""
+    with contextlib.suppress(OSError, IndexError):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    if state == "T":
+        return f"it was stopped (SIGSTOP): `kill -CONT {pid}` lets it go on"
+    if state == "t":
+        return "a debugger has stopped it: leave that"
+    if state == "D":
+        return "it waits for a disk: look at `dmesg`"
+    return "wait and ask again with a longer --timeout; if it stays so, its log may say why, and a restart mends it"
+
+
+def stop(path: Path, *, limit_s: float = 0.0) -> Any:
+    """Have the server stop and return its answer when its process has ended. Raises as ask does."""
+    result = ask(path, "stop", limit_s=limit_s and min(limit_s, SHORT_S))
+    limit_s = limit_s or STOP_TIMEOUT_S
     with contextlib.suppress(ProcessLookupError):
         ended = os.pidfd_open(result["pid"])
         try:
-            if not select.select([ended], [], [], STOP_TIMEOUT_S)[0]:
-                raise ApplianceError(f"process {result['pid']} has not ended within {STOP_TIMEOUT_S:.0f} s")
+            if not select.select([ended], [], [], limit_s)[0]:
+                raise LateError(
+                    f"process {result['pid']} is told to stop and has not ended within {limit_s:g} s: its log says "
+                    f"what it still does; `kill -9 {result['pid']}` ends it without saving"
+                )
         finally:
             os.close(ended)
     return result

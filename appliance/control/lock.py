@@ -5,8 +5,15 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
+from appliance.access import why_not_read
 from appliance.errors import StateError
+
+FOLDER_MODE: Final = 0o755
+"""Who may use the sockets in it is what their own modes say."""
+MODE: Final = 0o600
+"""Whoever can open the file can lock it, and so keep a server from starting."""
 
 
 class RunLock:
@@ -15,11 +22,16 @@ class RunLock:
     def __init__(self, run_dir: Path) -> None:
         path = run_dir / "serve.lock"
         try:
-            run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        except OSError as error:
+            _make_folder(run_dir)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+            try:
+                _own(self._fd, path)
+            except BaseException:
+                os.close(self._fd)
+                raise
+        except (OSError, ValueError, RuntimeError) as error:
             raise StateError(
-                f"cannot use run_dir {run_dir}: {error.strerror}; make it writable, or set [server] run_dir"
+                f"cannot use run_dir {run_dir}: {why_not_read(path, error)}; make it writable, or set [server] run_dir"
             ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,3 +48,22 @@ class RunLock:
     def close(self) -> None:
         """Let another server start."""
         os.close(self._fd)
+
+
+def _make_folder(run_dir: Path) -> None:
+    """Make the folder with its mode, whatever the umask; the mode of one that is there is the operator's."""
+    if not run_dir.is_dir():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        run_dir.chmod(FOLDER_MODE)
+
+
+def _own(fd: int, path: Path) -> None:
+    """See to it that nobody else can lock the file, also one that an earlier version left open to all."""
+    status = os.fstat(fd)
+    if status.st_uid not in (os.geteuid(), 0):
+        raise StateError(
+            f"{path} belongs to user {status.st_uid}, who could keep the server from starting: remove it, and give "
+            f"its folder to the user of the server, with mode {FOLDER_MODE:04o}"
+        )
+    if status.st_uid == os.geteuid():
+        os.fchmod(fd, MODE)

@@ -18,18 +18,20 @@ _log = logging.getLogger(__name__)
 
 
 class Progress:
-    """One load of so many octets of zone files; used by one thread, end() must follow."""
+    """One load of so many octets of zone files; changed by one thread, end() must follow. Any thread may ask it."""
 
     def __init__(self) -> None:
         self._total = self._done = 0
-        self._zones = 0
+        self.zones = 0
+        self.begun = False
         self._started = self._told = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
 
     def begin(self, octets: int, zones: int) -> None:
         """Say how much there is to do."""
-        self._total, self._zones = octets, zones
+        self._total, self.zones = octets, zones
+        self.begun = True
         self._started = self._told = time.monotonic()
 
     def advance(self, octets: int) -> None:
@@ -44,13 +46,19 @@ class Progress:
             self._told = now
             _log.info("%s", self.line(now))
 
+    @property
+    def share(self) -> float:
+        """Part that is done, 0 to 1."""
+        if not self.begun:
+            return 0.0
+        return min(1.0, self._done / self._total) if self._total else 1.0
+
     def line(self, now: float) -> str:
         """Return how far it is, how fast it goes and how long it will take, in words."""
         spent = now - self._started
         rate = self._done / spent if spent else 0.0
         left = f", about {(self._total - self._done) / rate:.0f} s left" if rate else ""
-        share = self._done / self._total if self._total else 1.0
-        return f"loading {self._zones} zones: {share:.0%}, {rate / 1e6:.1f} MB/s{left}"
+        return f"loading {self.zones} zones: {self.share:.0%}, {rate / 1e6:.1f} MB/s{left}"
 
     def _draw(self) -> None:
         if self._bar is None:
@@ -59,7 +67,7 @@ class Progress:
 
             columns = (TextColumn("{task.description}"), BarColumn(), TransferSpeedColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(f"loading {self._zones} zones", total=self._total)
+            self._task = self._bar.add_task(f"loading {self.zones} zones", total=self._total)
             self._bar.start()
         assert self._task is not None
         self._bar.update(self._task, completed=self._done)

@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from appliance import crash
 from appliance.answers.image import known_of, with_known
 from appliance.answers.layout import HEAP_CHUNK
 from appliance.answers.sizes import Capacity, index_bits
@@ -31,7 +32,6 @@ from appliance.zone.model import Zone
 
 _NICE: Final = 10
 _DIE_WITH_PARENT: Final = 1
-_log = logging.getLogger(__name__)
 
 
 class _Outcome(msgspec.Struct):
@@ -136,8 +136,8 @@ def _work(store: Store, zones: Mapping[bytes, ServedZone], opcode_pass: int, tol
         if os.getppid() == parent:
             _write(told, msgspec.msgpack.encode(_compiled(store, zones, opcode_pass)))
             status = 0
-    except Exception:  # noqa: BLE001 - nothing above this frame could report it
-        _log.exception("compiling the store anew failed")
+    except Exception as error:  # noqa: BLE001 - nothing above this frame could report it
+        crash.log(error, "compiling the store anew")
     finally:
         logging.shutdown()
         os._exit(status)

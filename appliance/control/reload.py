@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
+from appliance import crash
 from appliance.answers.store import Store
 from appliance.config.schema import Config
 from appliance.control.compaction import Compaction
@@ -16,6 +17,7 @@ from appliance.control.loading import Loading
 from appliance.control.progress import Progress
 from appliance.control.publish import COMPARED, OPCODES_PASSED_UP, Publication
 from appliance.control.sizes import check_size
+from appliance.control.stage import Stage
 from appliance.control.zones import ServedZone, compared, configured
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
 from appliance.state.journal import Entry, is_newer
@@ -35,12 +37,15 @@ T = TypeVar("T")
 class Reloader:
     """The only one that changes what is served."""
 
-    def __init__(self, config: Config, publication: Publication, progress: Progress) -> None:
+    def __init__(
+        self, config: Config, publication: Publication, progress: Progress, stage: Stage | None = None
+    ) -> None:
         """Find the zones of the configuration. Raises ConfigError."""
         self.zones = configured(config)
         self._config = config
         self._publication = publication
         self._progress = progress
+        self._stage = stage
         self._images = Images(config)
         self.history = History(config)
         self._turn = asyncio.Lock()
@@ -157,11 +162,13 @@ class Reloader:
         await self._keep_loaded()
         told = []
         small: dict[bytes, dict[str, Any]] = {}
-        for served in chosen:
+        for number, served in enumerate(chosen, 1):
+            self._say(f"zone {served.name} ({number} of {len(chosen)})")
             told.append(await self._reload_one(served))
             if told[-1].pop("small", False):
                 small[served.origin] = told[-1]
         changed = [self.zones[origin] for origin in small]
+        self._say("" if not changed else f"what {len(changed)} zones have changed")
         for at in range(0, len(changed), _BATCH):
             for origin, found in (await _to_the_end(self.history.record, changed[at : at + _BATCH])).items():
                 _describe(small[origin], found)
@@ -219,9 +226,21 @@ class Reloader:
 
     def on_signal(self) -> None:
         """Reload what has changed (SIGHUP)."""
-        task = asyncio.get_running_loop().create_task(self.reload())
+        task = asyncio.get_running_loop().create_task(self._reload_on_signal())
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
+
+    async def _reload_on_signal(self) -> None:
+        try:
+            await self.reload()
+        except ApplianceError as error:
+            _log.error("nothing was reloaded: %s", error)
+        except Exception as error:  # noqa: BLE001 - a signal has no caller who could report it
+            crash.log(error, "reloading on SIGHUP")
+
+    def _say(self, doing: str) -> None:
+        if self._stage is not None:
+            self._stage.reloading = doing
 
     async def keep_saving(self) -> None:
         """Save the store some time after each change, for as long as this runs."""

@@ -6,30 +6,30 @@ Each step registers how it is undone; a step that fails undoes all before it, in
 
 import asyncio
 import logging
-import os
 import resource
 import signal
-import sys
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import __version__
+from appliance import __version__, crash
 from appliance.config.load import load_config
 from appliance.config.schema import Config
+from appliance.control.background import Background
 from appliance.control.channel import Channel
+from appliance.control.hangup import Hangups
 from appliance.control.lock import RunLock
+from appliance.control.log import start_logging
 from appliance.control.memory import use_one_arena
 from appliance.control.notify import notify_manager
 from appliance.control.progress import Progress
 from appliance.control.publish import Publication
 from appliance.control.reload import Reloader
+from appliance.control.stage import Stage
 from appliance.control.status import Told
+from appliance.control.verbs import Verbs
 from appliance.control.workers import WorkerPool
-from appliance.errors import ApplianceError
 from appliance.server.sockets import open_sockets
 
 _log = logging.getLogger(__name__)
@@ -39,12 +39,11 @@ _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 def run(config_file: Path, use_xdp: bool) -> None:
     """Serve until told to stop. Raises ApplianceError when the server cannot start."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    logging.addLevelName(logging.INFO, "info:")
-    logging.addLevelName(logging.WARNING, "warning:")
-    logging.addLevelName(logging.ERROR, "error:")
+    start_logging()
     use_one_arena()
     config = load_config(config_file)
+    crash.keep_reports_in(Path(config.server.state_dir))
+    crash.catch_the_rest()
     _allow_open_files()
     asyncio.run(_serve(config, use_xdp))
 
@@ -56,53 +55,68 @@ def _allow_open_files() -> None:
 
 
 async def _serve(config: Config, use_xdp: bool) -> None:
-    started = time.monotonic()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(crash.in_event_loop)
     stop = asyncio.Event()
     for number in _ENDING:
         loop.add_signal_handler(number, stop.set)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files are about to be read anyway
+    hangups = Hangups()
     async with AsyncExitStack() as cleanup:
         lock = RunLock(Path(config.server.run_dir))
         cleanup.callback(lock.close)
         listening = open_sockets(config.listen.addresses, config.listen.port, config.listen.tcp_workers)
         cleanup.callback(listening.close)
         pool = WorkerPool(config, listening)
+        stage = Stage(Progress(), lambda: pool.alive > 0)
+        verbs = Verbs(stage, pool, listening.endpoints, stop)
+        for channel in _channels(config, verbs, stage):
+            await channel.open()
+            cleanup.push_async_callback(channel.close)
         publication = Publication(config, use_xdp, pool)
-        reloader = Reloader(config, publication, Progress())
         cleanup.push_async_callback(pool.stop)
         cleanup.push_async_callback(publication.withdraw)
+        background = Background()
+        cleanup.push_async_callback(background.stop)
+        background.keep("asking whether the workers are alive", pool.keep_asking)
+        reloader = await asyncio.to_thread(Reloader, config, publication, stage.progress, stage)
+        cleanup.callback(stage.end)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
-        told = Told(started, reloader.zones, pool, listening.endpoints, publication, reloader.history)
-        channel = Channel(config.control_socket, _verbs(told, reloader, stop))
-        await channel.open()
-        cleanup.push_async_callback(channel.close)
-        # Not the loop's own handler: where that ends, SIGHUP would end the process.
-        signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(reloader.on_signal))
-        cleanup.callback(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+        told = Told(stage, reloader.zones, pool, listening.endpoints, publication, reloader.history, background)
+        verbs.serve(told, reloader)
+        stage.serve()
         cleanup.push_async_callback(reloader.close)
-        saving = asyncio.create_task(reloader.keep_saving())
-        cleanup.callback(saving.cancel)
-        recording = asyncio.create_task(reloader.record())
-        cleanup.push_async_callback(_cancelled, recording)
-        compacting = asyncio.create_task(reloader.compaction.keep_looking())
-        cleanup.push_async_callback(_cancelled, compacting)
+        beside = Background(background.failures)
+        cleanup.push_async_callback(beside.stop)
+        cleanup.callback(hangups.ignore)
+        _keep_up(reloader, beside)
         await _say_ready(told)
         notify_manager("READY=1")
+        hangups.act(reloader.on_signal)
         await stop.wait()
+        stage.end()
         notify_manager("STOPPING=1")
         _log.info("stopping")
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has left everything as it should be."""
-    task.cancel()
-    await asyncio.wait((task,))
+def _channels(config: Config, verbs: Verbs, stage: Stage) -> tuple[Channel, Channel]:
+    """Return the two sockets: one for those who may change something, one for those who may look."""
+    server = config.server
+    return (
+        Channel(config.control_socket, verbs.control, server.operate_group, stage.doing),
+        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing),
+    )
+
+
+def _keep_up(reloader: Reloader, background: Background) -> None:
+    """Do what a server has to do beside answering."""
+    background.keep("saving the store", reloader.keep_saving)
+    background.once("keeping what is served", reloader.record)
+    background.keep("looking for waste in the store", reloader.compaction.keep_looking)
 
 
 async def _unless_stopped(work: Any, stop: asyncio.Event, cancel: Callable[[], None]) -> bool:
-    """Do the work; tell whether it is done rather than given up because the server is to stop."""
+    """Do the work; return whether it is done rather than given up because the server is to stop."""
     task = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
@@ -116,39 +130,14 @@ async def _unless_stopped(work: Any, stop: asyncio.Event, cancel: Callable[[], N
     return not stop.is_set()
 
 
-def _verbs(told: Told, reloader: Reloader, stop: asyncio.Event) -> dict[str, Any]:
-    async def status(request: dict[str, Any]) -> Any:
-        return await told.status()
-
-    async def stats(request: dict[str, Any]) -> Any:
-        return told.stats()
-
-    async def reload(request: dict[str, Any]) -> Any:
-        zone = request.get("zone", "")
-        if not isinstance(zone, str):
-            raise ApplianceError("zone must be a name")
-        return {"zones": await reloader.reload(zone)}
-
-    async def journal(request: dict[str, Any]) -> Any:
-        zone = request.get("zone")
-        if not isinstance(zone, str):
-            raise ApplianceError("zone must be a name")
-        return {"zone": zone, "steps": [asdict(step) for step in await reloader.steps(zone)]}
-
-    async def end(request: dict[str, Any]) -> Any:
-        stop.set()
-        return {"stopping": True, "pid": os.getpid()}
-
-    return {"status": status, "stats": stats, "reload": reload, "journal": journal, "stop": end}
-
-
 async def _say_ready(told: Told) -> None:
     status = await told.status()
-    zones = status["zones"]
-    serving = sum(zone["state"] == "serving" for zone in zones)
+    assert isinstance(status, dict)
+    zones = status["zone_summary"]
     path = ", ".join(f"{one['name']} ({one['mode']})" for one in status["interfaces"]) or "no NIC path"
     where = ", ".join(f"{one['address']} port {one['port']}" for one in status["listening"])
-    _log.info("appliance %s serves %d of %d zones on %s; %s", __version__, serving, len(zones), where, path)
+    serving, all_zones = zones["states"].get("serving", 0), zones["configured"]
+    _log.info("appliance %s serves %d of %d zones on %s; %s", __version__, serving, all_zones, where, path)
     for one in status["interfaces"]:
         for doubt in filter(None, (one["reason"], one["problem"], *one["remarks"])):
             _log.warning("interface %s (%s): %s", one["name"], one["mode"], doubt)

@@ -8,11 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from appliance import __version__
+from appliance import __version__, crash
 from appliance.answers.tally import as_dict, holdings
+from appliance.control.background import Background
+from appliance.control.channel import Listing
 from appliance.control.datapath import NicPath
 from appliance.control.history import History
 from appliance.control.publish import Publication
+from appliance.control.stage import Stage
+from appliance.control.summary import described, summary
 from appliance.control.workers import WorkerPool
 from appliance.control.zones import ServedZone
 
@@ -21,34 +25,35 @@ from appliance.control.zones import ServedZone
 class Told:
     """Where status and stats come from."""
 
-    started: float
+    stage: Stage
     zones: Mapping[bytes, ServedZone]
     pool: WorkerPool
     endpoints: Sequence[tuple[str, int]]
     publication: Publication
     history: History
+    background: Background
 
-    async def status(self) -> dict[str, Any]:
-        """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful."""
-        pool = self.pool
+    async def status(self, whole: bool = False) -> dict[str, Any] | Listing:
+        """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful.
+
+        whole lists every zone too.
+        """
         path, interfaces = await self._interfaces()
-        problems = [f"zone {zone.name}: {zone.error}" for zone in self.zones.values() if zone.error]
-        warnings: list[str] = []
-        for zone in self.zones.values():
-            for level, doubt in zone.doubts(time.time()):
-                (problems if level == "error" else warnings).append(f"zone {zone.name}: {doubt}")
+        found = summary(self.zones.values(), time.time())
+        problems = list(found.problems)
+        warnings = list(found.warnings)
         if self.publication.failed:
             problems.append(f"no NIC path: {self.publication.no_nic_path}")
         if self.history.failure:
             warnings.append(self.history.failure)
         problems += [f"interface {one['name']}: {one['problem']}" for one in interfaces if one["problem"]]
         warnings += [f"interface {one['name']}: {remark}" for one in interfaces for remark in one["remarks"]]
-        if pool.alive < pool.wanted:
-            problems.append(f"{pool.wanted - pool.alive} of {pool.wanted} workers are down")
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "uptime_s": round(time.monotonic() - self.started, 3),
+        problems += self.pool.problems()
+        warnings += [f"{one}; it was started again" for one in self.background.failures.values()]
+        if self.stage.state != "serving":
+            problems.insert(0, self.stage.doing())
+        result = {
+            **outline(self.stage, self.pool, self.endpoints),
             "healthy": not problems,
             "problems": problems,
             "warnings": warnings,
@@ -58,10 +63,9 @@ class Told:
                 "reason": self.publication.no_nic_path,
             },
             "interfaces": interfaces,
-            "listening": [{"address": address, "port": port} for address, port in self.endpoints],
-            "workers": {"alive": pool.alive, "wanted": pool.wanted, "restarts": pool.restarts},
-            "zones": [zone.described() for zone in self.zones.values()],
+            "zone_summary": found.described(),
         }
+        return Listing(result, "zones", described(self.zones)) if whole else result
 
     async def _interfaces(self) -> tuple[NicPath | None, list[dict[str, Any]]]:
         """Return the NIC path and its interfaces; if a newer generation takes over just then, the newer one's."""
@@ -83,7 +87,35 @@ class Told:
         return {
             "verdicts": verdicts,
             "userspace": userspace,
+            "workers": {"restarts": self.pool.restarts, "silent": self.pool.replaced},
             "misses": {name: value for name, value in verdicts.items() if name.startswith("pass_") and value},
             "store": as_dict(holdings(self.publication.store)),
             "nic_path_share": answered / queries if queries and path else None,
         }
+
+
+def outline(stage: Stage, pool: WorkerPool, endpoints: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """Return what can be told of a server at any stage of its life."""
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "state": stage.state,
+        "uptime_s": round(stage.uptime_s, 3),
+        "listening": [{"address": address, "port": port} for address, port in endpoints],
+        "workers": {"alive": pool.alive, "wanted": pool.wanted, "restarts": pool.restarts},
+        "crashes": crash.known(),
+    }
+
+
+def starting(stage: Stage, pool: WorkerPool, endpoints: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """Return the state of a server whose zones are not known yet, or not all loaded."""
+    return {
+        **outline(stage, pool, endpoints),
+        "healthy": False,
+        "problems": [stage.doing()],
+        "warnings": [],
+        "nic_path": {"on": False, "generation": None, "reason": "the server is starting"},
+        "interfaces": [],
+        "zone_summary": None,
+        "progress": stage.described(),
+    }

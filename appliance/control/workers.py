@@ -13,6 +13,7 @@ from typing import Final
 
 from appliance.answers.store import Store
 from appliance.config.schema import Config
+from appliance.control.pulse import ASKED, Pulse
 from appliance.server.counters import Counters
 from appliance.server.respond import Settings
 from appliance.server.responder import Responder
@@ -38,6 +39,7 @@ class _Process:
     line: socket.socket
     ended: asyncio.Event
     started: float
+    pulse: Pulse
     wanted: bool = True  # False: it was told to end
 
 
@@ -52,7 +54,10 @@ class WorkerPool:
         self._processes: dict[int, _Process] = {}
         self._delays = [_FIRST_DELAY_S] * len(listening.workers)
         self.counters = Counters(len(listening.workers))
+        self._silence_s = config.listen.worker_silence_s
         self.restarts = 0
+        self.replaced = 0
+        """Workers that were killed because they did not answer."""
 
     @property
     def wanted(self) -> int:
@@ -63,6 +68,34 @@ class WorkerPool:
     def alive(self) -> int:
         """Number of workers that serve."""
         return sum(process.wanted for process in self._processes.values())
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the workers, in words."""
+        told = [
+            f"worker {one.number} (process {one.pid}) does not answer (state {one.pulse.state}, proc_pid_stat(5)): it "
+            f"is replaced if it stays so for {self._silence_s:g} s"
+            for one in self._processes.values()
+            if one.pulse.missed > 1
+        ]
+        if self.alive < self.wanted:
+            told.append(f"{self.wanted - self.alive} of {self.wanted} workers are down")
+        return told
+
+    async def keep_asking(self) -> None:
+        """Ask each worker over its line whether it is alive, and replace those that do not answer, for ever."""
+        while self._silence_s:
+            await asyncio.sleep(self._silence_s / ASKED)
+            for process in list(self._processes.values()):
+                if process.pulse.beat():
+                    self._give_up(process)
+
+    def _give_up(self, process: _Process) -> None:
+        """Kill a worker that does not answer; _reap starts it again."""
+        self.replaced += 1
+        message = "worker %d (process %d) has not answered for %g s (state %s): killed"
+        _log.error(message, process.number, process.pid, self._silence_s, process.pulse.state)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
     def start(self, store: Store) -> None:
         """Start the workers on a store; those of a former store finish what they have in hand and end."""
@@ -95,7 +128,7 @@ class WorkerPool:
 
     def _fork(self, number: int) -> None:
         assert self._store is not None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # one message, one datagram
         row = self.counters.row(number)
         sockets = self._listening.workers[number]
         pid = os.fork()
@@ -105,7 +138,7 @@ class WorkerPool:
             become_worker(lambda: Worker(sockets, responder, self._limits, row, theirs))
         theirs.close()
         loop = asyncio.get_running_loop()
-        process = _Process(number, pid, os.pidfd_open(pid), ours, asyncio.Event(), loop.time())
+        process = _Process(number, pid, os.pidfd_open(pid), ours, asyncio.Event(), loop.time(), Pulse(pid, ours))
         self._processes[pid] = process
         loop.add_reader(process.pidfd, self._reap, process)
 
@@ -149,7 +182,7 @@ def _share(config: Config, workers: int) -> TcpLimits:
 def _tell_to_drain(process: _Process) -> None:
     process.wanted = False
     with contextlib.suppress(OSError):
-        process.line.send(DRAIN)
+        process.line.send(DRAIN, socket.MSG_DONTWAIT)
 
 
 def _close_all_but(sockets: WorkerSockets, line: socket.socket) -> None:

@@ -36,7 +36,8 @@ class TestRun:
     duration_ns: int
 
 
-def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char], doing: str) -> int:
+def bpf(command: int, attributes: ctypes.Array[ctypes.c_char], doing: str) -> int:
+    """Make one call of bpf(2). Raises DatapathError."""
     number = _SYS_BPF.get(platform.machine())
     if number is None:
         raise DatapathError(f"the NIC path needs x86_64 or aarch64, not {platform.machine()}")
@@ -51,7 +52,7 @@ def open_pin(path: Path) -> int:
     """Open a pinned map or program; the caller closes the descriptor."""
     name = ctypes.create_string_buffer(os.fsencode(path))
     attributes = ctypes.create_string_buffer(struct.pack("=QII", ctypes.addressof(name), 0, 0), 16)
-    return _bpf(_OBJ_GET, attributes, f"open {path}")
+    return bpf(_OBJ_GET, attributes, f"open {path}")
 
 
 def program_id(fd: int) -> int:
@@ -68,7 +69,7 @@ def _program_info(fd: int, offset: int) -> int:
     """Return a 32-bit field of `struct bpf_prog_info`."""
     info = ctypes.create_string_buffer(_INFO_SIZE)
     attributes = ctypes.create_string_buffer(struct.pack("=IIQ", fd, _INFO_SIZE, ctypes.addressof(info)), 16)
-    _bpf(_OBJ_GET_INFO_BY_FD, attributes, "ask for a program's identity")
+    bpf(_OBJ_GET_INFO_BY_FD, attributes, "ask for a program's identity")
     return int(struct.unpack_from("=I", info, offset)[0])
 
 
@@ -106,7 +107,7 @@ def test_run(
         ),
         80,
     )
-    _bpf(_PROG_TEST_RUN, attributes, "BPF_PROG_TEST_RUN")
+    bpf(_PROG_TEST_RUN, attributes, "BPF_PROG_TEST_RUN")
     _, action, _, size = struct.unpack_from("=IIII", attributes)
     (duration,) = struct.unpack_from("=I", attributes, 36)
     return TestRun(action, out.raw[:size] if room else b"", duration)

@@ -5,6 +5,7 @@ import logging
 import time
 from typing import Final
 
+from appliance import crash
 from appliance.answers.store import Store
 from appliance.server import message, zones
 from appliance.server.counters import CounterRow
@@ -74,7 +75,7 @@ class Responder:
     def _failed(self, wire: bytes, error: Exception) -> bytes | None:
         if self._logged < _LOGGED:
             self._logged += 1
-            _log.error("no answer to %s: a defect of this program, please report it", wire.hex(), exc_info=error)
+            _log.error("no answer to %s: %s", wire.hex(), crash.sentence(error, "answering a query"))
         return self._servfail(wire)
 
     def _servfail(self, wire: bytes) -> bytes | None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One worker: its sockets, its loop, and a line to the control process that ends it when it closes."""
 
+import contextlib
 import gc
 import logging
 import os
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NoReturn
 
+from appliance import crash
 from appliance.server.counters import CounterRow
 from appliance.server.loop import READ, Loop
 from appliance.server.responder import Responder
@@ -20,8 +22,10 @@ from appliance.server.udp import UdpService
 DRAIN: Final = b"d"
 """Sent by the control process: take no new work, end when the open connections have."""
 DRAIN_S: Final = 2.0
-
-_log = logging.getLogger(__name__)
+PING: Final = b"p"
+"""Sent by the control process with a number behind it, and sent back as it came: the worker is alive."""
+_LINE: Final = 64
+"""Octets of the longest message on the line; each is a datagram."""
 
 
 class Worker:
@@ -57,8 +61,20 @@ class Worker:
             self._loop.close()
 
     def _on_line(self, events: int) -> None:
-        if self._line.recv(1) != DRAIN:  # closed: the control process is gone
+        try:
+            message = self._line.recv(_LINE)
+        except ConnectionResetError:
+            message = b""
+        if message[:1] == PING:
+            with contextlib.suppress(
+                BlockingIOError, BrokenPipeError
+            ):  # it is asked again; it is gone, which comes next
+                self._line.send(message, socket.MSG_DONTWAIT)
+            return
+        if message != DRAIN:  # closed: the control process is gone
             self._loop.stop()
+            return
+        if self._drain_until:  # told before
             return
         for bound in (*self._sockets.udp, *self._sockets.tcp):
             self._loop.forget(bound.fileno())
@@ -83,8 +99,8 @@ def become_worker(make: Callable[[], Worker]) -> NoReturn:
         gc.freeze()
         make().run()
         status = 0
-    except Exception:  # noqa: BLE001 - nothing above this frame could report it
-        _log.exception("worker %d ends", os.getpid())
+    except Exception as error:  # noqa: BLE001 - nothing above this frame could report it
+        crash.log(error, "answering queries")
     finally:
         logging.shutdown()
         os._exit(status)

@@ -19,6 +19,7 @@ from cython.cimports.appliance.zone.scanner import Header
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memchr, memcmp, memcpy, memset
 
+from appliance.access import why_not_read
 from appliance.errors import Finding, WireError
 from appliance.zone import names, types
 from appliance.zone.master_text import leads_nowhere, line_near, too_large, with_excerpt
@@ -91,8 +92,8 @@ class _Scan:
             real = path.resolve()
             with path.open("rb", buffering=0) as file:
                 self._read_open(path, real, file, origin, ttl, place)
-        except (OSError, ValueError) as error:
-            self.error(*place, f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+            self.error(*place, f"cannot read {path}: {why_not_read(path, error)}")
 
     def _read_open(self, path: Path, real: Path, file: Any, origin: bytes, ttl: int, place: tuple[str, int]) -> None:
         if real in self.open or len(self.open) > MAX_INCLUDE_DEPTH:

@@ -64,8 +64,10 @@ class Server:
         except (NotRunningError, ApplianceError):
             return False
 
-    def ask(self, verb: str, **arguments: str) -> Any:
-        """Ask the server over its control socket."""
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        """Ask the server over its control socket; status lists the zones too."""
+        if verb == "status":
+            arguments.setdefault("zones", True)
         return ask(self.folder / "run" / "control.sock", verb, **arguments)
 
     def signal(self, number: signal.Signals) -> None:

@@ -103,10 +103,9 @@ def wait_ready(server: Server) -> None:
 
 def _answers(server: Server) -> bool:
     try:
-        server.told("status")
+        return bool(server.told("status")["state"] == "serving")
     except ApplianceError:
         return False
-    return True
 
 
 @contextmanager

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.unit
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(?P<language>[a-z]+)(?P<run> run)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)")
-_ELSEWHERE = {"systemctl", "ss", "sysctl"}
+_ELSEWHERE = {"systemctl", "systemd-sysusers", "ss", "sysctl"}
 """Tools of the operator's machine that a minimal test machine may lack."""
 
 

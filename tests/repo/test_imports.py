@@ -14,7 +14,7 @@ pytestmark = pytest.mark.unit
 PACKAGE = ROOT / "appliance"
 
 # A folder may import itself and every folder named before it; config is read from datapath on.
-ORDER = ["errors", "zone", "answers", "config", "datapath", "server", "state", "control", "cli"]
+ORDER = ["errors", "access", "crash", "zone", "answers", "config", "datapath", "server", "state", "control", "cli"]
 BCC_ALLOWED = {"appliance/datapath/loader.py"}
 
 

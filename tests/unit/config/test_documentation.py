@@ -11,6 +11,7 @@ from appliance.config.load import examine
 from appliance.config.schema import (
     Checks,
     Config,
+    Health,
     Interface,
     Journal,
     Limits,
@@ -34,6 +35,7 @@ TABLES: dict[str, type[Section]] = {
     "[checks]": Checks,
     "[store]": Storage,
     "[journal]": Journal,
+    "[health]": Health,
     "[[zone]]": ZoneEntry,
     "[[pattern]]": Pattern,
 }

@@ -54,7 +54,10 @@ class Served:
         self.config = self.folder / "appliance.toml"
         self.socket = self.folder / "run" / "control.sock"
 
-    def ask(self, verb: str, **arguments: str) -> Any:
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        """Ask the server over its control socket; status lists the zones too."""
+        if verb == "status":
+            arguments.setdefault("zones", True)
         return ask(self.socket, verb, **arguments)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,17 +81,18 @@ class Served:
         return (self.folder / "log").read_text()
 
     def wait_ready(self) -> None:
-        """Wait until the server answers on its control socket."""
+        """Wait until the server says that it serves."""
         deadline = time.monotonic() + START_S
         while True:
             try:
-                self.port = self.ask("status")["listening"][0]["port"]
+                status = self.ask("status")
+                if status["state"] == "serving":
+                    self.port = status["listening"][0]["port"]
+                    return
             except NotRunningError:
                 assert self.process.poll() is None, self.log()
-                assert time.monotonic() < deadline, self.log()
-                time.sleep(0.02)
-            else:
-                return
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""

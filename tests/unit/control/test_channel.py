@@ -2,19 +2,21 @@
 """The control socket: verbs, and whatever else a client may send."""
 
 import asyncio
+import grp
 import json
 import os
 import select
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.control.channel import LINE_OCTETS, Channel
+from appliance.control.channel import CLIENTS, LINE_OCTETS, Channel, Listing
 from appliance.control.client import NotRunningError, ask
 from appliance.errors import ApplianceError, StateError
 
@@ -33,14 +35,22 @@ async def break_down(request: dict[str, Any]) -> Any:
     return request["missing"]
 
 
-VERBS = {"echo": echo, "refuse": refuse, "break": break_down}
+async def big(request: dict[str, Any]) -> Any:
+    return "x" * (1 << 20)
 
 
-def serve(path: Path, client: Callable[[], Any]) -> Any:
+async def listed(request: dict[str, Any]) -> Any:
+    return Listing({"a": 1}, "zones", ([number] * 3 for number in range(1000)))
+
+
+VERBS = {"echo": echo, "refuse": refuse, "break": break_down, "big": big, "list": listed}
+
+
+def serve(path: Path, client: Callable[[], Any], group: str = "") -> Any:
     """Run a client in a thread beside an open channel and return its result."""
 
     async def both() -> Any:
-        channel = Channel(path, VERBS)
+        channel = Channel(path, VERBS, group)
         await channel.open()
         try:
             return await asyncio.to_thread(client)
@@ -75,7 +85,7 @@ def test_errors_reach_the_client_in_words(tmp_path: Path) -> None:
     path = tmp_path / "c.sock"
     with pytest.raises(ApplianceError, match=r"zone x\. is not in the configuration"):
         serve(path, lambda: ask(path, "refuse"))
-    with pytest.raises(ApplianceError, match="unknown verb; known are break, echo, refuse"):
+    with pytest.raises(ApplianceError, match="unknown verb; known are big, break, echo, list, refuse"):
         serve(path, lambda: ask(path, "halt"))
 
 
@@ -113,21 +123,22 @@ def test_a_defect_in_a_verb_does_not_end_the_service(tmp_path: Path) -> None:
     path = tmp_path / "c.sock"
 
     def client() -> Any:
-        with pytest.raises(ApplianceError, match="internal error: KeyError"):
+        with pytest.raises(ApplianceError, match="internal error while answering the verb break: KeyError"):
             ask(path, "break")
         return ask(path, "echo")
 
     assert serve(path, client) == {}
 
 
-def test_the_socket_is_for_owner_and_group(tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", ["", "no-such-group"])
+def test_without_a_group_the_socket_is_for_its_owner(tmp_path: Path, group: str) -> None:
     path = tmp_path / "c.sock"
     before = os.umask(0)
     try:
-        mode = serve(path, lambda: stat.S_IMODE(path.stat().st_mode))
+        mode = serve(path, lambda: stat.S_IMODE(path.stat().st_mode), group)
     finally:
         os.umask(before)
-    assert mode == 0o660
+    assert mode == 0o600
 
 
 def test_the_socket_of_a_dead_server_is_replaced(tmp_path: Path) -> None:
@@ -180,3 +191,143 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     path = tmp_path / "file" / "c.sock"
     with pytest.raises(StateError, match="cannot make the control socket"):
         serve(path, lambda: None)
+
+
+def connections(path: Path, count: int, octets: bytes = b"") -> list[socket.socket]:
+    """Return that many connections, each of which has sent some octets; the kernel's queue may hold some of them."""
+    lines = []
+    for _ in range(count):
+        line = socket.socket(socket.AF_UNIX)
+        line.connect(str(path))
+        line.sendall(octets)
+        lines.append(line)
+    return lines
+
+
+def test_more_clients_than_places_all_get_their_answer(tmp_path: Path) -> None:
+    """As when 33 reloads were asked for at a time: the last ones were told that the server had ended."""
+    path = tmp_path / "c.sock"
+    release = threading.Event()
+    heard = []
+
+    async def wait(request: dict[str, Any]) -> Any:
+        heard.append(request["n"])
+        while not release.is_set():
+            await asyncio.sleep(0.01)
+        return request["n"]
+
+    def client() -> list[int]:
+        lines = []
+        for number in range(CLIENTS + 40):
+            lines += connections(path, 1, b'{"verb":"wait","n":%d}\n' % number)
+        while len(heard) < CLIENTS:
+            time.sleep(0.01)
+        assert len(heard) == CLIENTS  # the others wait, and are not refused
+        release.set()
+        answers = []
+        for line in lines:
+            line.settimeout(60)
+            with line, line.makefile("rb") as stream:
+                answers.append(json.loads(stream.readline())["result"])
+        return answers
+
+    async def both() -> list[int]:
+        channel = Channel(path, {"wait": wait})
+        await channel.open()
+        try:
+            return await asyncio.to_thread(client)
+        finally:
+            await channel.close()
+
+    assert asyncio.run(both()) == list(range(CLIENTS + 40))
+
+
+@pytest.mark.parametrize("octets", [b"", b'{"verb":', b'{"verb":"echo"}\n', b'{"verb":"big"}\n' * 3])
+def test_silent_clients_keep_nobody_out(tmp_path: Path, octets: bytes) -> None:
+    """Silent ones, slow ones, ones that stay after their answer, ones that do not read it: all places are theirs."""
+    path = tmp_path / "c.sock"
+
+    def client() -> Any:
+        staying = connections(path, CLIENTS + 10, octets)
+        try:
+            return [ask(path, "echo", n=n, limit_s=60) for n in range(3)]
+        finally:
+            for line in staying:
+                line.close()
+
+    assert serve(path, client) == [{"n": n} for n in range(3)]
+
+
+def test_who_waits_is_told_why(tmp_path: Path) -> None:
+    path = tmp_path / "c.sock"
+    notes: list[str] = []
+
+    async def wait(request: dict[str, Any]) -> Any:
+        while not notes:
+            await asyncio.sleep(0.01)
+        return "done"
+
+    async def both() -> Any:
+        channel = Channel(path, {"wait": wait}, doing=lambda: "reloading zone a. (1 of 2)")
+        await channel.open()
+        try:
+            return await asyncio.to_thread(lambda: ask(path, "wait", say=notes.append, limit_s=60))
+        finally:
+            await channel.close()
+
+    assert asyncio.run(both()) == "done"
+    assert set(notes) == {"reloading zone a. (1 of 2)"}
+
+
+@pytest.mark.parametrize("notes", [b"true", b"false"])
+def test_a_client_that_goes_stops_no_work(tmp_path: Path, notes: bytes) -> None:
+    """What a reload has begun must be done to its end, whoever asked for it."""
+    path = tmp_path / "c.sock"
+    gone = threading.Event()
+    done = threading.Event()
+
+    async def work(request: dict[str, Any]) -> Any:
+        while not gone.is_set():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.5)  # a note is due meanwhile, which nobody takes
+        done.set()
+
+    async def both() -> None:
+        channel = Channel(path, {"work": work})
+        await channel.open()
+        (line,) = await asyncio.to_thread(connections, path, 1, b'{"verb":"work","notes":%s}\n' % notes)
+        line.close()
+        gone.set()
+        assert await asyncio.to_thread(done.wait, 60)
+        await channel.close()
+
+    asyncio.run(both())
+
+
+def test_a_long_list_comes_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / "c.sock"
+    result = serve(path, lambda: ask(path, "list"))
+    assert result == {"a": 1, "zones": [number for number in range(1000) for _ in range(3)]}
+
+
+def test_members_of_the_group_may_connect(tmp_path: Path) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    path = tmp_path / "c.sock"
+    found = serve(path, path.stat, group)
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o660, os.getgid())
+
+
+def test_a_group_that_the_server_is_not_in_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The unit may not change owners, so it can give its sockets to groups of its own only."""
+    path = tmp_path / "c.sock"
+    others = [one for one in grp.getgrall() if one.gr_gid not in {os.getgid(), *os.getgroups()}]
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if os.geteuid() == 0:  # root may; without CAP_CHOWN it is refused as everybody else is
+            patch.setattr(os, "chown", refuse)
+        mode = serve(path, lambda: stat.S_IMODE(path.stat().st_mode), others[0].gr_name)
+    assert mode == 0o600
+    assert f"cannot be given to group {others[0].gr_name}" in caplog.text

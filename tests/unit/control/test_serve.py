@@ -73,7 +73,7 @@ def test_identity(server: Served) -> None:
 
 def test_status_and_stats(server: Served) -> None:
     server.address()
-    done = server.command("status", "--json")
+    done = server.command("status", "--json", "--zones")
     assert done.returncode == 0
     status = decoded(done)
     assert status["healthy"] is True
@@ -82,7 +82,8 @@ def test_status_and_stats(server: Served) -> None:
         ("example.", "serving", 1),
         ("other.", "serving", 1),
     ]
-    assert "example." in server.command("status").stdout
+    assert "example." in server.command("status", "--zones").stdout
+    assert "example." not in server.command("status").stdout
     stats = decoded(server.command("stats", "--json"))
     assert stats["userspace"]["answer_positive"] == 1
     assert stats["userspace"]["udp_queries"] == 1

@@ -77,14 +77,14 @@ def test_status_shows_them(tmp_path: Path) -> None:
     (tmp_path / "nsec.example.zone").write_text(zone())
     (tmp_path / "plain.zone").write_text("@ 300 SOA ns root 1 3600 900 1209600 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n")
     with serving(tmp_path) as server:
-        shown = server.command("status")
+        shown = server.command("status", "--zones")
         rows = {line.split()[0]: line.split() for line in shown.stdout.splitlines() if line.startswith(("nsec", "pl"))}
         assert rows["nsec.example."][4:] == ["NSEC", "2037-01-01", "00:00", "UTC"]
         assert rows["plain."][4:] == ["no"]
         assert "?" not in shown.stdout
         (tmp_path / "nsec.example.zone").write_text(zone(expired=True, early=True))
         assert server.command("reload").returncode == 0
-        shown = server.command("status")
+        shown = server.command("status", "--zones")
         assert shown.returncode == 0
         assert "? zone nsec.example.: 1 RRset with expired signatures\n" in shown.stdout
         assert (
@@ -100,7 +100,7 @@ def test_without_signed_zones_there_are_no_columns_for_them(tmp_path: Path) -> N
     (tmp_path / "appliance.toml").write_text(configuration("plain."))
     (tmp_path / "plain.zone").write_text("@ 300 SOA ns root 1 3600 900 1209600 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n")
     with serving(tmp_path) as server:
-        shown = server.command("status").stdout
+        shown = server.command("status", "--zones").stdout
     assert "signed" not in shown
     assert "signatures" not in shown
 
@@ -115,7 +115,7 @@ def test_check_zone_judges_as_the_configuration_says(tmp_path: Path) -> None:
             done = server.command("check-zone", "nsec.example.", str(tmp_path / "nsec.example.zone"))
             assert done.returncode == status
             assert f": {level}: mail.nsec.example. has no NSEC" in done.stdout + done.stderr
-            (told,) = decoded(server.command("status", "--json"))["zones"]
+            (told,) = decoded(server.command("status", "--json", "--zones"))["zones"]
             assert told["state"] == ("not loaded" if status else "serving")
 
 

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a file cannot be opened, in words that name owner, group, mode and what mends it."""
+
+import errno
+import grp
+import os
+import pwd
+import shlex
+import stat
+from pathlib import Path
+
+_REFUSED = frozenset({errno.EACCES, errno.EPERM})
+
+
+def why_not_read(path: str | Path, error: Exception) -> str:
+    """Return why a file or folder could not be read: the system's word, and for a missing right what to change."""
+    if "\0" in str(path):
+        return "its path has a NUL octet"
+    if isinstance(error, RuntimeError) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
+        return f"its links lead in a circle; `namei -l {shlex.quote(str(path))}` shows them"
+    if not isinstance(error, OSError):
+        return str(error)
+    said = error.strerror or str(error)
+    if error.errno not in _REFUSED:
+        return said
+    return f"{said}: {_refused(Path(path).absolute())}"
+
+
+def who_may(path: Path, error: OSError) -> str:
+    """Return who may connect to a Unix socket, and what lets this process in."""
+    try:
+        status = path.stat()
+    except OSError:
+        return why_not_read(path.parent, error)
+    owner, group = _user(status.st_uid), _group(status.st_gid)
+    if not status.st_mode & stat.S_IWGRP:
+        return f"it is for {owner} alone, and this process runs as {_who()}; run as {owner}"
+    mend = f"`usermod -aG {group} {_user(os.geteuid())}`, then log in again"
+    return f"it is for {owner} and the members of group {group}, and this process runs as {_who()}; {mend}"
+
+
+def _refused(path: Path) -> str:
+    """Return which folder or file on the way refuses this process, and what lets it in."""
+    for step in (*reversed(path.parents), path):
+        try:
+            status = step.stat()
+        except OSError:
+            continue
+        need = os.X_OK if step != path else os.R_OK | (os.X_OK if stat.S_ISDIR(status.st_mode) else 0)
+        if not os.access(step, need, effective_ids=True):
+            return _told(step, status, "x" if step != path else "r")
+    return f"this process runs as {_who()}; `namei -l {shlex.quote(str(path))}` shows who may"
+
+
+def _told(step: Path, status: os.stat_result, right: str) -> str:
+    mode = stat.S_IMODE(status.st_mode)
+    owner, group = _user(status.st_uid), _group(status.st_gid)
+    kind = "folder" if stat.S_ISDIR(status.st_mode) else "file"
+    rights = "rx" if kind == "folder" and right == "r" else right
+    ours = _group(os.getegid())
+    quoted = shlex.quote(str(step))
+    mend = f"`chgrp {ours} {quoted} && chmod g+{rights} {quoted}`"
+    return f"{kind} {step} has owner {owner}, group {group}, mode {mode:04o}, and this process runs as {_who()}; {mend}"
+
+
+def _who() -> str:
+    groups = sorted({os.getegid(), *os.getgroups()})
+    listed = ", ".join(_group(one) for one in groups)
+    without = " without CAP_DAC_OVERRIDE" if os.geteuid() == 0 else ""
+    return f"{_user(os.geteuid())} (groups {listed}){without}"
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How every command ends that does not end well: one sentence, an exit status, and JSON where that was asked for."""
+
+import json
+import sys
+from typing import Any, Final, NoReturn
+
+import click
+
+from appliance.errors import ApplianceError
+
+OK: Final = 0
+ERROR: Final = 1
+UNHEALTHY: Final = 2
+NOT_RUNNING: Final = 3
+INTERRUPTED: Final = 130
+
+_JOURNAL_ERROR: Final = "<3>"
+
+
+def print_json(result: Any) -> None:
+    """Print a result for programs."""
+    click.echo(json.dumps(result, indent=2))
+
+
+def fail(error: ApplianceError, *, journal: bool = False) -> NoReturn:
+    """Say what is wrong, and exit."""
+    end(str(error), ERROR, journal=journal)
+
+
+def not_running(error: ApplianceError) -> NoReturn:
+    """Say that there is no server, and exit."""
+    end(str(error), NOT_RUNNING, state="not running", healthy=False, problems=[str(error)])
+
+
+def end(message: str, status: int, *, journal: bool = False, **more: Any) -> NoReturn:
+    """Print a message to stderr, and as JSON where that was asked for, and exit."""
+    if "--json" in sys.argv[1:]:
+        print_json({"ok": False, "error": message, **more})
+    for line in message.splitlines():
+        click.echo(f"{_JOURNAL_ERROR if journal else ''}appliance: {line}", err=True)
+    sys.exit(status)
+
+
+def run(command: click.Command) -> None:
+    """Run the command line; whatever comes out of it, nobody sees a traceback.
+
+    What click itself refuses (unknown options) ends with status 1, as every error does.
+    """
+    try:
+        command.main(prog_name="appliance", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(ERROR)
+    except click.ClickException as error:
+        if "--json" in sys.argv[1:]:
+            print_json({"ok": False, "error": error.format_message()})
+        error.show()
+        sys.exit(ERROR)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(ERROR)
+    except ApplianceError as error:
+        fail(error)
+    except Exception as error:  # noqa: BLE001 - the last frame of this program
+        from appliance import crash
+
+        end(crash.sentence(error, f"running `{_words()}`"), ERROR)
+
+
+def _words() -> str:
+    """Return which command was given, without its arguments."""
+    words = [word for word in sys.argv[1:3] if word.replace("-", "").isalpha() and not word.startswith("-")]
+    return " ".join(["appliance", *words[:1]])

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far the server's life is: starting, serving, stopping; and what keeps it busy, in words."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from appliance.control.progress import Progress
+
+State = Literal["starting", "serving", "stopping"]
+
+
+@dataclass(slots=True)
+class Stage:
+    """One life; the event loop's thread changes it."""
+
+    progress: Progress
+    answering: Callable[[], bool]
+    """Whether workers answer already: userspace does before there is a NIC path."""
+    started: float = field(default_factory=time.monotonic)
+    state: State = "starting"
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the start has come to its end, good or bad."""
+    reloading: str = ""
+    """What a reload is at, if one is under way."""
+    waiting: int = 0
+    """Requests that wait, the one under way included."""
+
+    def serve(self) -> None:
+        """Note that the start is done."""
+        self.state = "serving"
+        self.decided.set()
+
+    def end(self) -> None:
+        """Note that the server stops."""
+        self.state = "stopping"
+        self.decided.set()
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start began."""
+        return time.monotonic() - self.started
+
+    def how_far(self) -> str:
+        """Return how far the start is, in words."""
+        if self.answering():
+            return "userspace answers, the NIC path is being made"
+        if self.progress.begun:
+            return self.progress.line(time.monotonic())
+        return "looking for the zones and for what was saved of them"
+
+    def doing(self) -> str:
+        """Return what a client waits for, in words."""
+        if self.state == "starting":
+            return f"the server is starting: {self.how_far()}"
+        if self.state == "stopping":
+            return "the server is stopping"
+        others = f"; {self.waiting - 1} other requests wait too" if self.waiting > 1 else ""
+        return (f"reloading {self.reloading}" if self.reloading else "the server is at work") + others
+
+    def described(self) -> dict[str, Any]:
+        """Return the progress of a start as the verb status shows it."""
+        return {"doing": self.how_far(), "zones": self.progress.zones, "share": round(self.progress.share, 4)}

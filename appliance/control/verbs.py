@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of the control sockets: what each does at every stage of the server's life."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from appliance.control.channel import Verb
+from appliance.control.reload import Reloader
+from appliance.control.stage import Stage
+from appliance.control.status import Told, starting
+from appliance.control.workers import WorkerPool
+from appliance.errors import ApplianceError
+
+
+class Verbs:
+    """What operators may ask for; `control` for those who may change something, `reading` for the others."""
+
+    def __init__(
+        self, stage: Stage, pool: WorkerPool, endpoints: Sequence[tuple[str, int]], stop: asyncio.Event
+    ) -> None:
+        self._stage = stage
+        self._pool = pool
+        self._endpoints = endpoints
+        self._stop = stop
+        self._told: Told | None = None
+        self._reloader: Reloader | None = None
+        self._turn = asyncio.Lock()
+        self._coming: dict[str, asyncio.Future[Any]] = {}
+        """Reloads that have not begun, by their arguments: whoever wants the same waits for the same one."""
+
+    def serve(self, told: Told, reloader: Reloader) -> None:
+        """Answer in full from now on."""
+        self._told = told
+        self._reloader = reloader
+
+    @property
+    def reading(self) -> Mapping[str, Verb]:
+        """The verbs that change nothing."""
+        return {"status": self._status, "stats": self._stats, "journal": self._journal}
+
+    @property
+    def control(self) -> Mapping[str, Verb]:
+        """All verbs."""
+        return {**self.reading, "reload": self._reload, "stop": self._end}
+
+    async def _status(self, request: dict[str, Any]) -> Any:
+        if self._told is None or self._stage.state == "starting":
+            return starting(self._stage, self._pool, self._endpoints)
+        return await self._told.status(request.get("zones") is True)
+
+    async def _stats(self, request: dict[str, Any]) -> Any:
+        return self._served()[0].stats()
+
+    async def _journal(self, request: dict[str, Any]) -> Any:
+        zone = _zone(request)
+        steps = await self._served()[1].steps(zone)
+        return {"zone": zone, "steps": [asdict(step) for step in steps]}
+
+    async def _end(self, request: dict[str, Any]) -> Any:
+        self._stage.end()
+        self._stop.set()
+        return {"stopping": True, "pid": os.getpid()}
+
+    def _served(self) -> tuple[Told, Reloader]:
+        if self._stage.state != "serving" or self._told is None or self._reloader is None:
+            raise ApplianceError(f"{self._stage.doing()}; `appliance status` says how far it is")
+        return self._told, self._reloader
+
+    async def _reload(self, request: dict[str, Any]) -> Any:
+        _zone({"zone": "", **request})
+        wanted = json.dumps(request, sort_keys=True)
+        coming = self._coming.get(wanted)
+        if coming is None:
+            coming = self._coming[wanted] = asyncio.ensure_future(self._reload_in_turn(wanted, request))
+            coming.add_done_callback(_look_at)
+        self._stage.waiting += 1
+        try:
+            return await asyncio.shield(coming)
+        finally:
+            self._stage.waiting -= 1
+
+    async def _reload_in_turn(self, wanted: str, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            await self._stage.decided.wait()
+            await self._turn.acquire()
+        finally:
+            del self._coming[wanted]  # who asks from now on may have changed a file after it was looked at
+        try:
+            reloader = self._served()[1]
+            return {"zones": await reloader.reload(request.get("zone", ""))}
+        finally:
+            self._stage.reloading = ""
+            self._turn.release()
+
+
+def _look_at(done: asyncio.Future[Any]) -> None:
+    """See what came of a reload whose clients may all have gone."""
+    with contextlib.suppress(asyncio.CancelledError):
+        done.exception()
+
+
+def _zone(request: dict[str, Any]) -> str:
+    zone = request.get("zone")
+    if not isinstance(zone, str):
+        raise ApplianceError("zone must be a name")
+    return zone

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A start is a state that is told: here it is held at the list of zones, a pipe that the test writes when it likes."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.control.served import START_S, Served, configuration, decoded, start, until, zone_text
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Served]:
+    """Yield a server in the middle of its start, which goes on when `release` is called."""
+    pattern = '[[pattern]]\nzones = "list"\nfile = "{zone}.zone"\n'
+    (tmp_path / "appliance.toml").write_text(configuration(more=pattern))
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.zone").write_text(zone_text())
+    os.mkfifo(tmp_path / "list")
+    server = start(tmp_path)
+    try:
+        until(lambda: server.process.poll() is not None or server.command("status").returncode != 3)
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait(START_S)
+
+
+def release(server: Served, *zones: str) -> None:
+    """Let the server read its list once: as soon as it opens the pipe, it gets the names and their end."""
+    (server.folder / "list").write_text("".join(f"{zone}\n" for zone in zones))
+
+
+def in_thread(work: Any) -> tuple[threading.Thread, list[Any]]:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
+    thread.start()
+    return thread, results
+
+
+def test_status_says_that_it_starts(held: Served) -> None:
+    """Before, `status` said that no server listens, exit 3."""
+    done = held.command("status", "--json")
+    told = decoded(done)
+    assert done.returncode == 2
+    assert (told["state"], told["healthy"], told["pid"]) == ("starting", False, held.process.pid)
+    assert told["progress"]["doing"] == "looking for the zones and for what was saved of them"
+    assert told["problems"] == ["the server is starting: looking for the zones and for what was saved of them"]
+    shown = held.command("status")
+    assert shown.returncode == 2
+    assert ", starting" in shown.stdout
+    assert "! the server is starting: " in shown.stdout
+
+
+@pytest.mark.parametrize("command", [("stats",), ("zone", "journal", "one.")])
+def test_what_cannot_be_told_yet_is_refused_in_words(held: Served, command: tuple[str, ...]) -> None:
+    done = held.command(*command, "--json")
+    assert done.returncode == 1
+    assert decoded(done)["error"].startswith("the server is starting: ")
+    assert "`appliance status` says how far it is" in done.stderr
+
+
+def test_a_reload_waits_for_the_start(held: Served) -> None:
+    thread, results = in_thread(lambda: held.command("reload", "one."))
+    until(lambda: "starting" in held.ask("status")["state"])
+    release(held, "one", "two")
+    thread.join(START_S)
+    (done,) = results
+    assert (done.returncode, done.stdout) == (0, "one.: serial 1 replaced by 1, the same records\n")
+
+
+def test_stop_ends_a_start(held: Served) -> None:
+    thread, results = in_thread(lambda: held.command("stop", "--json"))
+    until(lambda: held.ask("status")["state"] == "stopping")
+    release(held, "one")
+    thread.join(START_S)
+    assert held.process.wait(START_S) == 0
+    assert json.loads(results[0].stdout)["stopping"] is True
+    assert "serves" not in held.log()
+    assert "Traceback" not in held.log()
+    assert not held.socket.exists()
+    assert not (held.folder / "run" / "read.sock").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_a_start(held: Served, number: signal.Signals) -> None:
+    held.process.send_signal(number)
+    held.process.send_signal(number)  # an impatient operator
+    held.process.send_signal(signal.SIGHUP)
+    release(held, "one")
+    assert held.process.wait(START_S) == 0
+    assert "Traceback" not in held.log()
+
+
+def test_sighup_during_a_start_is_acted_on_when_it_is_done(held: Served) -> None:
+    """A file may have changed after it was read; before, the signal was lost."""
+    held.process.send_signal(signal.SIGHUP)
+    release(held, "one")
+    release(held, "one", "two")  # is taken by the reload
+    until(lambda: held.ask("status")["state"] == "serving" and len(held.ask("status")["zones"]) == 2)
+    until(lambda: all(zone["state"] == "serving" for zone in held.ask("status")["zones"]))
