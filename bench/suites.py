@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import dnssec, nic, scale
+from bench import dnssec, nic, nic_starts, scale
 from bench.figures import Figure
 
 
@@ -47,6 +47,11 @@ def scale_suite(setting: Setting) -> Iterator[Figure]:
     return scale.measure(setting.work, setting.note, setting.duration_s, setting.parts or scale.USUAL)
 
 
+def starts_suite(setting: Setting) -> Iterator[Figure]:
+    """Measure how soon the NIC path answers."""
+    return nic_starts.measure(setting.work, setting.note, setting.parts or nic_starts.PARTS)
+
+
 SUITES: Mapping[str, Suite] = {
     "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic.PARTS, nic_suite),
     "dnssec": Suite(
@@ -55,4 +60,5 @@ SUITES: Mapping[str, Suite] = {
     "scale": Suite(
         "start, memory and changes of large zones and many zones, peers beside it", scale.PARTS, scale_suite
     ),
+    "starts": Suite("from a start, and from a full store, to the NIC path's answers", nic_starts.PARTS, starts_suite),
 }

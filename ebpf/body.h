@@ -123,6 +123,7 @@ static inline s64 write_fragment(void *data, void *end, struct query *q, u8 *p, 
   *sum = f->sum + f->weight * delta;
   if (!delta || !count)
     return GO_ON;
+  OPAQUE(at);
   return relocate(data, end, p, at, delta);
 }
 

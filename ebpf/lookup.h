@@ -123,7 +123,7 @@ static inline u64 probe_bucket(struct bucket *b, u64 f)
   OPAQUE(tag);
   if (ref || !((b->filter >> (tag >> 26)) & 1))
     return ref;
-  u32 second = f >> (64 - BUCKET_BITS) ^ (tag & (NBUCKETS - 1));
+  u32 second = bucket_of(f) ^ bucket_bits(tag);
   b = buckets.lookup(&second);
   return b ? match_slots(b, tag) : 0;
 }
@@ -155,7 +155,7 @@ static inline void begin_probe(struct query *q, u64 d, struct probe *p)
 {
   MASK(d, LABELS_MAX - 1);
   p->f = q->hash[d] * HASH_FINAL;
-  u32 first = p->f >> (64 - BUCKET_BITS);
+  u32 first = bucket_of(p->f);
   p->bucket = buckets.lookup(&first);
 }
 

@@ -22,7 +22,7 @@ static inline s64 reflects(u64 port)
 
 static inline u64 service_hash(u64 high, u64 low)
 {
-  return (high ^ low) * SERVICE_SEED;
+  return (high ^ low) * service_seed();
 }
 
 /* An unused slot holds ::, which is no destination, and as a source is as wrong as one of ours. */
@@ -170,7 +170,7 @@ static inline s64 parse_packet(struct xdp_md *ctx, struct query *q)
   struct udphdr *udp = data + l4;
   if ((void *)(udp + 1) > end)
     return PASS_ip_length;
-  if (udp->dest != htons(DNS_PORT))
+  if (!is_dns_port(udp->dest))
     return PASS_other_port;
   verdict = check_addresses(ip, end, q);
   if (verdict != GO_ON)

@@ -168,7 +168,8 @@ static inline s64 parse_opt(struct query *q, u64 at, u64 *sum)
   }
   q->edns = OPT_LEN;
   q->dnssec_ok = head >> 63;
-  q->limit = size < 512 ? 512 : size > EDNS_SIZE ? EDNS_SIZE : size;
+  u64 most = edns_size();
+  q->limit = size < 512 ? 512 : size > most ? most : size;
   return (head >> 48) & 0xff ? ANSWER_badvers : GO_ON;
 }
 

@@ -70,7 +70,7 @@ static inline s64 write_opt(void *data, void *end, struct query *q, struct shape
   u8 *p = data + at;
   if ((void *)(p + OPT_LEN) > end)
     return DROP_internal;
-  u64 head = 0x290000ULL | (u64)htons(EDNS_SIZE) << 24 | s->extended << 40 | q->dnssec_ok << 63;
+  u64 head = opt_head() | s->extended << 40 | q->dnssec_ok << 63;
   *(u64 *)p = head;
   *(u16 *)(p + 8) = 0;
   p[10] = 0;

@@ -13,8 +13,8 @@
  *
  * Entry is dns(); the others are stages, entered by tail call when the common case is not enough.
  *
- * Built by bcc with BUCKET_BITS, NBUCKETS, NCHUNKS, NZONES, NCPUS, DNS_PORT, EDNS_SIZE and SERVICE_SEED. The loader pastes
- * the headers in, because bcc rewrites map calls only in the main file.
+ * Built by bcc; NBUCKETS, NCHUNKS, NZONES and NCPUS entries get their number when the maps are made, other constants when the program is
+ * loaded (constants.h). The compiler's side pastes the headers in, because bcc rewrites map calls only in the main file.
  */
 #include <uapi/linux/bpf.h>
 #include <uapi/linux/if_ether.h>
@@ -23,6 +23,7 @@
 #include <uapi/linux/ipv6.h>
 #include <uapi/linux/udp.h>
 #include "layout.h"
+#include "constants.h"
 #include "verdicts.h"
 #include "checksum.h"
 #include "name.h"

@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from demo.network import Pair
 from demo.network import veth_pair as make_veth_pair
-from tests.harness import capabilities, leaks
+from tests.harness import capabilities, leaks, programs
 
 _LEAKS = pytest.StashKey[list[str]]()
 _BEFORE = pytest.StashKey[set[str]]()
@@ -24,7 +24,7 @@ def _is_controller(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run its identity and remember what was there before."""
-    leaks.begin()
+    programs.share(leaks.begin())
     if _is_controller(config):
         config.stash[_BEFORE] = leaks.objects()
 
@@ -61,6 +61,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if not _is_controller(config):
         return
     run = os.environ[leaks.RUN_VARIABLE]
+    programs.remove(run)
     config.stash[_LEAKS] = leaks.left_behind(config.stash[_BEFORE], run, whole_machine=capabilities.STRICT)
     if exitstatus == 0 and (config.stash[_LEAKS] or (capabilities.STRICT and _skipped(config))):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

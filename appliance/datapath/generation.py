@@ -8,6 +8,7 @@ generation takes the interface over in one netlink message; only then is the old
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -22,7 +23,7 @@ from typing import Final
 import msgspec
 
 from appliance.answers.store import Store
-from appliance.datapath import attachment, bpffs, links, offloads, services, verdicts
+from appliance.datapath import attachment, bpffs, links, obtain, offloads, services, verdicts
 from appliance.datapath.arrays import Arrays
 from appliance.datapath.attachment import Interface, InterfaceSpec
 from appliance.datapath.loader import PLAN_LINK, Plan
@@ -35,6 +36,8 @@ LOADER_TIMEOUT_S: Final = float(os.environ.get("APPLIANCE_LOADER_TIMEOUT_S", "30
 """The environment may ask for more: an emulated processor takes minutes."""
 _FINISH_S: Final = 0.05  # longer than any packet stays in a program that was replaced
 _PORT_VERIFY: Final = 1
+_PACKAGES: Final = Path(__file__).parents[2]
+_log = logging.getLogger(__name__)
 
 
 class Generation:
@@ -218,19 +221,24 @@ def _resolve(spec: InterfaceSpec) -> InterfaceSpec:
 
 
 def _run_loader(plan: Plan) -> None:
+    # Without the site module, which takes a third of the loader's start: it is told where everything is. Nothing comes
+    # from the folder that this process happens to be in.
+    path = (str(_PACKAGES), *sys.path)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "appliance.datapath.loader"],
+            [sys.executable, "-S", "-P", "-m", "appliance.datapath.loader"],
             input=msgspec.json.encode(plan),
             capture_output=True,
             timeout=LOADER_TIMEOUT_S,
             check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in path if p)},
         )
     except subprocess.TimeoutExpired as error:
         raise DatapathError(f"the loader took longer than {LOADER_TIMEOUT_S:.0f} s") from error
+    said = done.stderr.decode(errors="replace").strip()
+    for level, remark in obtain.remarks(said):
+        _log.log(logging.WARNING if level == obtain.WARNING else logging.INFO, "%s", remark)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
         raise DatapathError(said.splitlines()[-1] if said else f"the loader ended with status {done.returncode}")
 
 

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from appliance.datapath import cache
 from appliance.errors import DatapathError
 
 SOURCES = Path("/usr/src")
@@ -48,12 +49,21 @@ def _version(path: Path) -> list[int]:
 
 def _merged(common: Path, specific: Path) -> Path:
     """Lay links to the architecture's tree over links to the common one, once."""
-    cache = _cache_folder()
-    tree = cache / specific.name
+    below = _cache_folder()
+    if cache.DEFAULT in below.parents:  # what is compiled with these headers is trusted
+        try:
+            with cache.opened(below, make=True):
+                pass
+        except DatapathError as error:
+            raise DatapathError(
+                f"kernel headers for bcc lie where root alone may write, but {error}; mend that, or name a whole "
+                "header tree in BCC_KERNEL_SOURCE"
+            ) from error
+    tree = below / specific.name
     if (tree / ".complete").exists():
         return tree
-    cache.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=cache, prefix=".merge-"))
+    below.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=below, prefix=".merge-"))
     try:
         _link_tree(common, work)
         for folder in ("include", "arch"):
@@ -76,7 +86,7 @@ def _cache_folder() -> Path:
     if base:
         return Path(base) / "appliance" / "kernel-headers"
     if os.geteuid() == 0:
-        return Path("/var/cache/appliance/kernel-headers")
+        return cache.DEFAULT / "kernel-headers"
     return Path.home() / ".cache" / "appliance" / "kernel-headers"
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The loader process: compile `ebpf/xdp_dns.c` with bcc, load it, pin programs and maps, exit.
+"""The loader process: load and pin the XDP program that is kept in the cache, exit.
 
-bcc brings LLVM (170 MB) and needs CAP_BPF and CAP_NET_ADMIN; so it lives in a process of seconds. It reads one JSON
-object from standard input (a `Plan`) and pins below `pin_folder`; whoever started it opens the pins.
+It reads one JSON object from standard input (a `Plan`) and pins below `pin_folder`; whoever started it opens the pins.
+Only where no program is kept for these sources does it compile, with bcc, and keep the result; `--prepare [KERNEL]`
+does no more than that. Remarks and the error go to standard error, a line each.
 """
 
 from __future__ import annotations
@@ -10,96 +11,134 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import shutil
 import sys
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from appliance.datapath import headers, source
+from appliance.datapath import cache
+from appliance.datapath.obtain import SPEAKS, obtain, prepare
+from appliance.datapath.program import MAPS, PROGRAMS, STAGES, Code, Plan, Program, bound, constants, shapes
+from appliance.datapath.syscall import load_xdp, make_map, pin, set_entry
 from appliance.errors import DatapathError
 
-MAPS = ("ctl", "buckets", "heap", "zones", "counters", "services", "ports", "stages")
-STAGES = ("search", "answer", "list", "grow_head", "append", "prove", "hash")  # order of `enum stage`
-PROGRAMS = ("dns", *STAGES)
-PLAN_LINK = "plan"
+__all__ = ["MAPS", "PLAN_LINK", "PROGRAMS", "STAGES", "Plan", "load"]
 
-
-class Plan(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What to load: capacities of the arrays and the constants compiled in."""
-
-    pin_folder: str
-    bucket_bits: int
-    chunks: int
-    zones: int
-    cpus: int
-    port: int = 53
-    edns_size: int = 1232
-    service_seed: int = 0x9E3779B97F4A7C15
-
-
-def definitions(plan: Plan) -> list[str]:
-    """Compiler flags that fix the program's constants."""
-    constants = {
-        "BUCKET_BITS": plan.bucket_bits,
-        "NBUCKETS": 1 << plan.bucket_bits,
-        "NCHUNKS": plan.chunks,
-        "NZONES": plan.zones,
-        "NCPUS": plan.cpus,
-        "DNS_PORT": plan.port,
-        "EDNS_SIZE": plan.edns_size,
-    }
-    flags = [f"-D{name}={value}" for name, value in constants.items()]
-    # bcc's own headers and the kernel's warn with clang 14; the verifier, not a warning, judges our sources.
-    return [*flags, f"-DSERVICE_SEED={plan.service_seed:#x}ULL", "-Wno-everything"]
+PLAN_LINK: Final = "plan"
+_PREPARE: Final = "--prepare"
+_LOG_OCTETS: Final = 64 << 20  # what is not written takes no memory
+_NO_REASON: Final = ("processed ", "verification time ", "stack depth ", "peak_states ")
+_EPERM: Final = 1
 
 
 def load(plan: Plan) -> None:
-    """Compile, load and pin; nothing stays pinned when any step fails. Raises DatapathError."""
-    tree = headers.kernel_source()
-    if tree is not None:
-        os.environ["BCC_KERNEL_SOURCE"] = str(tree)
-    try:
-        from bcc import BPF, lib
-    except ImportError as error:
-        raise DatapathError(
-            f"cannot import bcc ({error}); install python3-bpfcc and use a virtual environment with system packages"
-        ) from error
+    """Load the program and pin it; nothing stays pinned when any step fails. Raises DatapathError."""
+    program = obtain()
     folder = Path(plan.pin_folder)
-    try:
-        bpf = BPF(text=source.flatten(), cflags=definitions(plan))
-        programs = {name: bpf.load_func(name, BPF.XDP) for name in PROGRAMS}
-    except Exception as error:  # bcc raises bare Exception, with the compiler's or verifier's words on standard error
-        raise DatapathError(f"the XDP program does not load: {error}") from error
-    for slot, name in enumerate(STAGES):
-        bpf["stages"][slot] = programs[name]
-    folder.mkdir(parents=True)
-    try:
-        for name in MAPS:
-            _pin(lib, bpf[name].map_fd, folder / name)
-        for name in PROGRAMS:
-            _pin(lib, programs[name].fd, folder / f"prog_{name}")
-        # Whoever adopts the pins needs the capacities; a bpf file system holds no files, but a link's target is text.
-        (folder / PLAN_LINK).symlink_to(msgspec.json.encode(plan).decode())
-    except DatapathError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with ExitStack() as opened:
+        maps: dict[str, int] = {}
+        for name, shape in shapes(program, plan).items():
+            maps[name] = make_map(name, shape.kind, shape.key_size, shape.value_size, shape.entries, shape.flags)
+            opened.callback(os.close, maps[name])
+        programs = _judged(program, plan, maps)
+        for fd in programs.values():
+            opened.callback(os.close, fd)
+        for slot, name in enumerate(STAGES):
+            set_entry(maps["stages"], slot, programs[name])
+        try:
+            folder.mkdir(parents=True)
+            for name in MAPS:
+                pin(maps[name], folder / name)
+            for name in PROGRAMS:
+                pin(programs[name], folder / f"prog_{name}")
+            # Whoever adopts the pins needs the capacities. A bpf file system holds no files; a link's target is text.
+            (folder / PLAN_LINK).symlink_to(msgspec.json.encode(plan).decode())
+        except (DatapathError, OSError) as error:
+            import shutil  # only here, with all that it brings
+
+            shutil.rmtree(folder, ignore_errors=True)
+            raise error if isinstance(error, DatapathError) else DatapathError(f"{folder}: {error.strerror}") from error
 
 
-def _pin(lib: ctypes.CDLL, fd: int, path: Path) -> None:
-    if lib.bpf_obj_pin(fd, str(path).encode()) != 0:
-        reason = os.strerror(ctypes.get_errno())
-        raise DatapathError(f"cannot pin {path}: {reason}; is {path.parent} on a bpf file system?")
+def _judged(program: Program, plan: Plan, maps: Mapping[str, int]) -> dict[str, int]:
+    """Have the kernel judge all programs, several at a time: it takes longer than all the rest."""
+    numbers = constants(plan)
+    loaded: dict[str, int] = {}
+    waiting = sorted(program.code, key=lambda name: len(program.code[name].instructions))
+    failed: list[DatapathError] = []
+
+    def work() -> None:
+        while not failed:
+            try:
+                name = waiting.pop()
+            except IndexError:
+                return
+            try:
+                loaded[name] = _load_one(program, name, program.code[name], maps, numbers)
+            except DatapathError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(min(len(waiting), len(os.sched_getaffinity(0))) - 1)]
+    for thread in threads:
+        thread.start()
+    work()
+    for thread in threads:
+        thread.join()
+    if failed:
+        for fd in loaded.values():
+            os.close(fd)
+        raise failed[0]
+    return loaded
+
+
+def _load_one(program: Program, name: str, code: Code, maps: Mapping[str, int], numbers: Mapping[str, int]) -> int:
+    instructions = bound(code, maps, numbers)
+    result = load_xdp(name, instructions, program.licence, program.kernel_version)
+    if result >= 0:
+        return result
+    log = ctypes.create_string_buffer(_LOG_OCTETS)
+    again = load_xdp(name, instructions, program.licence, program.kernel_version, log)
+    if again >= 0:  # what was refused for want of memory, say, may fit now
+        return again
+    raise DatapathError(_refusal(name, -result, log.value.decode(errors="replace")))
+
+
+def _refusal(name: str, number: int, log: str) -> str:
+    """Return why the kernel refuses a program: the last thing the verifier says of it, and where the rest is."""
+    reason = f"{os.strerror(number)}, errno {number}"
+    told = last_words(log)
+    if not told:
+        mend = "; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON" if number == _EPERM else ""
+        return f"the kernel refuses the program {name}: {reason}{mend}"
+    try:
+        with cache.opened(cache.folder(), make=True) as folder:
+            cache.write_file(folder, f"refused-{name}.log", log.encode())
+        where = f"all it says is in {cache.folder() / f'refused-{name}.log'}"
+    except DatapathError as error:
+        where = f"what else it says could not be kept ({error})"
+    return f"the kernel refuses the program {name}: {told} ({reason}); {where}"
+
+
+def last_words(log: str) -> str:
+    """Return the line of a verifier's log that says what is wrong: the last one before the summary."""
+    lines = [line.strip() for line in log.splitlines()]
+    return next((line for line in reversed(lines) if line and not line.startswith(_NO_REASON)), "")
 
 
 def main() -> int:
-    """Load what standard input asks for; errors go to standard error as one last line."""
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
+    """Load what standard input asks for, or prepare; the error goes to standard error as one last line."""
     with contextlib.suppress(BrokenPipeError):
         try:
-            load(plan)
+            if sys.argv[1:2] == [_PREPARE]:
+                prepare(*sys.argv[2:3])
+            else:
+                load(msgspec.json.decode(sys.stdin.buffer.read(), type=Plan))
         except DatapathError as error:
-            print(f"appliance loader: {error}", file=sys.stderr)
+            print(f"{SPEAKS}{error}", file=sys.stderr)
             return 1
     return 0
 

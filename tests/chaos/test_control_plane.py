@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.datapath import cache
 from demo.network import DEVICE, Pair
 from tests.chaos import versions
 from tests.chaos.client import Client, Exchange
@@ -184,6 +185,7 @@ def test_failed_load_never_detaches(
     chunks = 2
     if failure == "compile":
         monkeypatch.setenv("BCC_KERNEL_SOURCE", str(tmp_path / "no-headers"))
+        monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
     else:
         chunks = 1 << 24  # 16 TiB of heap
     with client(steady_pair) as asking:

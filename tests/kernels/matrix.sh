@@ -26,6 +26,8 @@ tables=".venv/bin/python -m pytest -q -n ${KERNEL_WORKERS:-2} --dist loadfile -p
   -m 'not slow' --durations=5 ${KERNEL_TESTS:-tests/datapath} | cat"
 export KERNEL_TIMEOUT=${KERNEL_TIMEOUT:-3600}
 
+programs=$(mktemp -d /run/kernels.XXXXXX 2>/dev/null || mktemp -d); trap 'rm -rf "$programs"' EXIT
+
 outcomes=()
 failed=
 note() { outcomes+=("$*"); }
@@ -36,12 +38,22 @@ run() {
   note "Linux $release $part: $outcome after $((SECONDS - began)) s"
 }
 
+# The program is compiled here, in seconds; where it cannot be, each guest does it for itself, in a minute.
+compile_for() {
+  unset KERNEL_PROGRAMS
+  rm -f "$programs"/*.program
+  if APPLIANCE_PROGRAM_CACHE=$programs .venv/bin/python -m appliance.datapath.loader --prepare "$1"; then
+    export KERNEL_PROGRAMS=$programs
+  fi
+}
+
 series=("$@")
 [[ $# -gt 0 ]] || series=(6.1 6.12)
 for one in "${series[@]}"; do
   if ! release=$($here/fetch.sh "$one"); then
     note "$one: not fetched"; failed=1; continue
   fi
+  compile_for "$release"
   for part in ${KERNEL_PARTS:-live tables}; do run "$release" "$part"; done
 done
 printf '%s\n' "${outcomes[@]}"

@@ -5,6 +5,7 @@
 # RELEASE is a folder of .cache/kernels (see fetch.sh). The command runs as root in this folder; what it writes is lost.
 # Output comes between KERNEL-BEGIN and KERNEL-END; the exit status is the command's, 98 after a panic or time-out
 # (KERNEL_TIMEOUT seconds, default 600), 99 when the kernel did not come up at all.
+# KERNEL_PROGRAMS names a folder with the compiled XDP program, which takes a minute to compile there.
 set -euo pipefail
 release=${1:?usage: run_on_kernel.sh RELEASE COMMAND [qemu arguments]}; command=${2:?a command is needed}; shift 2
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -12,7 +13,8 @@ root=$here/.cache/kernels/$release
 [[ -e $root/complete ]] || { echo "run_on_kernel: no kernel $release; run tests/kernels/fetch.sh" >&2; exit 99; }
 
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/ram/{bin,proc,sys,dev,mnt,modules}
+mkdir -p "$work"/ram/{bin,proc,sys,dev,mnt,modules,programs}
+[[ -z ${KERNEL_PROGRAMS:-} ]] || cp "$KERNEL_PROGRAMS"/*.program "$work/ram/programs"
 cp "$(command -v busybox)" "$work/ram/bin/busybox"
 
 # Modules in the order of their dependencies, unpacked: the guest's insmod knows neither.
@@ -39,8 +41,9 @@ for share in host kernel; do
 done
 \$b mount -t tmpfs t /mnt/rw; \$b mkdir /mnt/rw/u /mnt/rw/w
 \$b mount -t overlay -o "lowerdir=/mnt/kernel:/mnt/host,upperdir=/mnt/rw/u,workdir=/mnt/rw/w" o /mnt/root
-for p in proc:proc sysfs:sys devtmpfs:dev tmpfs:run; do \$b mount -t \${p%%:*} x /mnt/root/\${p#*:}; done
-\$b mkdir -p /mnt/root/run/netns; \$b ip link set lo up
+for p in proc:proc sysfs:sys devtmpfs:dev; do \$b mount -t \${p%%:*} x /mnt/root/\${p#*:}; done
+\$b mount -t tmpfs -o mode=755 x /mnt/root/run
+\$b mkdir -p /mnt/root/run/netns; \$b ip link set lo up; \$b cp -r /programs /mnt/root/run/programs
 \$b cp /command /mnt/root/run/command
 echo KERNEL-BEGIN
 \$b chroot /mnt/root /bin/bash /run/command </dev/null 2>&1; echo "KERNEL-END rc=\$?"
@@ -48,10 +51,10 @@ echo KERNEL-BEGIN
 INIT
 chmod +x "$work/ram/init"
 {
-  echo "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PYTHONUNBUFFERED=1 APPLIANCE_LOADER_TIMEOUT_S=900 APPLIANCE_CI=${APPLIANCE_CI:-}"
+  echo "export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PYTHONUNBUFFERED=1 APPLIANCE_LOADER_TIMEOUT_S=900 APPLIANCE_PROGRAM_CACHE=/run/programs APPLIANCE_CI=${APPLIANCE_CI:-}"
   printf 'ulimit -l unlimited\ncd %q\n%s\n' "$here" "$command"
 } >"$work/ram/command"
-(cd "$work/ram" && find . | cpio -o -H newc --quiet) | gzip -1 >"$work/initrd"
+(cd "$work/ram" && find . | cpio -o -H newc --quiet -R 0:0) | gzip -1 >"$work/initrd"
 
 networks=("$@"); [[ $# -gt 0 ]] || networks=(-nic none)
 set +e

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "appliance"
 
 # A folder may import itself and every folder named before it; config is read from datapath on.
 ORDER = ["errors", "access", "crash", "zone", "answers", "config", "datapath", "server", "state", "control", "cli"]
-BCC_ALLOWED = {"appliance/datapath/loader.py"}
+BCC_ALLOWED = {"appliance/datapath/compiler.py"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -55,6 +55,6 @@ def test_answers_and_zone_know_no_configuration() -> None:
     assert not wrong
 
 
-def test_only_the_loader_imports_bcc() -> None:
+def test_only_the_loaders_compiler_imports_bcc() -> None:
     users = {relative(path) for path in PACKAGE.rglob("*.py") if any(n.split(".")[0] == "bcc" for n in imports(path))}
     assert users <= BCC_ALLOWED
