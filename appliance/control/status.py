@@ -74,7 +74,7 @@ class Told:
         return None, []
 
     def stats(self) -> dict[str, Any]:
-        """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both."""
+        """Return the counters: `verdicts` of the NIC path, `userspace` of the workers (`connections`: open now, of each), and sums."""
         path = self.publication.nic_path
         verdicts = path.counters() if path else {}
         userspace = self.pool.counters.totals()
@@ -83,6 +83,7 @@ class Told:
         return {
             "verdicts": verdicts,
             "userspace": userspace,
+            "connections": self.pool.occupancy.all(),
             "misses": {name: value for name, value in verdicts.items() if name.startswith("pass_") and value},
             "store": as_dict(holdings(self.publication.store)),
             "nic_path_share": answered / queries if queries and path else None,
