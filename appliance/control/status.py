@@ -74,7 +74,10 @@ class Told:
         return None, []
 
     def stats(self) -> dict[str, Any]:
-        """Return the counters: `verdicts` of the NIC path, `userspace` of the workers (`connections`: open now, of each), and sums."""
+        """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both.
+
+        `connections` are those that each worker has open now.
+        """
         path = self.publication.nic_path
         verdicts = path.counters() if path else {}
         userspace = self.pool.counters.totals()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Queries that came faster than they are answered, by client network: each network in its turn, and none fills it all."""
+"""Queries that came faster than they are answered: each client network in its turn, and none takes all the room."""
 
 from collections import OrderedDict, deque
 from typing import Final, Generic, TypeVar

@@ -10,7 +10,7 @@ READ: Final = select.EPOLLIN | select.EPOLLRDHUP
 WRITE: Final = select.EPOLLOUT
 EDGE: Final = select.EPOLLET
 """Tell each change once: who watches with it remembers what is there until it has been taken."""
-EXCLUSIVE: Final = select.EPOLLEXCLUSIVE
+READ_SHARED: Final = select.EPOLLIN | select.EPOLLEXCLUSIVE
 """Wake one of the processes that watch a shared socket; look at it in each tick too, as that one may just have died."""
 
 TICK_S: Final = 0.5

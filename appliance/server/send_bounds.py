@@ -11,7 +11,7 @@ UNSENT_OCTETS: Final = 16384
 
 
 class SendBounds:
-    """The connections whose replies wait, in the order in which they began to, and octets: our memory and the kernel's."""
+    """The connections whose replies wait, longest first, and how many octets, in our memory and in the kernel's."""
 
     def __init__(self, most: int, most_of_a_network: int) -> None:
         self._most = most

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from appliance.server.acceptor import Occupied
 from appliance.server.counters import CounterRow
-from appliance.server.loop import EXCLUSIVE, READ, Loop
+from appliance.server.loop import READ, READ_SHARED, Loop
 from appliance.server.responder import Responder
 from appliance.server.sockets import WorkerSockets
 from appliance.server.tcp import TcpLimits, TcpService
@@ -43,7 +43,7 @@ class Worker:
         self._tcp = TcpService(self._loop, responder.answer_tcp, limits, counters, occupied)
         self._udp = [UdpService(bound, responder.answer_udp, counters) for bound in sockets.udp]
         for service in self._udp:
-            self._loop.watch(service.socket.fileno(), READ | EXCLUSIVE, service.on_readable)
+            self._loop.watch(service.socket.fileno(), READ_SHARED, service.on_readable)
         self._tcp.listen(sockets.tcp)
         self._loop.watch(line.fileno(), READ, self._on_line)
         self._loop.on_turn = self._turn
