@@ -74,21 +74,21 @@ class Acceptor:
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._take = take
         self._occupied = occupied
-        self._pending: dict[int, socket.socket] = {}
+        self.pending: dict[int, socket.socket] = {}
         self._until = 0.0  # when what others were left becomes ours; 0: nothing was left
         for fd, listener in self._listeners.items():
             loop.watch(fd, READ | EDGE, partial(self._note, fd, listener))
 
     def _note(self, fd: int, listener: socket.socket, _events: int) -> None:
-        self._pending[fd] = listener
+        self.pending[fd] = listener
 
     def look(self) -> None:
         """Look at every socket with the next turn: a worker that was woken may have died before it took anything."""
-        self._pending.update(self._listeners)
+        self.pending.update(self._listeners)
 
     def turn(self) -> float:
         """Take what belongs here; return the seconds until the next turn is wanted, 0 where more waits."""
-        if not self._pending:
+        if not self.pending:
             return TICK_S
         now = time.monotonic()
         for _ in range(_BATCH):
@@ -96,12 +96,12 @@ class Acceptor:
                 self._until = self._until or now + _PATIENCE_S
                 if now < self._until:
                     return self._until - now
-            fd, listener = next(iter(self._pending.items()))
+            fd, listener = next(iter(self.pending.items()))
             if self._take(listener):
                 continue
             self._until = 0.0
-            del self._pending[fd]
-            if not self._pending:
+            del self.pending[fd]
+            if not self.pending:
                 return TICK_S
         self._until = 0.0
         return 0.0
@@ -111,4 +111,4 @@ class Acceptor:
         for fd in self._listeners:
             self._loop.forget(fd)
         self._listeners.clear()
-        self._pending.clear()
+        self.pending.clear()

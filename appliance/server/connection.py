@@ -54,6 +54,7 @@ class Connection:
         "shut",
         "socket",
         "stalled_since",
+        "watches_write",
     )
 
     def __init__(self, accepted: socket.socket, network: Network, now: float) -> None:
@@ -75,6 +76,7 @@ class Connection:
         self.finishing = False  # no more queries are taken; shut once everything is sent
         self.shut = False  # we send no more, and wait for the client to end
         self.closed = False
+        self.watches_write = False
 
     def holds_query(self) -> bool:
         """Whether next_query() returns a message or raises."""
@@ -153,10 +155,10 @@ class Connection:
         self.stalled_since = now
         return moved
 
-    def close(self) -> bool:
-        """Close; return whether by a reset, as when the kernel would go on holding what the client does not take."""
+    def close(self, may_hold: bool = True) -> bool:
+        """Close; return whether by a reset, as where the kernel would go on holding what the client does not take."""
         self.closed = True
-        reset = self.unacknowledged() > self.shut
+        reset = may_hold and self.unacknowledged() > self.shut
         if reset:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.socket.close()

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from appliance.answers.nsec3_hash import Parameters, cost
 from appliance.errors import ApplianceError
+from appliance.server.networks import client_prefix
 from appliance.zone.check_nsec3param import NIC_ITERATIONS
 
 _NETWORKS: Final = 4096
@@ -83,16 +84,18 @@ class HashBudget:
         now = clock()
         self._purses = {kind: _Purse(rate / 2, rate_per_prefix / 2, now) for kind in ("udp", "tcp")}
         self._limited = bool(rate or rate_per_prefix)
-        self._for: tuple[Transport, bytes] = ("udp", b"")
+        self._transport: Transport = "udp"
+        self._client: str | bytes = b""
 
-    def serve(self, transport: Transport, network: bytes) -> None:
-        """Say whose budget the next hashes are taken from."""
-        self._for = (transport, network)
+    def serve(self, transport: Transport, client: str | bytes) -> None:
+        """Say whose budget the next hashes are taken from: a client network's, or that of an address."""
+        self._transport = transport
+        self._client = client
 
     def spend(self, parameters: Parameters) -> None:
         """Pay for a hash that is about to be computed. Raises OverBudgetError."""
         if not self._limited or parameters[0] <= NIC_ITERATIONS:
             return
-        transport, network = self._for
-        if not self._purses[transport].spend(network, cost(parameters), self._clock()):
+        network = self._client if isinstance(self._client, bytes) else client_prefix(self._client)
+        if not self._purses[self._transport].spend(network, cost(parameters), self._clock()):
             raise OverBudgetError(f"{parameters[0]} NSEC3 iterations: the budget for hashing is spent")

@@ -39,6 +39,10 @@ class Loop:
         self._handlers[fd] = handler
         self._epoll.register(fd, events)
 
+    def change(self, fd: int, events: int) -> None:
+        """Watch a descriptor for other events."""
+        self._epoll.modify(fd, events)
+
     def forget(self, fd: int) -> None:
         """Stop watching; call before closing the descriptor."""
         del self._handlers[fd]

@@ -36,9 +36,9 @@ class Responder:
         self._stuck = _NEVER
         """The sequence of a flip that was waited for in vain: its writer stands still or is dead."""
 
-    def answer_udp(self, wire: bytes, port: int, network: bytes) -> bytes | None:
-        """Return the reply to a datagram from a source port of a client network, or None for silence."""
-        self._budget.serve("udp", network)
+    def answer_udp(self, wire: bytes, port: int, address: str) -> bytes | None:
+        """Return the reply to a datagram from a source port and address, or None for silence."""
+        self._budget.serve("udp", address)
         return self._answer(wire, "udp", port)
 
     def answer_tcp(self, wire: bytes, network: bytes) -> bytes | None:

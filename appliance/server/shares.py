@@ -57,9 +57,9 @@ class Shares:
         circle = self._circle
         while circle:
             network = next(iter(circle))
-            circle.move_to_end(network)
             if network.balance <= 0:
                 network.balance += QUANTUM_S
+                circle.move_to_end(network)
                 continue
             while network.runnable:
                 connection = network.runnable.popleft()
@@ -71,6 +71,9 @@ class Shares:
 
     def spent(self, network: Network, seconds: float) -> None:
         """Charge a network for its turn."""
-        network.balance = max(min(network.balance, 0.0) + QUANTUM_S - seconds, -_DEBT_S)
+        left = QUANTUM_S - seconds
+        network.balance = max(-_DEBT_S, left)
         if not network.runnable:
             self._circle.pop(network, None)
+        else:
+            self._circle.move_to_end(network)

@@ -13,18 +13,21 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from appliance.server.acceptor import Acceptor, Occupancy, Occupied
 from appliance.server.connection import HIGH_WATER, Connection, FramingError
 from appliance.server.counters import CounterRow
-from appliance.server.loop import EDGE, READ, WRITE, Loop
+from appliance.server.loop import EDGE, READ, TICK_S, WRITE, Loop
 from appliance.server.networks import client_prefix
 from appliance.server.send_bounds import UNSENT_OCTETS, SendBounds
 from appliance.server.shares import QUANTUM_S, Network, Shares
 
-TURN_QUERIES: Final = 8
-"""Queries of a connection that are answered before others get their turn."""
+TURN_QUERIES: Final = 16
+"""Queries of a connection that are answered before others get their turn, and after which UDP gets its own."""
+FLUSH_OCTETS: Final = 4096
+"""Replies are sent together up to here while their connection has further queries in hand."""
 _MORE: Final = select.EPOLLIN | WRITE
 _TCP_NOTSENT_LOWAT: Final = 25
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -79,22 +82,23 @@ class TcpService:
         self._acceptor = Acceptor(self._loop, listeners, self._accept, self._occupied)
 
     def turn(self) -> float:
-        """Do a little: take new connections, serve one; return the seconds until the next turn is wanted."""
-        wait = self._acceptor.turn() if self._acceptor else self._limits.idle_timeout_s
-        connection = self._shares.next()
-        if connection is None:
-            return wait
-        begun = time.monotonic()
-        network = connection.network
-        try:
-            more = self._serve(connection, begun)
-        except OSError:  # reset by the client
-            self._close(connection)
-        else:
-            if more:
-                self._shares.add(connection)
-        self._shares.spent(network, time.monotonic() - begun)
-        return 0.0 if self._shares else wait
+        """Do a little: take new connections, serve some; return the seconds until the next turn is wanted."""
+        acceptor = self._acceptor
+        wait = acceptor.turn() if acceptor and acceptor.pending else TICK_S
+        left = TURN_QUERIES
+        shares = self._shares
+        while left > 0 and (connection := shares.next()):
+            begun = time.monotonic()
+            network = connection.network
+            before = connection.queries
+            try:
+                if self._serve(connection, begun):
+                    shares.add(connection)
+            except OSError:  # reset by the client
+                self._close(connection)
+            shares.spent(network, time.monotonic() - begun)
+            left -= max(connection.queries - before, 1)
+        return 0.0 if shares else wait
 
     def _accept(self, listener: socket.socket) -> bool:
         """Take a new connection from a listening socket; return False where there is none."""
@@ -123,7 +127,9 @@ class TcpService:
         self._networks[prefix] = network
         network.connections += 1
         self._occupied.tell(len(self._connections))
-        self._loop.watch(connection.fd, READ | WRITE | EDGE, lambda events: self._on_event(connection, events))
+        self._loop.watch(connection.fd, READ | EDGE, partial(self._on_event, connection))
+        connection.readable = True  # the first query is often there already
+        self._shares.add(connection)
 
     def _evict(self) -> None:
         self._count("tcp_evicted")
@@ -133,7 +139,8 @@ class TcpService:
         """Note what there is to do; the connection does it when its turn comes."""
         if events & ~WRITE:
             connection.readable = True
-            connection.hung_up = connection.hung_up or bool(events & ~_MORE)
+            if events & ~_MORE:
+                connection.hung_up = True
             if not connection.output:
                 self._shares.add(connection)
         if events & ~READ and connection.output:
@@ -148,25 +155,32 @@ class TcpService:
             return False
         if not connection.finishing:
             self._answer_some(connection, now)
+        more = bool(connection.input) and connection.holds_query()
+        if more and len(connection.output) < FLUSH_OCTETS and not connection.finishing:
+            return True
         if not connection.flush():
             self._wait(connection, now)
             return False
-        self._bounds.discard(connection)
+        if connection.stalled_since:
+            self._bounds.discard(connection)
         if connection.finishing:
+            if connection.ended and not connection.unacknowledged():  # the client has all, and says no more
+                self._close(connection, False)
+                return False
             connection.socket.shutdown(socket.SHUT_WR)
             connection.shut = True
             connection.input.clear()
             return self._drain(connection, now)
-        return connection.readable or connection.holds_query()
+        return more or connection.readable
 
     def _answer_some(self, connection: Connection, now: float) -> None:
         """Answer the next queries of a connection, until its turn is over."""
         before = connection.queries
         try:
             while len(connection.output) <= HIGH_WATER:
-                wire = connection.next_query()
+                wire = connection.next_query() if connection.input else None
                 if wire is None:
-                    if connection.read():
+                    if connection.readable and connection.read():
                         continue
                     if connection.ended:  # half-closed: what was asked has been answered
                         connection.finishing = True
@@ -190,6 +204,9 @@ class TcpService:
 
     def _wait(self, connection: Connection, now: float) -> None:
         """Wait until the client takes what there is; end what passes the bounds of what may wait."""
+        if not connection.watches_write:
+            connection.watches_write = True
+            self._loop.change(connection.fd, READ | WRITE | EDGE)
         self._bounds.add(connection, now)
         while victim := self._bounds.victim(connection.network):
             self._count("tcp_closed_send_queue")
@@ -207,10 +224,11 @@ class TcpService:
             if connection.unacknowledged() > 1:  # the client has closed its half only, and reads on
                 self._wait(connection, now)
             else:
-                self._close(connection)
+                self._close(connection, False)
         return False
 
-    def _close(self, connection: Connection) -> None:
+    def _close(self, connection: Connection, may_hold: bool = True) -> None:
+        """Close; may_hold: whether the kernel may have replies left that the client does not take."""
         if self._connections.pop(connection.fd, None) is None:
             return
         self._bounds.discard(connection)
@@ -219,7 +237,7 @@ class TcpService:
         if not network.connections:
             del self._networks[network.prefix]
         self._loop.forget(connection.fd)
-        if connection.close():
+        if connection.close(may_hold):
             self._count("tcp_reset")
         self._occupied.tell(len(self._connections))
 

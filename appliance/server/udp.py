@@ -7,7 +7,7 @@ network, so that a flood of one network does not make others wait or lose their 
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from appliance.server.backlog import Backlog
@@ -23,11 +23,11 @@ _IP_PKTINFO: Final = 8
 _PKTINFO4: Final = struct.Struct("=I4s4s")  # interface, address for the reply, address asked
 _PKTINFO6: Final = struct.Struct("=16sI")
 
-Answer = Callable[[bytes, int, bytes], bytes | None]
-"""From a query, its source port and its client's network to the reply, or silence."""
-Ancillary = list[tuple[int, int, bytes]]
-Datagram = tuple[bytes, Any, bytes, Ancillary]
-"""A query, its client, the client's network, what sends the reply from the address asked."""
+Answer = Callable[[bytes, int, str], bytes | None]
+"""From a query, its source port and address to the reply, or silence."""
+Ancillary = tuple[int, int, bytes]
+Datagram = tuple[bytes, Any, Sequence[Ancillary]]
+"""A query, its client, what sends the reply from the address asked."""
 
 
 class UdpService:
@@ -57,16 +57,24 @@ class UdpService:
         if self._backlog:
             if not self._retired:
                 self._sort()
-            for _ in range(min(_TURN, len(self._backlog))):
-                self._reply(self._backlog.take())
-            return
-        for _ in range(_TURN):
+            count = min(_TURN, len(self._backlog))
+            sent = sum(self._reply(*self._backlog.take()) for _ in range(count))
+        else:
+            count, sent = self._answer_read()
+        self._count("udp_queries", count)
+        self._count("udp_replies", sent)
+
+    def _answer_read(self) -> tuple[int, int]:
+        """Answer what the kernel has, up to a bound, as it comes; return how many queries and how many replies."""
+        sent = 0
+        for count in range(_TURN):
             datagram = self._receive()
             if datagram is None:
                 self.readable = False
-                return
-            self._reply(datagram)
+                return count, sent
+            sent += self._reply(*datagram)
         self._sort()
+        return _TURN, sent
 
     def retire(self) -> None:
         """Take no more from the socket; what was taken is answered in the next turns."""
@@ -80,7 +88,7 @@ class UdpService:
             if datagram is None:
                 self.readable = False
                 return
-            if not self._backlog.put(datagram[2], datagram):
+            if not self._backlog.put(client_prefix(datagram[1][0]), datagram):
                 self._count("udp_dropped_share")
 
     def _receive_one(self) -> Datagram | None:
@@ -88,7 +96,7 @@ class UdpService:
             wire, client = self.socket.recvfrom(MAX_QUERY + 1)
         except OSError:  # nothing left, or the error of an earlier reply
             return None
-        return wire, client, client_prefix(client[0]), []
+        return wire, client, ()
 
     def _receive_any(self) -> Datagram | None:
         for _ in range(_TURN):
@@ -98,25 +106,27 @@ class UdpService:
                 return None
             source = reply_source(ancillary)
             if source is not None:
-                return wire, client, client_prefix(client[0]), [source]
+                return wire, client, (source,)
             self._count("drop_source_address")  # asked at a multicast or broadcast address
         return None
 
-    def _reply(self, datagram: Datagram) -> None:
-        wire, client, network, source = datagram
-        self._count("udp_queries")
-        reply = self._answer(wire, client[1], network)
+    def _reply(self, wire: bytes, client: Any, source: Sequence[Ancillary]) -> bool:
+        """Answer a query; return whether a reply was sent."""
+        reply = self._answer(wire, client[1], client[0])
         if reply is None:
-            return
+            return False
         try:
-            self.socket.sendmsg([reply], source, 0, client)
+            if source:
+                self.socket.sendmsg((reply,), source, 0, client)
+            else:
+                self.socket.sendto(reply, client)
         except OSError:  # full buffer, no route, firewall: UDP promises nothing
             self._count("udp_send_failed")
-        else:
-            self._count("udp_replies")
+            return False
+        return True
 
 
-def reply_source(ancillary: Ancillary) -> tuple[int, int, bytes] | None:
+def reply_source(ancillary: list[Ancillary]) -> tuple[int, int, bytes] | None:
     """Return the control message that sends a reply from the address asked; None if that is no unicast address."""
     for level, kind, data in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= _PKTINFO4.size:

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from appliance.server.acceptor import Occupied
 from appliance.server.counters import CounterRow
-from appliance.server.loop import READ, READ_SHARED, Loop
+from appliance.server.loop import READ, READ_SHARED, TICK_S, Loop
 from appliance.server.responder import Responder
 from appliance.server.sockets import WorkerSockets
 from appliance.server.tcp import TcpLimits, TcpService
@@ -59,11 +59,13 @@ class Worker:
 
     def _turn(self) -> float:
         """Answer a few queries, those over UDP first; return the seconds until the next turn is wanted."""
+        wait = TICK_S
         for service in self._udp:
             if service.wants_turn:
                 service.turn()
-        wait = self._tcp.turn()
-        return 0.0 if any(service.wants_turn for service in self._udp) else wait
+                if service.wants_turn:
+                    wait = 0.0
+        return min(wait, self._tcp.turn())
 
     def _on_line(self, events: int) -> None:
         if self._line.recv(1) != DRAIN:  # closed: the control process is gone

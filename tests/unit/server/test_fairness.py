@@ -44,7 +44,9 @@ class Served:
         self.port = self.listening.endpoints[0][1]
         self.tcp = TcpService(self.loop, self._answer, self.limits, self.counters)
         self.tcp.listen(self.listening.workers[0].tcp)
-        self.udp = UdpService(self.listening.workers[0].udp[0], lambda w, _, n: self._answer(w, n), self.counters)
+        self.udp = UdpService(
+            self.listening.workers[0].udp[0], lambda w, _, n: self._answer(w, client_prefix(n)), self.counters
+        )
         self.loop.watch(self.udp.socket.fileno(), READ, self.udp.on_readable)
         self.loop.on_turn = self._turn
         self.loop.on_tick = self.tcp.expire

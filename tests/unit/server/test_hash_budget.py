@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from appliance.answers import nsec3_hash
 from appliance.server.counters import Counters
 from appliance.server.hash_budget import HashBudget, OverBudgetError
+from appliance.server.networks import client_prefix
 from appliance.server.respond import Settings
 from appliance.server.responder import Responder
 from appliance.zone import names, nsec3
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.unit
 
 COSTLY = (150, b"salt")
 ZONE = "$TTL 60\n@ SOA ns1 hostmaster 1 7200 900 1209600 30\n@ NS ns1\nns1 A 192.0.2.1\n"
-HERE, THERE = b"\xc0\x00\x02", b"\xcb\x00\x71"
+HERE, THERE = "192.0.2.1", "203.0.113.1"
 
 
 @dataclass
@@ -104,8 +105,8 @@ def test_over_its_budget_a_client_is_sent_to_tcp_and_then_gets_servfail() -> Non
     responder = Responder(store, Settings(), row, HashBudget(1_000_000, 600, Clock()))
     wire = dns.message.make_query("none.example.", "A", want_dnssec=True).to_wire()
 
-    def ask(tcp: bool = False, network: bytes = HERE) -> dns.message.Message:
-        reply = responder.answer_tcp(wire, network) if tcp else responder.answer_udp(wire, 5353, network)
+    def ask(tcp: bool = False, address: str = HERE) -> dns.message.Message:
+        reply = responder.answer_tcp(wire, client_prefix(address)) if tcp else responder.answer_udp(wire, 5353, address)
         assert reply is not None
         return dns.message.from_wire(reply)
 
@@ -117,7 +118,7 @@ def test_over_its_budget_a_client_is_sent_to_tcp_and_then_gets_servfail() -> Non
     assert over.flags & dns.flags.QR
     assert not over.answer + over.authority
     assert over.edns == 0
-    assert ask(network=THERE).rcode() == dns.rcode.NXDOMAIN
+    assert ask(address=THERE).rcode() == dns.rcode.NXDOMAIN
     for _ in range(2):
         assert ask(tcp=True).rcode() == dns.rcode.NXDOMAIN
     assert ask(tcp=True).rcode() == dns.rcode.SERVFAIL
