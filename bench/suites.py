@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import dnssec, nic, scale
+from bench import dnssec, fairness, nic, scale
 from bench.figures import Figure
 
 
@@ -47,6 +47,11 @@ def scale_suite(setting: Setting) -> Iterator[Figure]:
     return scale.measure(setting.work, setting.note, setting.duration_s, setting.parts or scale.USUAL)
 
 
+def fairness_suite(setting: Setting) -> Iterator[Figure]:
+    """Measure what clients do to each other."""
+    return fairness.measure(setting.work, setting.note, setting.parts or fairness.PARTS)
+
+
 SUITES: Mapping[str, Suite] = {
     "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic.PARTS, nic_suite),
     "dnssec": Suite(
@@ -54,5 +59,8 @@ SUITES: Mapping[str, Suite] = {
     ),
     "scale": Suite(
         "start, memory and changes of large zones and many zones, peers beside it", scale.PARTS, scale_suite
+    ),
+    "fairness": Suite(
+        "an honest client beside greedy and stalled ones, NSD and Knot beside it", fairness.PARTS, fairness_suite
     ),
 }

@@ -107,18 +107,20 @@ class Connection:
 
     def read(self) -> bool:
         """Take what the client has sent, up to a bound; return whether there was anything. Raises OSError."""
-        if self.ended or not self.readable:
+        if self.ended:
             return False
         try:
             octets = self.socket.recv(READ_OCTETS)
         except BlockingIOError:
             self.readable = False
             return False
+        if not octets:
+            self.ended = True
+            return False
         if len(octets) < READ_OCTETS and not self.hung_up:
             self.readable = False
-        self.ended = not octets
         self.input += octets
-        return bool(octets)
+        return True
 
     def queue(self, reply: bytes) -> None:
         """Add a reply with its length prefix to what is to be sent."""

@@ -87,8 +87,8 @@ class TcpService:
         wait = acceptor.turn() if acceptor and acceptor.pending else TICK_S
         left = TURN_QUERIES
         shares = self._shares
+        begun = time.monotonic()
         while left > 0 and (connection := shares.next()):
-            begun = time.monotonic()
             network = connection.network
             before = connection.queries
             try:
@@ -96,8 +96,10 @@ class TcpService:
                     shares.add(connection)
             except OSError:  # reset by the client
                 self._close(connection)
-            shares.spent(network, time.monotonic() - begun)
-            left -= max(connection.queries - before, 1)
+            now = time.monotonic()
+            shares.spent(network, now - begun)
+            begun = now
+            left -= (connection.queries - before) or 1
         return 0.0 if shares else wait
 
     def _accept(self, listener: socket.socket) -> bool:
@@ -191,7 +193,9 @@ class TcpService:
                     connection.queue(reply)
                 if connection.queries >= self._limits.queries_per_connection:
                     raise FramingError("tcp_closed_query_limit")
-                if connection.queries - before >= TURN_QUERIES or time.monotonic() - now > QUANTUM_S:
+                if connection.queries - before >= TURN_QUERIES:
+                    break
+                if connection.input and time.monotonic() - now > QUANTUM_S:
                     break
         except FramingError as error:
             if error.counter:
