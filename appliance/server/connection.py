@@ -44,6 +44,7 @@ class Connection:
         "held",
         "hung_up",
         "input",
+        "last",
         "network",
         "output",
         "queries",
@@ -73,6 +74,7 @@ class Connection:
         self.arrived = 0  # of these, octets the client's kernel had at stalled_since
         self.held = 0  # octets that waited when last looked at, for the network's bound
         self.ended = False  # the client sends no more
+        self.last = False  # we take no more than has been read
         self.finishing = False  # no more queries are taken; shut once everything is sent
         self.shut = False  # we send no more, and wait for the client to end
         self.closed = False
@@ -107,7 +109,7 @@ class Connection:
 
     def read(self) -> bool:
         """Take what the client has sent, up to a bound; return whether there was anything. Raises OSError."""
-        if self.ended:
+        if self.ended or self.last:
             return False
         try:
             octets = self.socket.recv(READ_OCTETS)

@@ -12,6 +12,7 @@ import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -171,6 +172,7 @@ class TcpService:
                 return False
             connection.socket.shutdown(socket.SHUT_WR)
             connection.shut = True
+            connection.last = False
             connection.input.clear()
             return self._drain(connection, now)
         return more or connection.readable
@@ -184,7 +186,7 @@ class TcpService:
                 if wire is None:
                     if connection.readable and connection.read():
                         continue
-                    if connection.ended:  # half-closed: what was asked has been answered
+                    if connection.ended or connection.last:  # half-closed: what was asked has been answered
                         connection.finishing = True
                     break
                 connection.queries += 1
@@ -276,12 +278,14 @@ class TcpService:
             self._acceptor.look()
 
     def finish_all(self) -> None:
-        """Take no new connection and no further query; send what is under way and close."""
+        """Take no new connection; answer what has been asked, send what is under way, and close."""
         if self._acceptor:
             self._acceptor.close()
         self._occupied.retire()
         for connection in list(self._connections.values()):
-            connection.finishing = True
+            with suppress(OSError):  # its turn will find out
+                connection.read()
+            connection.last = not connection.shut
             self._shares.add(connection)
 
     def close(self) -> None:

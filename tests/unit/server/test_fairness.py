@@ -283,3 +283,18 @@ def test_a_half_closed_client_gets_all_of_a_long_answer() -> None:
         assert line.recv(1) == b""
         until(lambda: not service.tcp.open_connections)
         assert service.counters.value("tcp_reset") == 0
+
+
+def test_what_was_asked_before_a_worker_is_replaced_is_answered(served: Served) -> None:
+    """Queries that the kernel has and the worker has not seen; the end comes behind their replies."""
+    with connect(served.port, HONEST) as line:
+        line.sendall(query(b"first"))
+        served.until_honest()
+        line.sendall(query(b"x") * 40)
+        served.tcp.finish_all()
+        served.loop.on_tick = lambda: None if served.tcp.open_connections > 1 else served.loop.stop()
+        while served.counters.value("tcp_queries") < 41:
+            served.loop.run()
+        for _ in range(41):
+            assert read_message(line).startswith(b"re:")
+        assert line.recv(1) == b""
