@@ -15,7 +15,7 @@ from typing import Final
 
 from appliance.server.loop import EDGE, READ, TICK_S, Loop
 
-_BATCH: Final = 16  # connections before other work gets its turn
+_BATCH: Final = 32  # connections before other work gets its turn
 _PATIENCE_S: Final = 0.002
 """Longer than a turn of a worker: one that lives has looked at the socket by then."""
 _SLACK: Final = 8

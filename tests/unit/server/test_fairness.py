@@ -106,7 +106,7 @@ def test_an_honest_client_waits_for_one_turn_of_each_network(served: Served, cou
         greedy(stack, served, count)
         honest = stack.enter_context(connect(served.port, HONEST))
         honest.sendall(query(b"first"))
-        assert served.until_honest() <= TURN_QUERIES * (count // 16 + 3)  # 16 are accepted between two turns
+        assert served.until_honest() <= 2 * TURN_QUERIES * (count // 32 + 3)  # 32 are accepted between two turns
         for _ in range(3):
             honest.sendall(query(b"again"))
             assert served.until_honest() <= 2 * TURN_QUERIES
