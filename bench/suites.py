@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import dnssec, nic, nic_starts, scale
+from bench import dnssec, fairness, nic, nic_starts, scale
 from bench.figures import Figure
 
 
@@ -52,6 +52,11 @@ def starts_suite(setting: Setting) -> Iterator[Figure]:
     return nic_starts.measure(setting.work, setting.note, setting.parts or nic_starts.PARTS)
 
 
+def fairness_suite(setting: Setting) -> Iterator[Figure]:
+    """Measure what clients do to each other."""
+    return fairness.measure(setting.work, setting.note, setting.parts or fairness.PARTS)
+
+
 SUITES: Mapping[str, Suite] = {
     "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic.PARTS, nic_suite),
     "dnssec": Suite(
@@ -61,4 +66,7 @@ SUITES: Mapping[str, Suite] = {
         "start, memory and changes of large zones and many zones, peers beside it", scale.PARTS, scale_suite
     ),
     "starts": Suite("from a start, and from a full store, to the NIC path's answers", nic_starts.PARTS, starts_suite),
+    "fairness": Suite(
+        "an honest client beside greedy and stalled ones, NSD and Knot beside it", fairness.PARTS, fairness_suite
+    ),
 }

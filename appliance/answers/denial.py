@@ -87,6 +87,7 @@ class Nsec3Search:
 
     def place(self, name: bytes) -> tuple[int, bool]:
         """Return the fragment of the NSEC3 that matches or covers a folded name, and whether it matches."""
+        self._store.pay_hash(self._parameters)
         digest = nsec3_hash.digest(name, self._parameters)
         wanted = (int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:12], "big"))
         low, high = -1, self._count

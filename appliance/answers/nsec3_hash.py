@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NSEC3 hashes (RFC 5155 §5) of a zone, sorted."""
+"""NSEC3 hashes (RFC 5155 §5): of single names, and those of a zone, sorted."""
 
 import base64
 import binascii
 from bisect import bisect_right
+from functools import lru_cache
+from typing import Final
 
-from appliance.zone import nsec3, types
+from appliance.zone import types
 from appliance.zone.model import Zone
+from appliance.zone.packed_nsec3 import Hasher
 
 Parameters = tuple[int, bytes]
 """Additional iterations, salt."""
+
+_BLOCK: Final = 64
+_DIGEST_AND_PADDING: Final = 20 + 9
 
 
 def parameters(zone: Zone) -> Parameters:
@@ -21,8 +27,20 @@ def parameters(zone: Zone) -> Parameters:
 
 
 def digest(name: bytes, chosen: Parameters) -> bytes:
-    """Return the hash of a folded name."""
-    return nsec3.digest(name, *chosen)
+    """Return the hash of a name."""
+    return _hasher(*chosen).digest(name)
+
+
+@lru_cache(maxsize=64)
+def _hasher(iterations: int, salt: bytes) -> Hasher:
+    """Return what computes hashes; its digest() is one step of the interpreter, so threads can share it."""
+    return Hasher(iterations, salt)
+
+
+def cost(chosen: Parameters) -> int:
+    """Return how many blocks of SHA-1 the additional iterations of one hash take."""
+    iterations, salt = chosen
+    return iterations * -(-(_DIGEST_AND_PADDING + len(salt)) // _BLOCK)
 
 
 def table(zone: Zone, chosen: Parameters) -> tuple[list[bytes], list[bytes]]:

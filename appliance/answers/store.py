@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -71,6 +71,8 @@ class Store:
         self.sources = Sources()
         """The loaded zones: what chains and cuts are followed through when another zone changes."""
         self.dependents = Dependents()
+        self.pay_hash: Callable[[tuple[int, bytes]], None] = lambda _: None
+        """Called with iterations and salt before a lookup computes an NSEC3 hash; raises where it must not."""
 
     @classmethod
     def create(cls, bucket_bits: int, chunks: int, zones: int, seed: int) -> Store:

@@ -129,6 +129,8 @@ def show_stats(stats: dict[str, Any]) -> None:
             for name, value in counters.items():
                 table.add_row(name, f"{value:,}")
             console.print(table)
+    if any(stats["connections"]):
+        console.print(f"open TCP connections of each worker: {', '.join(map(str, stats['connections']))}")
     show_store(stats["store"])
     if not any(stats["verdicts"].values()) and not any(stats["userspace"].values()):
         console.print("no query has come yet")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from appliance.zone.checks import CLASSES, DEFAULTS, Level, Levels
+from appliance.zone.checks import CLASSES, DEFAULTS, ConfiguredLevels, Level, Levels
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ServicePort = Annotated[int, Meta(ge=1, le=65535)]
@@ -58,6 +58,8 @@ class Listen(Section, frozen=True):
     tcp_max_connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
     tcp_connections_per_prefix: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
     tcp_queries_per_connection: Annotated[int, Meta(ge=1, le=2**31)] = 100_000
+    tcp_send_queue_mib: Annotated[int, Meta(ge=1, le=1 << 20)] = 64
+    tcp_send_queue_per_prefix_mib: Annotated[int, Meta(ge=1, le=1 << 20)] = 8
 
 
 class Limits(Section, frozen=True):
@@ -66,6 +68,8 @@ class Limits(Section, frozen=True):
     edns_size: Annotated[int, Meta(ge=512, le=1452)] = 1232
     pass_rate: Annotated[int, Meta(ge=0, le=100_000_000)] = 20_000
     pass_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 2_000
+    nsec3_rate: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 2_000_000
+    nsec3_rate_per_prefix: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 400_000
 
 
 class Checks(Section, frozen=True, rename="kebab"):
@@ -76,6 +80,7 @@ class Checks(Section, frozen=True, rename="kebab"):
     nsec3_parameters: Level = DEFAULTS["nsec3-parameters"]
     nsec3_opt_out: Level = DEFAULTS["nsec3-opt-out"]
     nsec3_iterations: Level = DEFAULTS["nsec3-iterations"]
+    nsec3_iterations_from: Annotated[int, Meta(ge=1, le=2500)] = 1
     type_bitmap: Level = DEFAULTS["type-bitmap"]
     rrsig_missing: Level = DEFAULTS["rrsig-missing"]
     rrsig_expired: Level = DEFAULTS["rrsig-expired"]
@@ -88,9 +93,10 @@ class Checks(Section, frozen=True, rename="kebab"):
     zonemd_missing: Level = DEFAULTS["zonemd-missing"]
 
     @property
-    def levels(self) -> Levels:
+    def levels(self) -> ConfiguredLevels:
         """The levels by class, as the zone loader takes them."""
-        return {kind: getattr(self, kind.replace("-", "_")) for kind in CLASSES}
+        levels: Levels = {kind: getattr(self, kind.replace("-", "_")) for kind in CLASSES}
+        return ConfiguredLevels(levels, self.nsec3_iterations_from)
 
 
 class Storage(Section, frozen=True):

@@ -86,7 +86,7 @@ class Images:
         self._wanted = config.store.image
         self._path = Path(config.server.state_dir) / FILE
         levels = ",".join(f"{kind}={level}" for kind, level in sorted(config.checks.levels.items()))
-        self._stamp = f"{__version__} {levels}".encode()
+        self._stamp = f"{__version__} {levels},{config.checks.nsec3_iterations_from}".encode()
         self._complained = False
 
     def load(self, zones: Mapping[bytes, ServedZone]) -> Store | None:

@@ -78,7 +78,10 @@ class Told:
         return None, []
 
     def stats(self) -> dict[str, Any]:
-        """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both."""
+        """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both.
+
+        `connections` are those that each worker has open now.
+        """
         path = self.publication.nic_path
         verdicts = path.counters() if path else {}
         userspace = self.pool.counters.totals()
@@ -88,6 +91,7 @@ class Told:
             "verdicts": verdicts,
             "userspace": userspace,
             "workers": {"restarts": self.pool.restarts, "silent": self.pool.replaced},
+            "connections": self.pool.occupancy.all(),
             "misses": {name: value for name, value in verdicts.items() if name.startswith("pass_") and value},
             "store": as_dict(holdings(self.publication.store)),
             "nic_path_share": answered / queries if queries and path else None,

@@ -14,7 +14,9 @@ from typing import Final
 from appliance.answers.store import Store
 from appliance.config.schema import Config
 from appliance.control.pulse import ASKED, Pulse
+from appliance.server.acceptor import Occupancy
 from appliance.server.counters import Counters
+from appliance.server.hash_budget import HashBudget
 from appliance.server.respond import Settings
 from appliance.server.responder import Responder
 from appliance.server.sockets import Listening, WorkerSockets
@@ -50,11 +52,16 @@ class WorkerPool:
         self._listening = listening
         self._settings = Settings(config.limits.edns_size, config.server.identity, config.server.version)
         self._limits = _share(config, len(listening.workers))
+        self._hash_rates = (
+            config.limits.nsec3_rate / len(listening.workers),
+            config.limits.nsec3_rate_per_prefix / len(listening.workers),
+        )
         self._store: Store | None = None
         self._processes: dict[int, _Process] = {}
         self._delays = [_FIRST_DELAY_S] * len(listening.workers)
         self.counters = Counters(len(listening.workers))
         self._silence_s = config.listen.worker_silence_s
+        self.occupancy = Occupancy(len(listening.workers))
         self.restarts = 0
         self.replaced = 0
         """Workers that were killed because they did not answer."""
@@ -134,8 +141,9 @@ class WorkerPool:
         pid = os.fork()
         if not pid:
             _close_all_but(sockets, theirs)
-            responder = Responder(self._store, self._settings, row)
-            become_worker(lambda: Worker(sockets, responder, self._limits, row, theirs))
+            responder = Responder(self._store, self._settings, row, HashBudget(*self._hash_rates))
+            occupied = self.occupancy.of(number)
+            become_worker(lambda: Worker(sockets, responder, self._limits, row, theirs, occupied))
         theirs.close()
         loop = asyncio.get_running_loop()
         process = _Process(number, pid, os.pidfd_open(pid), ours, asyncio.Event(), loop.time(), Pulse(pid, ours))
@@ -176,6 +184,8 @@ def _share(config: Config, workers: int) -> TcpLimits:
         -(-listen.tcp_max_connections // workers),
         -(-listen.tcp_connections_per_prefix // workers),
         listen.tcp_queries_per_connection,
+        -(-(listen.tcp_send_queue_mib << 20) // workers),
+        -(-(listen.tcp_send_queue_per_prefix_mib << 20) // workers),
     )
 
 

@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One TCP connection: framing (RFC 1035 §4.2.2), what is still to send, when it last did something useful."""
+"""One TCP connection: framing (RFC 1035 §4.2.2), what is still to send, how much of it has arrived."""
 
+from __future__ import annotations
+
+import fcntl
 import socket
-from typing import Final
+import struct
+import termios
+from typing import TYPE_CHECKING, Final
 
 from appliance.server.question import MAX_QUERY
 
-HIGH_WATER: Final = 65536
-"""Octets waiting to be sent above which no further query of the connection is read."""
+if TYPE_CHECKING:
+    from appliance.server.shares import Network
+
+HIGH_WATER: Final = 16384
+"""Octets waiting to be sent above which no further query of the connection is answered."""
 READ_OCTETS: Final = 16384
 PROGRESS_OCTETS: Final = 4096
 """A client that takes fewer octets than this within the write timeout counts as stalled."""
+
+_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
+_INT: Final = struct.Struct("i")
 
 
 class FramingError(Exception):
@@ -25,37 +36,57 @@ class Connection:
     """State of one connection; tcp.py decides what happens to it."""
 
     __slots__ = (
+        "arrived",
+        "closed",
         "ended",
-        "events",
         "fd",
         "finishing",
+        "held",
+        "hung_up",
         "input",
+        "last",
+        "network",
         "output",
-        "paused",
-        "prefix",
         "queries",
+        "queued",
+        "readable",
         "ready_since",
         "sent",
         "shut",
         "socket",
         "stalled_since",
+        "watches_write",
     )
 
-    def __init__(self, accepted: socket.socket, prefix: bytes, now: float, events: int) -> None:
+    def __init__(self, accepted: socket.socket, network: Network, now: float) -> None:
         self.socket = accepted
         self.fd = accepted.fileno()
-        self.prefix = prefix
-        self.events = events
+        self.network = network
         self.input = bytearray()
         self.output = bytearray()
-        self.paused = False  # too much waits to be sent; queries may be left in input
         self.queries = 0
-        self.ready_since = now
-        self.stalled_since = 0.0  # when something began to wait for the client to read; 0: nothing waits
-        self.sent = 0  # octets since then
+        self.queued = False  # it waits for its turn
+        self.readable = False  # the kernel may have octets for us: it tells each change once
+        self.hung_up = False  # and has told the end of them
+        self.ready_since = now  # when it was last useful
+        self.stalled_since = 0.0  # when something began to wait for the client to take it; 0: nothing waits
+        self.sent = 0  # octets the kernel took, since the connection began
+        self.arrived = 0  # of these, octets the client's kernel had at stalled_since
+        self.held = 0  # octets that waited when last looked at, for the network's bound
         self.ended = False  # the client sends no more
+        self.last = False  # we take no more than has been read
         self.finishing = False  # no more queries are taken; shut once everything is sent
         self.shut = False  # we send no more, and wait for the client to end
+        self.closed = False
+        self.watches_write = False
+
+    def holds_query(self) -> bool:
+        """Whether next_query() returns a message or raises."""
+        buffer = self.input
+        if len(buffer) < 2:
+            return False
+        length = buffer[0] << 8 | buffer[1]
+        return not 12 <= length <= MAX_QUERY or len(buffer) >= 2 + length
 
     def next_query(self) -> bytes | None:
         """Return the next whole message, None while there is none. Raises FramingError.
@@ -76,24 +107,63 @@ class Connection:
         del buffer[: 2 + length]
         return message
 
+    def read(self) -> bool:
+        """Take what the client has sent, up to a bound; return whether there was anything. Raises OSError."""
+        if self.ended or self.last:
+            return False
+        try:
+            octets = self.socket.recv(READ_OCTETS)
+        except BlockingIOError:
+            self.readable = False
+            return False
+        if not octets:
+            self.ended = True
+            return False
+        if len(octets) < READ_OCTETS and not self.hung_up:
+            self.readable = False
+        self.input += octets
+        return True
+
     def queue(self, reply: bytes) -> None:
         """Add a reply with its length prefix to what is to be sent."""
         self.output += len(reply).to_bytes(2)
         self.output += reply
 
-    def flush(self, now: float) -> bool:
-        """Send what the kernel takes; tell whether everything is sent. Raises OSError when the connection is gone."""
+    def flush(self) -> bool:
+        """Send what the kernel takes; return whether everything is sent. Raises OSError when the connection is gone."""
         if self.output:
             try:
                 taken = self.socket.send(self.output)
             except BlockingIOError:
-                taken = 0
+                return False
             del self.output[:taken]
             self.sent += taken
-        if not self.output:
-            self.stalled_since = 0.0
-            return True
-        if not self.stalled_since or self.sent >= PROGRESS_OCTETS:
-            self.stalled_since = now
-            self.sent = 0
-        return False
+        return not self.output
+
+    def unacknowledged(self) -> int:
+        """Return how many octets the kernel holds that the client's has not acknowledged; our FIN counts as one."""
+        try:
+            return int(_INT.unpack(fcntl.ioctl(self.fd, termios.TIOCOUTQ, bytes(_INT.size)))[0])
+        except OSError:
+            return 0
+
+    def has_moved(self, now: float) -> bool:
+        """Return whether the client has taken what it had to since stalled_since, and begin a new period.
+
+        What counts is what arrived: the kernel takes octets from us in pieces, long before the client does.
+        """
+        left = self.unacknowledged()
+        arrived = self.sent - left
+        moved = arrived - self.arrived >= PROGRESS_OCTETS or not (left or self.output)
+        self.arrived = arrived
+        self.stalled_since = now
+        return moved
+
+    def close(self, may_hold: bool = True) -> bool:
+        """Close; return whether by a reset, as where the kernel would go on holding what the client does not take."""
+        self.closed = True
+        reset = may_hold and self.unacknowledged() > self.shut
+        if reset:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.socket.close()
+        return reset

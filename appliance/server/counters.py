@@ -14,15 +14,20 @@ _OWN: Final = (
     "udp_queries",
     "udp_replies",
     "udp_send_failed",
+    "udp_dropped_share",
     "tcp_queries",
     "tcp_accepted",
     "tcp_refused_prefix",
     "tcp_evicted",
     "tcp_closed_idle",
     "tcp_closed_stalled",
+    "tcp_closed_send_queue",
+    "tcp_reset",
     "tcp_closed_malformed",
     "tcp_closed_oversize",
     "tcp_closed_query_limit",
+    "nsec3_truncated",
+    "nsec3_servfail",
 )
 
 NAMES: Final[tuple[str, ...]] = (*(v.name for v in verdicts.all_verdicts() if v.outcome != "pass"), *_OWN)
@@ -52,9 +57,9 @@ class CounterRow:
     def __init__(self, cells: memoryview) -> None:
         self._cells = cells
 
-    def count(self, name: str) -> None:
-        """Add one to a counter of NAMES."""
-        self._cells[_INDEX[name]] += 1
+    def count(self, name: str, times: int = 1) -> None:
+        """Add to a counter of NAMES."""
+        self._cells[_INDEX[name]] += times
 
     def value(self, name: str) -> int:
         """Return a counter's value."""

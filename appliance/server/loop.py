@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bare epoll loop of a worker: callbacks by file descriptor, and one that runs all the time for timeouts."""
+"""The bare epoll loop of a worker: callbacks by file descriptor, then a turn of the work that waits, then time-outs."""
 
 import select
+import time
 from collections.abc import Callable
 from typing import Final
 
 READ: Final = select.EPOLLIN | select.EPOLLRDHUP
 WRITE: Final = select.EPOLLOUT
+EDGE: Final = select.EPOLLET
+"""Tell each change once: who watches with it remembers what is there until it has been taken."""
+READ_SHARED: Final = select.EPOLLIN | select.EPOLLEXCLUSIVE
+"""Wake one of the processes that watch a shared socket; look at it in each tick too, as that one may just have died."""
 
 TICK_S: Final = 0.5
 
@@ -15,7 +20,11 @@ Handler = Callable[[int], None]
 
 
 class Loop:
-    """Runs until stop() is called; on_tick is called after each batch of events and at least every tick_s seconds."""
+    """Runs until stop() is called; on_tick is called every tick_s seconds.
+
+    on_turn is called after each batch of events. It does a little of the work that waits and returns the seconds until
+    it wants its next turn: 0 where more waits. Handlers run between any two turns, so they never wait for long.
+    """
 
     def __init__(self, tick_s: float = TICK_S) -> None:
         self._tick_s = tick_s
@@ -23,6 +32,7 @@ class Loop:
         self._handlers: dict[int, Handler] = {}
         self._running = False
         self.on_tick: Callable[[], None] = lambda: None
+        self.on_turn: Callable[[], float] = lambda: tick_s
 
     def watch(self, fd: int, events: int, handler: Handler) -> None:
         """Call a handler for events on a descriptor."""
@@ -46,12 +56,20 @@ class Loop:
         """Dispatch events until stop()."""
         self._running = True
         handlers = self._handlers
+        poll = self._epoll.poll
+        now = time.monotonic()
+        tick = now + self._tick_s
+        wait = 0.0
         while self._running:
-            for fd, events in self._epoll.poll(self._tick_s):
+            for fd, events in poll(min(wait, tick - now) if wait else 0):
                 handler = handlers.get(fd)
                 if handler is not None:
                     handler(events)
-            self.on_tick()
+            wait = self.on_turn()
+            now = time.monotonic()
+            if now >= tick:
+                self.on_tick()
+                tick = now + self._tick_s
 
     def close(self) -> None:
         """Close the epoll descriptor."""

@@ -21,6 +21,7 @@ BADVERS_UPPER: Final = 1  # BADVERS is 16: the upper eight bits go into OPT (RFC
 
 _TSIG_BADKEY: Final = 17
 _OPT = struct.Struct(">BHHBBHH")
+_TC: Final = 0x02  # of the third octet
 _FLAG_DO: Final = 0x8000
 _TSIG_CLASS_ANY: Final = 255
 _TSIG_TYPE: Final = 250
@@ -45,6 +46,11 @@ def without_data(
     opt = opt_record(edns_size, query.dnssec_ok, extended) if query.edns else b""
     counts = struct.pack(">HHHH", 1, bool(answer), 0, bool(opt) + bool(last))
     return wire[:2] + struct.pack(">H", flags) + counts + query.question + answer + opt + last
+
+
+def truncated(reply: bytes) -> bytes:
+    """Return a reply with TC set: what is missing can be had over TCP."""
+    return reply[:2] + bytes((reply[2] | _TC,)) + reply[3:]
 
 
 def unknown_key(tsig: Tsig) -> bytes:

@@ -9,7 +9,8 @@ from appliance import crash
 from appliance.answers.store import Store
 from appliance.server import message, zones
 from appliance.server.counters import CounterRow
-from appliance.server.question import HEADER_LEN
+from appliance.server.hash_budget import HashBudget, OverBudgetError
+from appliance.server.question import HEADER_LEN, read_query
 from appliance.server.respond import Exchange, Settings, Transport, respond
 
 _PATIENCE_S: Final = 0.1
@@ -24,20 +25,26 @@ _log = logging.getLogger(__name__)
 class Responder:
     """Answers messages from one store and counts how."""
 
-    def __init__(self, store: Store, settings: Settings, counters: CounterRow) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, counters: CounterRow, budget: HashBudget | None = None
+    ) -> None:
         self._store = store
+        self._budget = budget or HashBudget()
+        store.pay_hash = self._budget.spend
         self._settings = settings
         self._count = counters.count
         self._logged = 0
         self._stuck = _NEVER
         """The sequence of a flip that was waited for in vain: its writer stands still or is dead."""
 
-    def answer_udp(self, wire: bytes, port: int) -> bytes | None:
-        """Return the reply to a datagram from a source port, or None for silence."""
+    def answer_udp(self, wire: bytes, port: int, address: str) -> bytes | None:
+        """Return the reply to a datagram from a source port and address, or None for silence."""
+        self._budget.serve("udp", address)
         return self._answer(wire, "udp", port)
 
-    def answer_tcp(self, wire: bytes) -> bytes | None:
-        """Return the reply to a message that came over TCP, or None for silence."""
+    def answer_tcp(self, wire: bytes, network: bytes) -> bytes | None:
+        """Return the reply to a message that came over TCP from a client network, or None for silence."""
+        self._budget.serve("tcp", network)
         return self._answer(wire, "tcp", 0)
 
     def _answer(self, wire: bytes, transport: Transport, port: int) -> bytes | None:
@@ -46,6 +53,9 @@ class Responder:
             flips = zones.flips(self._store)
             try:
                 reply = respond(Exchange(self._store, self._settings, wire, transport, port))
+            except OverBudgetError:
+                if zones.unchanged(self._store, flips):
+                    return self._over_budget(wire, transport)
             except Exception as error:  # noqa: BLE001 - one message must never end the service
                 if zones.unchanged(self._store, flips):
                     return self._failed(wire, error)
@@ -71,6 +81,19 @@ class Responder:
                 _PATIENCE_S,
             )
         return self._servfail(wire)
+
+    def _over_budget(self, wire: bytes, transport: Transport) -> bytes:
+        """Send whoever asks over UDP to TCP, where its address is no forged one; there, SERVFAIL.
+
+        Any answer without the proof would be bogus to validators, and silence would make them ask again.
+        """
+        size = self._settings.edns_size
+        query = read_query(wire, size)
+        if transport == "tcp":
+            self._count("nsec3_servfail")
+            return message.without_data(wire, query, size, message.SERVFAIL)
+        self._count("nsec3_truncated")
+        return message.truncated(message.without_data(wire, query, size, 0))
 
     def _failed(self, wire: bytes, error: Exception) -> bytes | None:
         if self._logged < _LOGGED:

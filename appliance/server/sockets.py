@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open the sockets of all workers at once: per address one UDP and one TCP socket for each worker (SO_REUSEPORT).
+"""Open the sockets of all workers: per address one for UDP and one for TCP, which they share.
 
-They are made before the workers and outlive them: a worker that is started again finds the queries that came meanwhile.
+What comes waits in one queue, and a worker that is free takes it. (A socket for each worker, SO_REUSEPORT, would bind
+each client to one of them by a hash, free or not.) The sockets are made before the workers and outlive them: nothing in
+their queues is lost when a worker dies or others replace it.
 """
 
 import errno
@@ -15,8 +17,10 @@ from typing import Final
 from appliance.errors import ApplianceError
 
 UDP_BUFFER_OCTETS: Final = 4 << 20
-TCP_BUFFER_OCTETS: Final = 128 << 10
-"""What the kernel may hold for a client that does not read; left alone it would grow to megabytes."""
+TCP_SEND_OCTETS: Final = 128 << 10
+"""What may be on its way to a client; for one that does not read the kernel holds less: send_bounds.UNSENT_OCTETS."""
+TCP_RECEIVE_OCTETS: Final = 32 << 10
+"""Queries that a client may send ahead; left alone it would grow to megabytes."""
 TCP_BACKLOG: Final = 1024
 
 # Linux numbers that the socket module lacks.
@@ -33,7 +37,7 @@ class ListenError(ApplianceError):
 
 @dataclass(slots=True)
 class WorkerSockets:
-    """What one worker serves."""
+    """What workers serve."""
 
     udp: list[socket.socket] = field(default_factory=list)
     tcp: list[socket.socket] = field(default_factory=list)
@@ -41,16 +45,15 @@ class WorkerSockets:
 
 @dataclass(slots=True)
 class Listening:
-    """The sockets of all workers and the addresses they have."""
+    """The sockets, the same for each worker, and the addresses they have."""
 
     workers: list[WorkerSockets]
     endpoints: list[tuple[str, int]]
 
     def close(self) -> None:
         """Close every socket."""
-        for worker in self.workers:
-            for opened in (*worker.udp, *worker.tcp):
-                opened.close()
+        for opened in (*self.workers[0].udp, *self.workers[0].tcp):
+            opened.close()
 
 
 def open_sockets(addresses: Sequence[str], port: int, workers: int) -> Listening:
@@ -70,14 +73,12 @@ def open_sockets(addresses: Sequence[str], port: int, workers: int) -> Listening
 
 
 def _open_all(addresses: Sequence[str], port: int, workers: int) -> Listening:
-    listening = Listening([WorkerSockets() for _ in range(workers)], [])
+    shared = WorkerSockets()
+    listening = Listening([shared] * workers, [])
     with ExitStack() as opened:
         for address in addresses:
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                _bind(address, port, kind, alone=True).close()
-                for worker in listening.workers:
-                    made = opened.enter_context(_bind(address, port, kind, alone=False))
-                    (worker.udp if kind == socket.SOCK_DGRAM else worker.tcp).append(made)
+            shared.udp.append(opened.enter_context(_bind(address, port, socket.SOCK_DGRAM)))
+            shared.tcp.append(opened.enter_context(_bind(address, port, socket.SOCK_STREAM)))
             listening.endpoints.append((address, port))
         opened.pop_all()
     return listening
@@ -92,12 +93,12 @@ def _has_ipv6() -> bool:
 
 
 def _free_port(address: str) -> int:
-    with _bind(address, 0, socket.SOCK_DGRAM, alone=True) as probe:
+    with _bind(address, 0, socket.SOCK_DGRAM) as probe:
         return int(probe.getsockname()[1])
 
 
-def _bind(address: str, port: int, kind: socket.SocketKind, alone: bool) -> socket.socket:
-    """Return a bound socket. `alone` does without SO_REUSEPORT, so that another server on the port is noticed."""
+def _bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    """Return a bound socket, without SO_REUSEPORT: another server on the port is noticed."""
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     try:
         made = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -106,9 +107,8 @@ def _bind(address: str, port: int, kind: socket.SocketKind, alone: bool) -> sock
     try:
         if kind == socket.SOCK_STREAM:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, TCP_BUFFER_OCTETS)  # connections inherit it
-        if not alone:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, TCP_SEND_OCTETS)  # connections inherit both
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TCP_RECEIVE_OCTETS)
         _set_options(made, family, kind, unspecified=ipaddress.ip_address(address).is_unspecified)
         made.bind((address, port))
         if kind == socket.SOCK_STREAM:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 from appliance import crash
+from appliance.server.acceptor import Occupied
 from appliance.server.counters import CounterRow
-from appliance.server.loop import READ, Loop
+from appliance.server.loop import READ, READ_SHARED, TICK_S, Loop
 from appliance.server.responder import Responder
 from appliance.server.sockets import WorkerSockets
 from appliance.server.tcp import TcpLimits, TcpService
@@ -38,18 +39,18 @@ class Worker:
         limits: TcpLimits,
         counters: CounterRow,
         line: socket.socket,
+        occupied: Occupied,
     ) -> None:
         self._loop = Loop()
-        self._sockets = sockets
         self._line = line
         self._drain_until = 0.0
-        self._tcp = TcpService(self._loop, responder.answer_tcp, limits, counters)
-        for bound in sockets.udp:
-            service = UdpService(bound, responder.answer_udp, counters)
-            self._loop.watch(bound.fileno(), READ, lambda _, serve=service.on_readable: serve())  # type: ignore[misc]
-        for listener in sockets.tcp:
-            self._loop.watch(listener.fileno(), READ, lambda _, listener=listener: self._tcp.accept(listener))  # type: ignore[misc]
+        self._tcp = TcpService(self._loop, responder.answer_tcp, limits, counters, occupied)
+        self._udp = [UdpService(bound, responder.answer_udp, counters) for bound in sockets.udp]
+        for service in self._udp:
+            self._loop.watch(service.socket.fileno(), READ_SHARED, service.on_readable)
+        self._tcp.listen(sockets.tcp)
         self._loop.watch(line.fileno(), READ, self._on_line)
+        self._loop.on_turn = self._turn
         self._loop.on_tick = self._on_tick
 
     def run(self) -> None:
@@ -59,6 +60,16 @@ class Worker:
         finally:
             self._tcp.close()
             self._loop.close()
+
+    def _turn(self) -> float:
+        """Answer a few queries, those over UDP first; return the seconds until the next turn is wanted."""
+        wait = TICK_S
+        for service in self._udp:
+            if service.wants_turn:
+                service.turn()
+                if service.wants_turn:
+                    wait = 0.0
+        return min(wait, self._tcp.turn())
 
     def _on_line(self, events: int) -> None:
         try:
@@ -76,15 +87,26 @@ class Worker:
             return
         if self._drain_until:  # told before
             return
-        for bound in (*self._sockets.udp, *self._sockets.tcp):
-            self._loop.forget(bound.fileno())
+        for service in self._udp:  # what these have taken from the socket, nobody else can answer
+            self._loop.forget(service.socket.fileno())
+            service.retire()
         self._drain_until = time.monotonic() + DRAIN_S
         self._tcp.finish_all()
-        self._on_tick()
+        self._end_when_drained()
 
     def _on_tick(self) -> None:
         self._tcp.expire()
-        if self._drain_until and (not self._tcp.open_connections or time.monotonic() > self._drain_until):
+        if self._drain_until:
+            self._end_when_drained()
+            return
+        # Of the workers that wait for a shared socket one is woken, and that one may have died before it took anything.
+        self._tcp.look()
+        for service in self._udp:
+            service.on_readable()
+
+    def _end_when_drained(self) -> None:
+        waits = self._tcp.open_connections or any(service.wants_turn for service in self._udp)
+        if not waits or time.monotonic() > self._drain_until:
             self._loop.stop()
 
 

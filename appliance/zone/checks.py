@@ -28,6 +28,15 @@ CheckClass = Literal[
 ]
 Levels = Mapping[CheckClass, Level]
 
+
+class ConfiguredLevels(dict[CheckClass, Level]):
+    """Levels by class, and from which number of iterations on nsec3-iterations is found."""
+
+    def __init__(self, levels: Levels, iterations_from: int) -> None:
+        super().__init__(levels)
+        self.iterations_from = iterations_from
+
+
 CLASSES: Final[tuple[CheckClass, ...]] = get_args(CheckClass)
 
 DEFAULTS: Final[Levels] = {
@@ -63,6 +72,7 @@ class Judge:
         self.lenient = lenient
         """Whether nothing is an error: set for zones that no validator takes for signed."""
         self.counts: Counter[CheckClass] = Counter()
+        self.iterations_from = levels.iterations_from if isinstance(levels, ConfiguredLevels) else 1
 
     def wants(self, kind: CheckClass) -> bool:
         """Tell whether findings of a class are looked for."""

@@ -18,6 +18,8 @@ cdef class Hasher:
     @cython.locals(i=size_t, octet="unsigned int", done="unsigned int")
     cdef void hash(self, const unsigned char[::1] octets, size_t at, size_t length) noexcept nogil
 
+    cpdef bytes digest(self, bytes name)
+
     @cython.locals(i=size_t, end=size_t, bits="unsigned int", word="unsigned int")
     cdef void finish(self, size_t length) noexcept nogil
 

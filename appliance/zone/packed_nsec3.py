@@ -56,6 +56,11 @@ class Hasher:
             self.finish(_DIGEST)
             done += 1
 
+    def digest(self, name: bytes) -> bytes:
+        """Return the hash of a name, folded on the way."""
+        self.hash(name, 0, len(name))
+        return bytes(self.block[:_DIGEST])
+
     def finish(self, length: int) -> None:
         """Replace so many octets of .block by the SHA-1 of them and the salt."""
         i = 0

@@ -310,10 +310,10 @@ def test_a_lookup_during_a_flip_is_taken_again(store: Store) -> None:
     responder = Responder(store, SETTINGS, row)
     wire = query("www.example.").to_wire()
     with store.flipping():
-        reply = responder.answer_udp(wire, 5353)
+        reply = responder.answer_udp(wire, 5353, "192.0.2.1")
     assert reply == b"\x43\x21\x81\x02" + bytes(8)  # it never came to rest
     assert row.value("drop_internal_error") == 1
-    reply = responder.answer_udp(wire, 5353)
+    reply = responder.answer_udp(wire, 5353, "192.0.2.1")
     assert reply is not None
     assert reply[3] & 15 == 0
     assert row.value("answer_positive") == 1
@@ -327,9 +327,9 @@ def test_a_flip_that_never_ends_is_waited_for_once(store: Store, caplog: pytest.
         with store.flipping():
             started = time.monotonic()
             for _ in range(50):
-                assert responder.answer_udp(wire, 5353) == b"\x43\x21\x81\x02" + bytes(8)
+                assert responder.answer_udp(wire, 5353, "192.0.2.1") == b"\x43\x21\x81\x02" + bytes(8)
             assert time.monotonic() - started < 1.0
-        reply = responder.answer_udp(wire, 5353)
+        reply = responder.answer_udp(wire, 5353, "192.0.2.1")
         assert reply is not None
         assert reply[3] & 15 == 0
     assert len(caplog.records) == 2
@@ -343,7 +343,7 @@ def test_a_defect_costs_one_servfail_and_not_the_worker(store: Store, caplog: py
     responder = Responder(damaged, SETTINGS, row)
     wire = query("www.example.").to_wire()
     for _ in range(30):
-        assert responder.answer_tcp(wire) == b"\x43\x21\x81\x02" + bytes(8)
+        assert responder.answer_tcp(wire, b"") == b"\x43\x21\x81\x02" + bytes(8)
     assert row.value("drop_internal_error") == 30
     assert len(caplog.records) == 20
     assert wire.hex() in caplog.text

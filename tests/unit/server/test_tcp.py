@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from appliance.server.counters import CounterRow, Counters
-from appliance.server.loop import READ, Loop
+from appliance.server.loop import Loop
+from appliance.server.networks import client_prefix
 from appliance.server.sockets import open_sockets
-from appliance.server.tcp import TcpLimits, TcpService, client_prefix
+from appliance.server.tcp import TcpLimits, TcpService
 
 pytestmark = pytest.mark.unit
 
@@ -45,7 +46,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def answer(wire: bytes) -> bytes | None:
+def answer(wire: bytes, network: bytes = b"") -> bytes | None:
     """Echo; "big" brings the longest message, "none" silence."""
     return BIG if wire.endswith(b"big") else None if wire.endswith(b"none") else b"re:" + wire
 
@@ -57,7 +58,8 @@ def running(limits: TcpLimits = LIMITS) -> Iterator[Service]:
     counters = Counters(1).row(0)
     loop = Loop(tick_s=0.02)
     tcp = TcpService(loop, answer, limits, counters)
-    loop.watch(listener.fileno(), READ, lambda _: tcp.accept(listener))
+    tcp.listen([listener])
+    loop.on_turn = tcp.turn
     loop.on_tick = tcp.expire
     thread = threading.Thread(target=loop.run)
     thread.start()

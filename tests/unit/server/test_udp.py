@@ -23,8 +23,15 @@ def running(address: str) -> Iterator[tuple[int, CounterRow]]:
     counters = Counters(1).row(0)
     loop = Loop(tick_s=0.02)
     bound = listening.workers[0].udp[0]
-    service = UdpService(bound, lambda wire, port: b"%d:" % port + wire if wire != b"none" else None, counters)
-    loop.watch(bound.fileno(), READ, lambda _: service.on_readable())
+    service = UdpService(bound, lambda wire, port, _: b"%d:" % port + wire if wire != b"none" else None, counters)
+
+    def turn() -> float:
+        if service.wants_turn:
+            service.turn()
+        return 0.0 if service.wants_turn else 0.02
+
+    loop.watch(bound.fileno(), READ, service.on_readable)
+    loop.on_turn = turn
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.config.load import load_config
 from appliance.zone import names, nsec3
 from appliance.zone.check_nsec3param import NIC_ITERATIONS, NIC_SALT_OCTETS
 from appliance.zone.load import load_zone
@@ -178,6 +179,15 @@ def test_an_unknown_hash_and_too_many_iterations(tmp_path: Path) -> None:
     assert examine(tmp_path, NSEC3, unknown).says("nsec3-parameters", "hash algorithm 7 is unknown")
     many = re.sub(r"(NSEC3(?:PARAM)?\t)1 0 2", r"\g<1>1 0 2501", text(NSEC3))
     assert examine(tmp_path, NSEC3, many).says("nsec3-parameters", "2501 NSEC3 iterations")
+
+
+def test_the_number_of_iterations_that_is_told_is_configured(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('[checks]\nnsec3-iterations = "error"\nnsec3-iterations-from = 51\n')
+    levels = load_config(tmp_path / "a.toml").checks.levels
+    for count, classes in ((50, set()), (51, {("error", "nsec3-iterations")})):
+        changed = re.sub(r"(NSEC3(?:PARAM)?\t)1 0 2", rf"\g<1>1 0 {count}", text(NSEC3))
+        found = examine(tmp_path, NSEC3, changed, levels).classes
+        assert {one for one in found if one[1] == "nsec3-iterations"} == classes
 
 
 def test_iterations_beyond_the_nic_path_are_told(tmp_path: Path) -> None:
