@@ -115,8 +115,10 @@ class Honest:
 def ask_honestly(count: int) -> Honest:
     """Ask over UDP, on an open connection and on a new one each, in turn, one question at a time."""
     seen = Honest({"udp": [], "tcp_open": [], "tcp_new": []})
-    opened = [connect(HONEST_SOURCE)]
-    _exchange(opened[0])
+    opened: list[socket.socket] = []
+    with suppress(OSError):
+        opened.append(connect(HONEST_SOURCE))
+        _exchange(opened[0])
 
     def over_udp() -> None:
         with connect(HONEST_SOURCE, socket.SOCK_DGRAM) as line:

@@ -89,7 +89,8 @@ class TcpService:
         left = TURN_QUERIES
         shares = self._shares
         begun = time.monotonic()
-        while left > 0 and (connection := shares.next()):
+        until = begun + QUANTUM_S
+        while left > 0 and begun < until and (connection := shares.next()):
             network = connection.network
             before = connection.queries
             try:
