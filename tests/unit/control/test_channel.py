@@ -11,6 +11,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -212,8 +213,7 @@ def test_more_clients_than_places_all_get_their_answer(tmp_path: Path) -> None:
 
     async def wait(request: dict[str, Any]) -> Any:
         heard.append(request["n"])
-        while not release.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.get_running_loop().run_in_executor(pool, release.wait)
         return request["n"]
 
     def client() -> list[int]:
@@ -239,7 +239,8 @@ def test_more_clients_than_places_all_get_their_answer(tmp_path: Path) -> None:
         finally:
             await channel.close()
 
-    assert asyncio.run(both()) == list(range(CLIENTS + 40))
+    with ThreadPoolExecutor(CLIENTS + 40) as pool:
+        assert asyncio.run(both()) == list(range(CLIENTS + 40))
 
 
 @pytest.mark.parametrize("octets", [b"", b'{"verb":', b'{"verb":"echo"}\n', b'{"verb":"big"}\n' * 3])
@@ -261,17 +262,21 @@ def test_silent_clients_keep_nobody_out(tmp_path: Path, octets: bytes) -> None:
 def test_who_waits_is_told_why(tmp_path: Path) -> None:
     path = tmp_path / "c.sock"
     notes: list[str] = []
+    noted = threading.Event()
+
+    def say(note: str) -> None:
+        notes.append(note)
+        noted.set()
 
     async def wait(request: dict[str, Any]) -> Any:
-        while not notes:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(noted.wait)
         return "done"
 
     async def both() -> Any:
         channel = Channel(path, {"wait": wait}, doing=lambda: "reloading zone a. (1 of 2)")
         await channel.open()
         try:
-            return await asyncio.to_thread(lambda: ask(path, "wait", say=notes.append, limit_s=60))
+            return await asyncio.to_thread(lambda: ask(path, "wait", say=say, limit_s=60))
         finally:
             await channel.close()
 
@@ -287,8 +292,7 @@ def test_a_client_that_goes_stops_no_work(tmp_path: Path, notes: bytes) -> None:
     done = threading.Event()
 
     async def work(request: dict[str, Any]) -> Any:
-        while not gone.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(gone.wait)
         await asyncio.sleep(1.5)  # a note is due meanwhile, which nobody takes
         done.set()
 
