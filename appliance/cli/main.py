@@ -85,11 +85,17 @@ def stats(config: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("zone", default="")
+@click.option(
+    "--allow-removal", metavar="N", default="", help="Remove the very set of zones that status shows as held."
+)
 @_config_option
 @_json_option
-def reload(zone: str, config: Path, as_json: bool) -> None:
-    """Read zone files again: that of ZONE, or all that changed."""
-    _reload(zone, config, as_json)
+def reload(zone: str, allow_removal: str, config: Path, as_json: bool) -> None:
+    """Read zone files again: that of ZONE, or all that changed, and lists and folders.
+
+    Exit 1 if anything of it failed, also where it failed before: what is still wrong is told again.
+    """
+    _reload(zone, config, as_json, allow_removal)
 
 
 @cli.group()
@@ -205,8 +211,9 @@ def _report(findings: list[Finding], as_json: bool, all_well: str) -> NoReturn:
     sys.exit(ERROR if errors else OK)
 
 
-def _reload(zone: str, config: Path, as_json: bool) -> NoReturn:
-    result = _ask(config, "reload", **({"zone": zone} if zone else {}))
+def _reload(zone: str, config: Path, as_json: bool, allow_removal: str = "") -> NoReturn:
+    arguments = {"zone": zone, "allow_removal": allow_removal}
+    result = _ask(config, "reload", **{name: value for name, value in arguments.items() if value})
     if as_json:
         _print_json(result)
     else:

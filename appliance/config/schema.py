@@ -31,6 +31,8 @@ class Server(Section, frozen=True):
     state_dir: str = "/var/lib/appliance"
     control_socket: str = ""
     detach_on_stop: bool = True
+    removal_limit_percent: Annotated[int, Meta(ge=0, le=100)] = 50
+    removal_limit_zones: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
 
 
 class Interface(Section, frozen=True):

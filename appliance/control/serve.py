@@ -74,7 +74,9 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.push_async_callback(publication.withdraw)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
-        told = Told(started, reloader.zones, pool, listening.endpoints, publication, reloader.history)
+        told = Told(
+            started, reloader.zones, pool, listening.endpoints, publication, reloader.history, reloader.zone_set
+        )
         channel = Channel(config.control_socket, _verbs(told, reloader, stop))
         await channel.open()
         cleanup.push_async_callback(channel.close)
@@ -127,7 +129,10 @@ def _verbs(told: Told, reloader: Reloader, stop: asyncio.Event) -> dict[str, Any
         zone = request.get("zone", "")
         if not isinstance(zone, str):
             raise ApplianceError("zone must be a name")
-        return {"zones": await reloader.reload(zone)}
+        allowed = request.get("allow_removal", "")
+        if not isinstance(allowed, str):
+            raise ApplianceError("allow_removal must be the number that status shows")
+        return {"zones": await reloader.reload(zone, allowed)}
 
     async def journal(request: dict[str, Any]) -> Any:
         zone = request.get("zone")

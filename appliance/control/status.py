@@ -14,6 +14,7 @@ from appliance.control.datapath import NicPath
 from appliance.control.history import History
 from appliance.control.publish import Publication
 from appliance.control.workers import WorkerPool
+from appliance.control.zone_set import ZoneSet
 from appliance.control.zones import ServedZone
 
 
@@ -27,12 +28,15 @@ class Told:
     endpoints: Sequence[tuple[str, int]]
     publication: Publication
     history: History
+    zone_set: ZoneSet
 
     async def status(self) -> dict[str, Any]:
         """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful."""
         pool = self.pool
         path, interfaces = await self._interfaces()
         problems = [f"zone {zone.name}: {zone.error}" for zone in self.zones.values() if zone.error]
+        problems += self.zone_set.problems()
+        held = self.zone_set.limit.held
         warnings: list[str] = []
         for zone in self.zones.values():
             for level, doubt in zone.doubts(time.time()):
@@ -60,6 +64,7 @@ class Told:
             "interfaces": interfaces,
             "listening": [{"address": address, "port": port} for address, port in self.endpoints],
             "workers": {"alive": pool.alive, "wanted": pool.wanted, "restarts": pool.restarts},
+            "removal_held": held.described() if held else None,
             "zones": [zone.described() for zone in self.zones.values()],
         }
 
