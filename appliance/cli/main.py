@@ -143,10 +143,17 @@ def stop(config: Path, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_CONFIG)
 @_json_option
 def check_config(file: Path, as_json: bool) -> None:
-    """Check the configuration FILE and print every mistake."""
+    """Check the configuration FILE and print every mistake.
+
+    Lists, folders and zone files are looked at too; what is wrong with them is a warning, since the others are served.
+    """
     from appliance.config.load import examine
 
-    _, findings = examine(file)
+    config, findings = examine(file)
+    if config is not None:
+        from appliance.control.zone_findings import examine_zones
+
+        findings = findings + examine_zones(config, file)
     _report(findings, as_json, f"{file}: no mistakes")
 
 

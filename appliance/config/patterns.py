@@ -19,6 +19,7 @@ ZONE: Final = "{zone}"
 ROOT_FILE: Final = "root"
 """What stands for the root zone, whose name is a dot, in the name of its file."""
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+_PIECE: Final = 1 << 20
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -40,13 +41,20 @@ class Expansion:
 
     def add(self, origin: bytes, file: str, place: tuple[str, int], pattern: Pattern) -> None:
         """Take a zone up; of several spellings of one name the canonical one counts, else the first."""
+        count = len(self.zones)
         known = self.zones.setdefault(origin, file)
         if known == file:
+            if len(self.zones) == count:
+                self.findings.append(Finding(shown(place[0]), place[1], "warning", _twice(origin)))
             return
         chosen, other = (file, known) if file == file_of(pattern, names.to_text(origin)) else (known, file)
         self.zones[origin] = chosen
         zone = names.to_text(origin)
         self.error(*place, f"zone {zone} is spelt in two ways: {shown(chosen)} is its file, {shown(other)} is not used")
+
+
+def _twice(origin: bytes) -> str:
+    return f"zone {names.to_text(origin)} is there twice"
 
 
 def expand(pattern: Pattern) -> Expansion:
@@ -80,12 +88,14 @@ def _read_list(pattern: Pattern, found: Expansion) -> None:
 
 
 def _content(path: str) -> bytes:
-    """Return what is in a regular file. Raises OSError."""
+    """Return what is in a regular file. Raises OSError or ValueError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(fd, "rb") as file:  # noqa: PTH123 - it is open already
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("not a regular file")
-        return file.read()
+        return b"".join(iter(lambda: os.read(fd, _PIECE), b""))
+    finally:
+        os.close(fd)
 
 
 def _lines(octets: bytes, pattern: Pattern, found: Expansion) -> Iterator[tuple[int, str]]:

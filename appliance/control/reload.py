@@ -217,9 +217,9 @@ class Reloader:
             if draft is None or not draft.is_same:
                 changed = await asyncio.to_thread(draft.changed, len(zone.nodes)) if draft else None
                 await self._publication.replace(zone, changed)
-        except ApplianceError as error:
+        except Exception as error:  # noqa: BLE001 - whatever one zone does, the others are reloaded
             self.history.discard(draft)
-            return await self._refused(served, error)
+            return await self._refused(served, _as_told(served, error))
         served.published(zone)
         _tell_doubts(served)
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
@@ -331,6 +331,13 @@ async def _to_the_end(work: Callable[P, T], *arguments: P.args, **more: P.kwargs
     except asyncio.CancelledError:
         await task
         raise
+
+
+def _as_told(served: ServedZone, error: Exception) -> ApplianceError:
+    if isinstance(error, ApplianceError):
+        return error
+    _log.error("zone %s: unexpected %r", served.name, error)
+    return ZoneError(f"zone {served.name}: it cannot be served: {str(error) or type(error).__name__}")
 
 
 def _plain(told: list[dict[str, Any]]) -> list[dict[str, Any]]:

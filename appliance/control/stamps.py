@@ -50,16 +50,17 @@ def text_of(file: str, most: int) -> bytes | None:
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):
         return None
-    with open(fd, "rb", buffering=0) as opened:  # noqa: PTH123 - it is open already
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:
             return None
-        try:
-            text = opened.read(most + 1) or b""
-            while len(text) <= most and (more := opened.read(most + 1 - len(text))):
-                text += more
-        except OSError:
-            return None
+        text = b""
+        while len(text) <= most and (more := os.read(fd, most + 1 - len(text))):
+            text += more
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
     return text if len(text) <= most else None
 
 

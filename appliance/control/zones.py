@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The zones that are served: their files, what was last read from them, and what is wrong."""
 
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -105,46 +106,53 @@ class ServedZone:
 
     def read(self) -> Zone:
         """Return the zone in the file. Raises ZoneError, and remembers the reason."""
+        with self._telling():
+            return self._read()
+
+    def _read(self) -> Zone:
         now = time.time_ns()
         self.stamp, self.includes = stamps.of_file(self.file), ()
         self.lasting = stamps.is_settled(self.stamp, now)
         text = self._text()
-        zone = self.read_as(self.origin)
+        zone = self._loaded_as(self.origin)
         if zone.includes:
             self.includes = tuple((file, stamps.of_file(file)) for file in zone.includes)
             self.lasting = self.lasting and all(stamps.is_settled(stamp, now) for _, stamp in self.includes)
             zone.digest = digests.of_records(zone) if isinstance(zone, PackedZone) else b""
         elif text is not None:
             if self._text() != text:
-                raise self._refused(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
+                raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
             zone.digest = digests.of_text(text)
         return zone
 
     def _text(self) -> bytes | None:
         return stamps.text_of(self.file, LARGE - 1)
 
-    def _refused(self, reason: str) -> ZoneError:
-        """Return an error whose reason is remembered."""
-        self.error = reason
-        return ZoneError(reason)
-
     def read_as(self, origin: bytes) -> Zone:
         """Return the zone that the file is under an origin. Raises ZoneError, and remembers the reason."""
+        with self._telling():
+            return self._loaded_as(origin)
+
+    def _loaded_as(self, origin: bytes) -> Zone:
+        zone = load_zone(self.file, origin, self.checks, self.most)
+        if self.has_changed():
+            raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
+        return zone
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Remember why the file cannot be loaded; whatever it does, it keeps no other zone from being served."""
         try:
-            zone = load_zone(self.file, origin, self.checks, self.most)
-            if self.has_changed():
-                raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
-            return zone
+            yield
         except ApplianceError as error:
             self.error = str(error)
             if isinstance(error, ZoneError):
                 raise
-            raise ZoneError(str(error)) from error
+            raise ZoneError(self.error) from error
         except Exception as error:
             _log.error("zone %s: %s: unexpected %r", self.name, self.file, error)
-            raise self._refused(
-                f"zone {self.name}: {self.file} cannot be loaded: {str(error) or type(error).__name__}"
-            ) from error
+            self.error = f"zone {self.name}: {self.file} cannot be loaded: {str(error) or type(error).__name__}"
+            raise ZoneError(self.error) from error
 
     def name_in(self, batch: Batch) -> None:
         """Have the file read with others."""
