@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import IO, Final
 
 from appliance.config.schema import Pattern
 from appliance.errors import ConfigError, Finding, WireError
@@ -19,19 +19,17 @@ ZONE: Final = "{zone}"
 ROOT_FILE: Final = "root"
 """What stands for the root zone, whose name is a dot, in the name of its file."""
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
-_PIECE: Final = 1 << 20
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
 class Expansion:
-    """The zones of a pattern with their files, and what is wrong with names that are no zones.
+    """What is found wrong with the names in a list or a folder while its zones are gone through.
 
-    is_whole says whether it is known that there are no others: not where the list or the folder cannot be read, and not
-    where a line of the list is no name, for that may have been one.
+    is_whole says whether it is known that there are no other zones: not where the list or the folder cannot be read,
+    and not where a line of the list is no name, for that may have been one.
     """
 
-    zones: dict[bytes, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     is_whole: bool = True
 
@@ -39,112 +37,97 @@ class Expansion:
         """Add an error at a place."""
         self.findings.append(Finding(shown(place), line, "error", reason))
 
-    def add(self, origin: bytes, file: str, place: tuple[str, int], pattern: Pattern) -> None:
-        """Take a zone up; of several spellings of one name the canonical one counts, else the first."""
-        count = len(self.zones)
-        known = self.zones.setdefault(origin, file)
-        if known == file:
-            if len(self.zones) == count:
-                self.findings.append(Finding(shown(place[0]), place[1], "warning", _twice(origin)))
-            return
-        chosen, other = (file, known) if file == file_of(pattern, names.to_text(origin)) else (known, file)
-        self.zones[origin] = chosen
+    def chosen(self, pattern: Pattern, origin: bytes, known: str, file: str, line: int) -> str:
+        """Return the file of a zone that is there twice: that with the canonical spelling, else the first."""
         zone = names.to_text(origin)
-        self.error(*place, f"zone {zone} is spelt in two ways: {shown(chosen)} is its file, {shown(other)} is not used")
+        place = pattern.zones or file
+        if known == file:
+            self.findings.append(Finding(shown(place), line, "warning", f"zone {zone} is there twice"))
+            return known
+        chosen, other = (file, known) if file == file_of(pattern, zone) else (known, file)
+        reason = f"zone {zone} is spelt in two ways: {shown(chosen)} is its file, {shown(other)} is not used"
+        self.error(place, line, reason)
+        return chosen
 
 
-def _twice(origin: bytes) -> str:
-    return f"zone {names.to_text(origin)} is there twice"
+def expand(pattern: Pattern, found: Expansion) -> Iterator[tuple[bytes, str, int]]:
+    """Yield origin, file, and line of the list (0 where there is none) of each zone of a pattern."""
+    return _listed(pattern, found) if pattern.zones else _in_folder(pattern, found)
 
 
-def expand(pattern: Pattern) -> Expansion:
-    """Return the zones of a pattern."""
-    found = Expansion()
-    if pattern.zones:
-        _read_list(pattern, found)
-    else:
-        _read_folder(pattern, found)
-    return found
-
-
-def _read_list(pattern: Pattern, found: Expansion) -> None:
+def _listed(pattern: Pattern, found: Expansion) -> Iterator[tuple[bytes, str, int]]:
+    path = pattern.zones
     try:
-        octets = _content(pattern.zones)
+        with _opened(path) as lines:
+            for number, octets in enumerate(lines, 1):
+                line = octets.partition(b"#")[0].strip()
+                if number == 1:
+                    line = line.removeprefix(_BYTE_ORDER_MARK)
+                if not line:
+                    continue
+                try:
+                    text = line.decode()
+                    origin = origin_of(text, "")
+                    if origin == _TLD_ROOT and ZONE in pattern.file:
+                        raise ConfigError(_ROOT_CLASH)
+                except (ConfigError, UnicodeDecodeError) as error:
+                    found.error(path, number, _wrong_with_line(error))
+                    found.is_whole = False
+                    continue
+                yield origin, file_of(pattern, text), number
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        found.error(pattern.zones, 0, f"the list of zones cannot be read: {reason}; none of its zones is removed")
+        found.error(path, 0, f"the list of zones cannot be read: {_because(error)}; none of its zones is removed")
         found.is_whole = False
-        return
-    for number, text in _lines(octets, pattern, found):
-        try:
-            origin = origin_of(text, f"{pattern.zones}:{number}")
-            if ZONE in pattern.file and origin == _TLD_ROOT:
-                raise ConfigError(f"{pattern.zones}:{number}: {_ROOT_CLASH}")
-        except ConfigError as error:
-            found.error(pattern.zones, number, _reason(error, f"{pattern.zones}:{number}: "))
-            found.is_whole = False
-            continue
-        found.add(origin, file_of(pattern, text), (pattern.zones, number), pattern)
 
 
-def _content(path: str) -> bytes:
-    """Return what is in a regular file. Raises OSError or ValueError."""
+def _wrong_with_line(error: ConfigError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: octet {error.start}; write one zone name a line"
+    return shown(str(error))
+
+
+def _opened(path: str) -> IO[bytes]:
+    """Return a regular file, open. Raises OSError or ValueError; a pipe would be waited for."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ValueError("not a regular file")
-        return b"".join(iter(lambda: os.read(fd, _PIECE), b""))
-    finally:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
+        raise ValueError("not a regular file")
+    return open(fd, "rb")  # noqa: PTH123 - it is open already
 
 
-def _lines(octets: bytes, pattern: Pattern, found: Expansion) -> Iterator[tuple[int, str]]:
-    """Yield what stands in the lines of a list that have anything but a comment, with their numbers."""
-    for number, line in enumerate(octets.removeprefix(_BYTE_ORDER_MARK).split(b"\n"), 1):
-        line = line.partition(b"#")[0].strip()
-        if line:
-            try:
-                yield number, line.decode()
-            except UnicodeDecodeError as error:
-                found.error(pattern.zones, number, f"not UTF-8: octet {error.start}; write one zone name a line")
-                found.is_whole = False
-
-
-def _read_folder(pattern: Pattern, found: Expansion) -> None:
+def _in_folder(pattern: Pattern, found: Expansion) -> Iterator[tuple[bytes, str, int]]:
     folder, _, file = pattern.file.rpartition("/")
     before, _, after = file.partition(ZONE)
     try:
         entries = sorted(os.listdir(folder or "/"))  # noqa: PTH208 - names are all that is asked for
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        found.error(folder, 0, f"the folder of a [[pattern]] cannot be read: {reason}; none of its zones is removed")
+        reason = f"the folder of a [[pattern]] cannot be read: {_because(error)}; none of its zones is removed"
+        found.error(folder, 0, reason)
         found.is_whole = False
         return
     for name in entries:
         if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after):
             text = name[len(before) : len(name) - len(after)]
-            if not text.startswith("."):  # half-written files of editors and transfers
-                _add_file(text, f"{folder}/{name}", pattern, found)
+            if text.startswith("."):  # half-written files of editors and transfers
+                continue
+            path = f"{folder}/{name}"
+            try:
+                origin = names.ROOT if text.lower() == ROOT_FILE else origin_of(text, "")
+                if origin == _TLD_ROOT:
+                    raise ConfigError(_ROOT_CLASH)
+            except ConfigError as error:
+                found.error(path, 0, f"the name of the file is not that of a zone: {shown(str(error))}")
+                continue
+            yield origin, path, 0
 
 
-def _add_file(text: str, path: str, pattern: Pattern, found: Expansion) -> None:
-    try:
-        origin = names.ROOT if text.lower() == ROOT_FILE else origin_of(text, path)
-        if origin == _TLD_ROOT:
-            raise ConfigError(f"{path}: {_ROOT_CLASH}")
-    except ConfigError as error:
-        found.error(path, 0, f"the name of the file is not that of a zone: {_reason(error, f'{path}: ')}")
-        return
-    found.add(origin, path, (path, 0), pattern)
+def _because(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def shown(path: str) -> str:
     """Return a path as text that can be printed, whatever octets it has."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _reason(error: ConfigError, place: str) -> str:
-    return shown(str(error).removeprefix(place))
 
 
 def file_of(pattern: Pattern, text: str) -> str:
@@ -163,7 +146,7 @@ def origin_of(text: str, place: str) -> bytes:
     try:
         return names.fold(names.from_text(text))
     except WireError as error:
-        raise ConfigError(f"{place}: {error}") from error
+        raise ConfigError(f"{place}: {error}" if place else str(error)) from error
 
 
 @lru_cache(1024)

@@ -277,6 +277,8 @@ class Loading:
                     bad: list[Zone] = []
                     for served in rest:
                         self._read(served, good, bad)
+                    if not self._as_kept.isdisjoint(zone.origin for zone in good):  # that may be much larger
+                        store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
                     store = self._compile(store, good, bad)
                 check_budget(_taken(store), self._memory_mib)
                 self._progress.advance(sum(size for size, _ in batch))

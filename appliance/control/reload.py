@@ -248,8 +248,8 @@ class Reloader:
         try:
             if served.state != "serving":
                 await self._serve_without_file(served)
-        except ApplianceError as more:
-            served.error += f"; {more}"
+        except Exception as more:  # noqa: BLE001 - as above
+            served.error += f"; {_as_told(served, more)}"
         known = f"serial {served.serial} is still served" if served.state == "serving" else "the zone is not served"
         return _failure(served.name, f"{error}; {known}")
 
@@ -271,7 +271,8 @@ class Reloader:
             await self._keep_loaded()
         for at in range(0, len(zones), _BATCH):
             async with self._turn:
-                await _to_the_end(self.history.record, zones[at : at + _BATCH])
+                still = [one for one in zones[at : at + _BATCH] if self.zones.get(one.origin) is one]
+                await _to_the_end(self.history.record, still)
         async with self._turn:
             await _to_the_end(self.history.sweep, self.zones)
 

@@ -4,13 +4,14 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from appliance.config.patterns import ZONE, expand, file_of
+from appliance.config.patterns import ZONE, Expansion, expand, file_of, shown
 from appliance.config.schema import Config, Pattern
 from appliance.control.memory import uncollected
 from appliance.control.removal import RemovalLimit
 from appliance.control.zones import Place, ServedZone
 from appliance.errors import Finding, StateError
 from appliance.zone import names
+from appliance.zone.checks import Levels
 
 
 @dataclass(slots=True)
@@ -34,6 +35,21 @@ class Plan:
     """Why the set of an operator's --allow-removal was not removed."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What all zones of a configuration have in common, once: a table of levels for each of them would take room."""
+
+    checks: Levels
+    most: int
+
+    @classmethod
+    def of(cls, config: Config) -> "_Kind":
+        return cls(config.checks.levels, config.store.memory_mib << 21)
+
+    def served(self, origin: bytes, place: str | Place, source: str = "") -> ServedZone:
+        return ServedZone(origin, place, checks=self.checks, most=self.most, source=source)
+
+
 def source_of(pattern: Pattern) -> str:
     """Return what a pattern is known by, also after a restart."""
     return f"{pattern.zones}|{pattern.file}" if pattern.zones else pattern.file
@@ -47,37 +63,47 @@ def wanted(config: Config) -> Wanted:
 
 def _wanted(config: Config) -> Wanted:
     found = Wanted()
+    kind = _Kind.of(config)
     for entry in config.zone:
         origin = names.fold(names.from_text(entry.name))
-        found.zones[origin] = _served(config, origin, entry.file)
+        found.zones[origin] = kind.served(origin, entry.file)
     own = set(found.zones)
     for pattern in config.pattern:
-        place = _place_of(pattern)
-        source = source_of(pattern)
-        expansion = expand(pattern)
-        found.findings += expansion.findings
-        found.whole[source] = expansion.is_whole
-        for origin, file in expansion.zones.items():
-            if origin in own:
-                continue
-            other = found.zones.get(origin)
-            if other is None:
-                plain = place if isinstance(place, Place) and place.is_of(origin, file) else file
-                found.zones[origin] = _served(config, origin, place if place == file else plain, source)
-            elif other.file != file:
-                found.findings.append(Finding(file, 0, "error", _twice(origin, other.file)))
+        _add_pattern(kind, pattern, own, found)
     return found
+
+
+def _add_pattern(kind: _Kind, pattern: Pattern, own: set[bytes], found: Wanted) -> None:
+    """Add the zones of a pattern but those that have a table of their own."""
+    place = _place_of(pattern)
+    source = source_of(pattern)
+    expansion = Expansion()
+    for origin, file, line in expand(pattern, expansion):
+        if origin in own:
+            continue
+        other = found.zones.get(origin)
+        if other is None:
+            found.zones[origin] = kind.served(origin, _placed(place, origin, file), source)
+        elif other.source == source:
+            other.place = _placed(place, origin, expansion.chosen(pattern, origin, other.file, file, line))
+        elif other.file != file:
+            found.findings.append(Finding(shown(pattern.zones or file), line, "error", _twice(origin, other.file)))
+    found.findings += expansion.findings
+    found.whole[source] = expansion.is_whole
+
+
+def _placed(place: str | Place, origin: bytes, file: str) -> str | Place:
+    """Return where the file of a zone is, by what it has in common with others if that says it."""
+    if isinstance(place, Place):
+        return place if place.is_of(origin, file) else file
+    return place if place == file else file
 
 
 def _twice(origin: bytes, file: str) -> str:
     return (
-        f"zone {names.to_text(origin)} is in two [[pattern]]s: {file} is its file, this one is not used; "
+        f"zone {names.to_text(origin)} is in two [[pattern]]s: {shown(file)} is its file, this one is not used; "
         "give it a [[zone]] of its own, or take it out of one"
     )
-
-
-def _served(config: Config, origin: bytes, place: str | Place, source: str = "") -> ServedZone:
-    return ServedZone(origin, place, checks=config.checks.levels, most=config.store.memory_mib << 21, source=source)
 
 
 def _place_of(pattern: Pattern) -> str | Place:
@@ -89,13 +115,12 @@ def remembered(config: Config, known: Iterable[tuple[bytes, str]]) -> dict[bytes
     """Return the zones that were served before a restart and are of a pattern that is still configured."""
     patterns = {source_of(pattern): pattern for pattern in config.pattern}
     places = {source: _place_of(pattern) for source, pattern in patterns.items()}
+    kind = _Kind.of(config)
     found = {}
     for origin, source in known:
         if source in patterns:
             file = file_of(patterns[source], names.to_text(origin))
-            place = places[source]
-            plain = place if isinstance(place, Place) and place.is_of(origin, file) else file
-            found[origin] = _served(config, origin, place if place == file else plain, source)
+            found[origin] = kind.served(origin, _placed(places[source], origin, file), source)
     return found
 
 

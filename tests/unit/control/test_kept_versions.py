@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 def kept_serial(folder: Path, zone: str = "example.") -> int | None:
     with Database(folder / "state").transaction() as db:
         found = versions.find(db, names.from_text(zone))
-    return found and found.serial
+    return found.serial if found else None
 
 
 def until_kept(folder: Path, serial: int) -> None:

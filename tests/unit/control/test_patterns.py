@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.config.load import load_config
-from appliance.config.patterns import expand
+from appliance.config.patterns import Expansion, expand
 from appliance.config.schema import Pattern
 from appliance.control.loading import Loading
 from appliance.control.progress import Progress
@@ -62,7 +62,7 @@ def test_zones_come_and_go(folder: Path) -> None:
 
 
 def test_a_folder(folder: Path) -> None:
-    found = expand(Pattern(file=f"{folder}/zones/{{zone}}.zone")).zones
+    found = {origin: file for origin, file, _ in expand(Pattern(file=f"{folder}/zones/{{zone}}.zone"), Expansion())}
     assert len(found) == 30
     assert found[names.from_text("z07.test.")] == f"{folder}/zones/z07.test.zone"
 
@@ -81,16 +81,17 @@ def test_names_that_files_spell_in_many_ways(folder: Path) -> None:
 
 
 def test_one_file_for_all(folder: Path) -> None:
-    found = expand(Pattern(file=f"{folder}/example.zone", zones=f"{folder}/zones.list")).zones
-    assert set(found.values()) == {f"{folder}/example.zone"}
+    found = expand(Pattern(file=f"{folder}/example.zone", zones=f"{folder}/zones.list"), Expansion())
+    assert {file for _, file, _ in found} == {f"{folder}/example.zone"}
 
 
 @pytest.mark.parametrize("pattern", [Pattern(file="/no/such/{zone}"), Pattern(file="/x/{zone}", zones="/no/such")])
 def test_what_cannot_be_read(pattern: Pattern) -> None:
-    found = expand(pattern)
+    found = Expansion()
+    assert list(expand(pattern, found)) == []
     (finding,) = found.findings
     assert re.search(r"/no/such.* cannot be read", str(finding))
-    assert (found.zones, found.is_whole) == ({}, False)
+    assert not found.is_whole
 
 
 def test_two_files_for_one_zone(folder: Path) -> None:

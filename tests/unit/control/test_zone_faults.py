@@ -143,7 +143,7 @@ def test_a_list_that_gets_a_mistake_loses_no_zone(folder: Path) -> None:
         assert outcome(server) == (0, "e.: removed\n")
 
 
-FILES: dict[str, Callable[[Path], None]] = {
+FILES: dict[str, Callable[[Path], object]] = {
     # What comes into the folder of a pattern; the zones that were there are served all the same.
     "loop": lambda folder: (folder / "loop.zone").symlink_to("loop.zone"),
     "dangling": lambda folder: (folder / "gone.zone").symlink_to("nowhere"),
@@ -151,14 +151,14 @@ FILES: dict[str, Callable[[Path], None]] = {
     "not ASCII": lambda folder: (folder / "bücher.zone").touch(),
     "not UTF-8": lambda folder: Path(os.fsdecode(os.fsencode(folder) + b"/b\xfccher.zone")).touch(),
     "long label": lambda folder: (folder / f"{'x' * 64}.zone").touch(),
-    "two spellings": lambda folder: (folder / "A.zone").write_text(zone_text(1, 9)) and None,
+    "two spellings": lambda folder: (folder / "A.zone").write_text(zone_text(1, 9)),
     "folder": lambda folder: (folder / "d.e.zone").mkdir(),
     "pipe": lambda folder: os.mkfifo(folder / "pipe.zone"),
     "device": lambda folder: (folder / "zero.zone").symlink_to("/dev/zero"),
-    "includes itself": lambda folder: (folder / "i.zone").write_text("$INCLUDE i.zone\n") and None,
-    "a neighbour's": lambda folder: (folder / "d.zone").write_text(zone_text(1, 9)) and None,
+    "includes itself": lambda folder: (folder / "i.zone").write_text("$INCLUDE i.zone\n"),
+    "a neighbour's": lambda folder: (folder / "d.zone").write_text(zone_text(1, 9)),
     "root.": lambda folder: (folder / "root..zone").touch(),
-    "binary": lambda folder: (folder / "binary.zone").write_bytes(bytes(range(256)) * 9) and None,
+    "binary": lambda folder: (folder / "binary.zone").write_bytes(bytes(range(256)) * 9),
 }
 
 
