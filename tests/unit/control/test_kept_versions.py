@@ -25,9 +25,9 @@ from tests.unit.control.served import Served, configuration, serving, until, zon
 pytestmark = pytest.mark.unit
 
 HOSTS = 1500
-PADDED = 8000
+PADDED = 4200
 """Hosts with which a file has more than a mebibyte."""
-PAD = "x" * 150
+PAD = "x" * 250
 
 
 def text(serial: int, changed: tuple[int, ...] = (), hosts: int = HOSTS, pad: str = "") -> str:
