@@ -45,6 +45,7 @@ COMPILED: dict[str, list[str]] = {
     "appliance.zone.screen": [],
     "appliance.zone.spent": [],
     "appliance.zone.listing": [":libz.so.1"],
+    "appliance.zone.listing_records": [],
     "appliance.zone.comparison": [],
     "appliance.zone.files": [],
     "appliance.answers.bulk_index": [],

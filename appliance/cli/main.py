@@ -89,12 +89,18 @@ def stats(timeout: float | None, config: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("zone", default="")
+@click.option(
+    "--allow-removal", metavar="N", default="", help="Remove the very set of zones that status shows as held."
+)
 @_timeout_option
 @_config_option
 @_json_option
-def reload(zone: str, timeout: float | None, config: Path, as_json: bool) -> None:
-    """Read zone files again: that of ZONE, or all that changed."""
-    _reload(zone, config, as_json, timeout)
+def reload(zone: str, allow_removal: str, timeout: float | None, config: Path, as_json: bool) -> None:
+    """Read zone files again: that of ZONE, or all that changed, and lists and folders.
+
+    Exit 1 if anything of it failed, also where it failed before: what is still wrong is told again.
+    """
+    _reload(zone, config, as_json, timeout, allow_removal)
 
 
 @cli.group()
@@ -174,10 +180,17 @@ def health(zones: tuple[str, ...], timeout: float | None, config: Path, as_json:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, readable=False), default=DEFAULT_CONFIG)
 @_json_option
 def check_config(file: Path, as_json: bool) -> None:
-    """Check the configuration FILE and print every mistake."""
+    """Check the configuration FILE and print every mistake.
+
+    Lists, folders and zone files are looked at too; what is wrong with them is a warning, since the others are served.
+    """
     from appliance.config.load import examine
 
-    _, findings = examine(file)
+    config, findings = examine(file)
+    if config is not None:
+        from appliance.control.zone_findings import examine_zones
+
+        findings = findings + examine_zones(config, file)
     _report(findings, as_json, f"{file}: no mistakes")
 
 
@@ -242,8 +255,9 @@ def _report(findings: list[Finding], as_json: bool, all_well: str) -> NoReturn:
     sys.exit(ERROR if errors else OK)
 
 
-def _reload(zone: str, config: Path, as_json: bool, timeout: float | None) -> NoReturn:
-    result = ask(config, "reload", timeout or 0.0, **({"zone": zone} if zone else {}))
+def _reload(zone: str, config: Path, as_json: bool, timeout: float | None, allow_removal: str = "") -> NoReturn:
+    arguments = {"zone": zone, "allow_removal": allow_removal}
+    result = ask(config, "reload", timeout or 0.0, **{name: value for name, value in arguments.items() if value})
     if as_json:
         print_json(result)
     else:

@@ -34,6 +34,8 @@ class Server(Section, frozen=True):
     operate_group: Text = "appliance-operate"
     read_group: Text = "appliance-read"
     detach_on_stop: bool = True
+    removal_limit_percent: Annotated[int, Meta(ge=0, le=100)] = 50
+    removal_limit_zones: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
 
 
 class Interface(Section, frozen=True):

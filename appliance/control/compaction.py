@@ -13,7 +13,7 @@ from appliance.answers.waste import Waste
 from appliance.control.memory import give_back
 from appliance.control.publish import OPCODES_PASSED_UP, Publication
 from appliance.control.rebuild import Rebuild
-from appliance.control.zones import ServedZone
+from appliance.control.zones import Kept, ServedZone
 from appliance.errors import ApplianceError
 
 _PAUSE_S: Final = 1.0
@@ -34,12 +34,17 @@ class Compaction:
         zones: Mapping[bytes, ServedZone],
         turn: asyncio.Lock,
         done: Callable[[], None],
+        kept: Kept,
     ) -> None:
-        """Hold turn while what is served must not change; call done when another store has taken over."""
+        """Hold turn while what is served must not change; call done when another store has taken over.
+
+        kept has the zones whose files are not what is served any more.
+        """
         self._publication = publication
         self._zones = zones
         self._turn = turn
         self._done = done
+        self._kept = kept
         self._changed = asyncio.Event()
         self._failed = ""
 
@@ -71,7 +76,7 @@ class Compaction:
             waste = await self._publication.waste()
             if waste is None:
                 return
-            rebuild = Rebuild(self._publication.store, waste, self._zones, OPCODES_PASSED_UP)
+            rebuild = Rebuild(self._publication.store, waste, self._zones, OPCODES_PASSED_UP, self._kept)
             self._publication.note_changes()
         try:
             fresh, others = await rebuild.result()

@@ -20,7 +20,8 @@ class Draft:
     """A version that is about to be served, or is served but not kept yet.
 
     difference is what leads to it from the kept version: None where there was none, or it takes too much room. applies
-    tells whether the store has that version. is_kept tells that this is the kept version itself.
+    tells whether the store has that version: what is served and what is kept have one digest. is_kept tells that this
+    is the kept version itself.
     """
 
     origin: bytes
@@ -51,6 +52,8 @@ class Drafting(Thread):
         self._write: Callable[[], Draft | None] | None = write
         self._compare = compare
         self._draft: Draft | None = None
+        self.digest = b""
+        """That of the records, once they are written."""
         self._written = Event()
         self.start()
 
@@ -65,7 +68,9 @@ class Drafting(Thread):
     def _write_down(self) -> Draft | None:
         write, self._write = self._write, None
         assert write is not None
-        return write()
+        draft = write()
+        self.digest = draft.version.digest if draft else b""
+        return draft
 
     def until_written(self) -> None:
         """Wait until the records are written, and nobody here holds them any more.

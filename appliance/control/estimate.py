@@ -16,7 +16,8 @@ from appliance.control.loading import Loading
 from appliance.control.memory import own_octets, use_one_arena
 from appliance.control.progress import Progress
 from appliance.control.sizes import MIB, octets
-from appliance.control.zones import ServedZone, configured
+from appliance.control.zone_set import wanted
+from appliance.control.zones import ServedZone
 from appliance.errors import StateError, ZoneError
 from appliance.zone import names, scanner, types
 
@@ -37,7 +38,7 @@ def estimate_zones(config_file: Path) -> dict[str, Any]:
     """Return the figures for all zones of a configuration. Raises ApplianceError."""
     use_one_arena()  # as the server does
     config = load_config(config_file)
-    zones = configured(config)
+    zones = wanted(config).zones
     return _estimate(zones, config, own_octets())
 
 

@@ -21,7 +21,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from appliance.config.patterns import expand
+from appliance.config.patterns import Expansion, expand
 from appliance.config.schema import Config
 from appliance.datapath import probe
 from appliance.errors import ConfigError, WireError
@@ -82,7 +82,7 @@ def _chosen(config: Config, zones: Sequence[str]) -> tuple[list[str], bool]:
         if wanted:
             return [names.to_text(names.from_text(one)) for one in wanted], True
         listed = (names.from_text(one.name) for one in config.zone)
-        found = itertools.chain(listed, (origin for pattern in config.pattern for origin, _ in expand(pattern)))
+        found = itertools.chain(listed, (one[0] for pattern in config.pattern for one in expand(pattern, Expansion())))
         return [names.to_text(one) for one in itertools.islice(found, FEW)], False
     except WireError as error:
         raise ConfigError(str(error)) from error

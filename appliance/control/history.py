@@ -14,7 +14,7 @@ from typing import Final
 from appliance.config.schema import Config
 from appliance.control.drafts import Draft
 from appliance.control.record import Recording
-from appliance.control.zones import ServedZone, Was
+from appliance.control.zones import ServedZone
 from appliance.errors import StateError
 from appliance.state import journal, versions
 from appliance.state.database import Database
@@ -43,47 +43,47 @@ class History:
         self._most = config.journal.max_mib * _MIB
         self._database = Database(folder)
         self._listings = Listings(folder)
-        self._current: set[bytes] = set()
-        """Zones whose kept version is surely what the store has, because this process saw to it."""
         self.failure = ""
         """Why the last attempt to keep something failed, until one works."""
 
-    def draft(self, served: ServedZone, was: Was, zone: Zone) -> Draft | None:
-        """Write the records of a zone down, and compare them with those kept; None where that cannot be done.
-
-        was is what the zone was served from before.
-        """
+    def draft(self, served: ServedZone, zone: Zone) -> Draft | None:
+        """Write the records of a zone down, and compare them with those kept; None where that cannot be done."""
         draft = self._write(served, zone) if self.wanted else None
-        return draft and self._compared(draft, was)
+        return draft and self._compared(draft, served.digest)
 
     def write_at_start(self, served: ServedZone, zone: Zone) -> Draft | None:
         """Write down the records of a zone of which nothing is served yet, unless it is the kept one."""
+        draft = self._write(served, zone)
+        if draft is None:
+            return None
         try:
             with self._database.transaction() as db:
                 kept = versions.find(db, served.origin)
         except StateError as error:
-            self._tell(error)
+            self._give_up(draft, error)
             return None
-        if kept is not None and kept.is_of(*served.was) and self._listings.holds(kept):
+        if kept is not None and kept.is_of(draft.version.digest) and self._listings.holds(kept):
+            self._listings.discard(draft.version)
             return Draft(served.origin, kept, is_kept=True)
-        return self._write(served, zone)
+        return draft
 
     def compare_at_start(self, draft: Draft) -> Draft | None:
         """Compare what was written with the kept version; None where that cannot be done."""
-        return draft if draft.is_kept else self._compared(draft, None)
+        return draft if draft.is_kept else self._compared(draft, b"")
 
     def _write(self, served: ServedZone, zone: Zone) -> Draft | None:
         if not isinstance(zone, PackedZone):
             return None
-        draft = Draft(served.origin, Version(zone.serial, served.stamp or b"", served.lasting))
+        draft = Draft(served.origin, Version(zone.serial, source=served.source))
         try:
             self._listings.write(zone.packed, draft.version)
         except (StateError, OSError) as error:
             self._give_up(draft, error)
             return None
+        zone.digest = draft.version.digest
         return draft
 
-    def _compared(self, draft: Draft, was: Was | None) -> Draft | None:
+    def _compared(self, draft: Draft, was: bytes) -> Draft | None:
         try:
             with self._database.transaction() as db:
                 self._compare(db, draft, versions.find(db, draft.origin), was)
@@ -94,11 +94,10 @@ class History:
 
     def _give_up(self, draft: Draft, error: Exception) -> None:
         self._listings.discard(draft.version)
-        self._current.discard(draft.origin)  # it is about to be served all the same
         self._tell(error)
 
-    def _compare(self, db: sqlite3.Connection, draft: Draft, kept: Version | None, was: Was | None) -> None:
-        """Find what leads from the kept version to a draft, and whether the store has the kept one."""
+    def _compare(self, db: sqlite3.Connection, draft: Draft, kept: Version | None, was: bytes) -> None:
+        """Find what leads from the kept version to a draft; was is the digest of what the store has."""
         origin = draft.origin
         if kept is None:
             return
@@ -108,7 +107,7 @@ class History:
             draft.difference = difference(old, new, origin, max(self._most, _APPLIED))
         except StateError as error:
             _log.warning("zone %s: %s; what the new version changes is not known", names.to_text(origin), error)
-        draft.applies = was is not None and (origin in self._current or kept.is_of(*was))
+        draft.applies = kept.is_of(was)
 
     def keep(self, drafts: Iterable[Draft]) -> None:
         """Keep what is served now, all or nothing, in one transaction."""
@@ -116,7 +115,6 @@ class History:
         if not drafts:
             return
         left: list[Version] = []
-        self._current.difference_update(draft.origin for draft in drafts)
         try:
             for draft in drafts:
                 if not draft.is_kept:
@@ -130,7 +128,6 @@ class History:
             return
         for version in left:
             self._listings.discard(version)
-        self._current.update(draft.origin for draft in drafts)
         self.failure = ""
 
     def _keep(self, db: sqlite3.Connection, draft: Draft, kept: Version | None) -> list[Version]:
@@ -166,7 +163,6 @@ class History:
         if not self.wanted or not origins:
             return
         left = []
-        self._current.difference_update(origins)
         try:
             with self._database.transaction() as db:
                 for origin in origins:
@@ -179,6 +175,31 @@ class History:
         for version in left:
             if version is not None:
                 self._listings.discard(version)
+
+    def kept(self, served: ServedZone, digest: bytes = b"") -> Zone | None:
+        """Return the kept version of a zone, None where there is none; only one that has `digest`, if that is given."""
+        if not self.wanted:
+            return None
+        try:
+            with self._database.transaction() as db:
+                version = versions.find(db, served.origin)
+                if version is None or (digest and not version.is_of(digest)):
+                    return None
+                return self._listings.zone(db, served.origin, version, served.checks)
+        except StateError as error:
+            _log.warning("zone %s: what is kept cannot be served: %s", served.name, error)
+            return None
+
+    def known(self) -> list[tuple[bytes, str]]:
+        """Return the zones of which a version is kept, with the patterns that they are of."""
+        if not self.wanted or not self._database.path.exists():
+            return []
+        try:
+            with self._database.transaction() as db:
+                return versions.sources(db)
+        except StateError as error:
+            self._tell(error)
+            return []
 
     def steps(self, origin: bytes) -> list[journal.Entry]:
         """Return the journal of a zone, the oldest step first. Raises StateError."""
@@ -196,13 +217,12 @@ class History:
             return {}
         left: list[Version] = []
         found: dict[bytes, Difference] = {}
-        self._current.difference_update(served.origin for served in zones)
         try:
             with self._database.transaction() as db:
                 recording = Recording(db, self._listings, zones)
                 found.update(dict.fromkeys(recording.same, NOTHING))
                 for draft, kept in recording:
-                    self._compare(db, draft, kept, None)
+                    self._compare(db, draft, kept, b"")
                     left += self._keep(db, draft, kept)
                     if draft.difference is not None:
                         found[draft.origin] = draft.difference
@@ -220,7 +240,7 @@ class History:
             return
         try:
             with self._database.transaction() as db:
-                gone = [origin for (origin,) in db.execute("SELECT origin FROM zones") if origin not in zones]
+                gone = [origin for origin, _ in versions.sources(db) if origin not in zones]
                 files = [file for (file,) in db.execute("SELECT file FROM zones WHERE file IS NOT NULL")]
                 db.execute("DELETE FROM texts WHERE id NOT IN (SELECT text FROM zones WHERE text IS NOT NULL)")
         except StateError as error:

@@ -15,12 +15,16 @@ from appliance import __version__
 from appliance.answers.image import load, save
 from appliance.answers.store import Store
 from appliance.config.schema import Config
+from appliance.control import stamps
 from appliance.control.memory import trim
-from appliance.control.zones import STAMP_OCTETS, ServedZone
+from appliance.control.zones import ServedZone
 from appliance.errors import StateError
+from appliance.zone import digests
 from appliance.zone.model import DnssecSummary
 
 FILE: Final = "store.image"
+
+_NO_DIGEST: Final = bytes(digests.OCTETS)
 
 _log = logging.getLogger(__name__)
 
@@ -33,24 +37,35 @@ class _Notes(msgspec.Struct):
     stamps: bytes
     serials: bytes
     names: bytes
+    digests: bytes
     dnssec: dict[int, DnssecSummary]
 
     @classmethod
     def of(cls, zones: Iterable[ServedZone]) -> "_Notes":
         """Note the zones that need not be read again while their stamps are the same."""
-        origins, files, stamps, serials, names = bytearray(), bytearray(), bytearray(), array("I"), array("I")
+        origins, files, known, contents = bytearray(), bytearray(), bytearray(), bytearray()
+        serials, names = array("I"), array("I")
         dnssec = {}
         for one in zones:
-            if one.serial is None or one.stamp is None or one.error or not one.lasting:
+            if one.serial is None or one.stamp is None or one.error or not one.lasting or one.includes:
                 continue
             if one.dnssec is not None:
                 dnssec[len(serials)] = one.dnssec
             origins += one.origin
             files += os.fsencode(one.file) + b"\0"
-            stamps += one.stamp
+            known += one.stamp
+            contents += one.digest or _NO_DIGEST
             serials.append(one.serial)
             names.append(one.names)
-        return cls(bytes(origins), bytes(files), bytes(stamps), serials.tobytes(), names.tobytes(), dnssec)
+        return cls(
+            bytes(origins),
+            bytes(files),
+            bytes(known),
+            serials.tobytes(),
+            names.tobytes(),
+            bytes(contents),
+            dnssec,
+        )
 
     def recall(self, zones: Mapping[bytes, ServedZone]) -> None:
         """Tell the zones that are still as they were what is served of them."""
@@ -64,10 +79,11 @@ class _Notes(msgspec.Struct):
             served = zones.get(self.origins[start:at])
             if served is None or os.fsencode(served.file) != files[place]:
                 continue
-            served.stamp = self.stamps[place * STAMP_OCTETS : (place + 1) * STAMP_OCTETS]
+            served.stamp = self.stamps[place * stamps.OCTETS : (place + 1) * stamps.OCTETS]
             if not served.has_changed():
+                digest = self.digests[place * digests.OCTETS : (place + 1) * digests.OCTETS]
                 served.lasting = True
-                served.serves(serial, names, self.dnssec.get(place))
+                served.serves(serial, names, self.dnssec.get(place), digest if digest != _NO_DIGEST else b"")
 
 
 def _words(octets: bytes) -> "array[int]":

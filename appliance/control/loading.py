@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from appliance.answers.bulk_zone import RecordsSpent
@@ -25,8 +25,9 @@ from appliance.control.memory import give_back, physical_octets, uncollected
 from appliance.control.paging import pages_ahead
 from appliance.control.progress import Progress
 from appliance.control.sizes import check_budget, check_size, shared_store
-from appliance.control.zones import LARGE, ServedZone
+from appliance.control.zones import ServedZone
 from appliance.errors import StateError, ZoneError
+from appliance.zone import digests
 from appliance.zone.files import Batch, Files
 from appliance.zone.model import Zone
 from appliance.zone.packed_zone import PackedZone
@@ -45,6 +46,9 @@ Never more than three quarters of what the machine has: the kernel refuses what 
 """
 
 TellError = Callable[[ZoneError], None]
+_digest = lru_cache(1)(digests.of_text)
+"""Zones that follow each other often have the same text."""
+
 _Sized = tuple[int, ServedZone]
 """A zone behind the octets that its file has."""
 
@@ -67,7 +71,9 @@ class Loading:
         fixed forbids moving to a larger store. history gets the records of large zones.
         """
         self._history = history if history is not None and history.wanted else None
-        self._drafting: list[Drafting] = []
+        self._drafting: dict[bytes, Drafting] = {}
+        self._as_kept: set[bytes] = set()
+        """Zones whose files cannot be loaded, and whose kept versions are served instead."""
         self._fixed = fixed
         self._zones = zones
         self._opcode_pass = opcode_pass
@@ -90,14 +96,21 @@ class Loading:
             self._discard_drafts()
             raise
         finally:
-            for one in self._drafting:
-                one.until_written()
+            self._note_digests()
             give_back()  # before workers are forked
 
     def drafts(self) -> list[Draft]:
         """Wait for the drafts of large zones, and return them; not again."""
-        drafting, self._drafting = self._drafting, []
-        return [draft for one in drafting if (draft := one.result()) is not None]
+        drafting, self._drafting = self._drafting, {}
+        return [draft for one in drafting.values() if (draft := one.result()) is not None]
+
+    def _note_digests(self) -> None:
+        """Wait until nobody holds records any more, and note what is served by what was written of it."""
+        for origin, one in self._drafting.items():
+            one.until_written()
+            served = self._zones[origin]
+            if one.digest and served.state == "serving":
+                served.digest = one.digest
 
     def _discard_drafts(self) -> None:
         for draft in self.drafts():
@@ -127,7 +140,18 @@ class Loading:
     def _fetch(self, origin: bytes) -> Zone:
         """Return a zone that another one's chain leads to, or that has to be compiled once more."""
         served = self._zones[origin]
-        return served.again() if served.state == "serving" else served.read()
+        if served.state == "serving":
+            return served.again(self._kept)
+        try:
+            return served.read()
+        except ZoneError:
+            kept = self._kept(served)
+            if kept is None:
+                raise
+            return kept
+
+    def _kept(self, served: ServedZone, digest: bytes = b"") -> Zone | None:
+        return self._history.kept(served, digest) if self._history is not None else None
 
     def _compile_large(self, store: Store, waiting: list[_Sized]) -> Store:
         """Compile the next large zones, as many as may be held together."""
@@ -140,7 +164,7 @@ class Loading:
             octets += size
             self._read(served, good, bad)
             ahead += self._weigh(served, good, bad)
-            if size >= LARGE and good and good[-1].origin == served.origin:
+            if good and good[-1].origin == served.origin:
                 self._write_down(served, good[-1])
             self._progress.advance(size // 2)
         store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
@@ -149,11 +173,19 @@ class Loading:
         return store
 
     def _read(self, served: ServedZone, good: list[Zone], bad: list[Zone]) -> None:
+        self._as_kept.discard(served.origin)
         try:
             good.append(served.read())
         except ZoneError as error:
-            self._tell(error)
-            bad.append(served.placeholder())
+            kept = self._kept(served)
+            if kept is None:
+                self._tell(error)
+                bad.append(served.placeholder())
+                return
+            self._as_kept.add(served.origin)
+            served.error = f"{error}; serial {kept.serial} is served as it was kept"
+            self._tell(ZoneError(served.error))
+            good.append(kept)
 
     def _weigh(self, served: ServedZone, good: list[Zone], bad: list[Zone]) -> int:
         """Return how many octets the zone read last takes about; refuse it, and only it, if it is surely too large."""
@@ -170,11 +202,13 @@ class Loading:
 
     def _write_down(self, served: ServedZone, zone: Zone) -> None:
         """Have the records of a zone written by another thread while they are compiled."""
+        if served.origin in self._as_kept or not served.is_large():
+            return
         if self._history is not None and isinstance(zone, PackedZone):
             write = partial(self._history.write_at_start, served, zone)
             drafting = Drafting(write, self._history.compare_at_start)
             zone.until_read = drafting.until_written
-            self._drafting.append(drafting)
+            self._drafting[served.origin] = drafting
 
     def _compile(self, store: Store, good: list[Zone], bad: list[Zone], ahead: int = 0) -> Store:
         """Compile, in a larger store if it must be; about so many octets are taken, if it is known."""
@@ -194,7 +228,8 @@ class Loading:
             else:
                 break
         for zone in good:
-            self._zones[zone.origin].published(zone)
+            served = self._zones[zone.origin]
+            served.published(zone, served.error if zone.origin in self._as_kept else "")
         check_budget(_taken(store), self._memory_mib)
         return store
 
@@ -203,7 +238,12 @@ class Loading:
         gone = [zone.origin for zone in good if isinstance(zone, PackedZone) and zone.is_spent]
         good[:] = [zone for zone in good if zone.origin not in gone]  # before they are there a second time
         for origin in gone:
+            drafting = self._drafting.pop(origin, None)  # of what was read before, which may be another version
+            if drafting is not None and self._history is not None:
+                self._history.discard(drafting.result())
             self._read(self._zones[origin], good, bad)
+            if good and good[-1].origin == origin:
+                self._write_down(self._zones[origin], good[-1])
 
     def _with_room(self, store: Store, names: int) -> Store:
         bits = index_bits(store.get("records") + names)
@@ -237,6 +277,8 @@ class Loading:
                     bad: list[Zone] = []
                     for served in rest:
                         self._read(served, good, bad)
+                    if not self._as_kept.isdisjoint(zone.origin for zone in good):  # that may be much larger
+                        store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
                     store = self._compile(store, good, bad)
                 check_budget(_taken(store), self._memory_mib)
                 self._progress.advance(sum(size for size, _ in batch))
@@ -287,7 +329,7 @@ def _stamped(stamper: Stamper, served: ServedZone, files: Batch, number: int) ->
         return False  # the zone is read and compiled by itself then, which tells what is wrong
     if shape is None:
         return False
-    served.serves(shape.serial, shape.count)
+    served.serves(shape.serial, shape.count, digest=_digest(text))
     return True
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from appliance.answers.change import Changed, change_zone
-from appliance.answers.compile import Capacity, remove_zone, replace_zone
+from appliance.answers.compile import Capacity, compile_zones, remove_zone, replace_zone
 from appliance.answers.layout import ZONE_SERVING
 from appliance.answers.store import Retired, Store, StoreFull
 from appliance.answers.transfer import larger_than, move, room_for
@@ -166,6 +166,12 @@ class Publication:
         set_state(self.store, zone.origin, ZONE_SERVING)
         if self._meanwhile is not None:
             self._meanwhile.replaced(zone, known)
+
+    async def expect(self, zone: Zone) -> None:
+        """Answer SERVFAIL for a zone whose data are not there yet, given a placeholder. Raises ApplianceError."""
+        await self._change(lambda store: compile_zones(store, [], [zone]), zone)
+        if self._meanwhile is not None:
+            self._meanwhile.removed(zone.origin)  # what was compiled meanwhile does not know it, and is given up
 
     async def remove(self, origin: bytes) -> None:
         """Serve a zone no more. Raises ApplianceError."""

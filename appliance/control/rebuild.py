@@ -25,8 +25,9 @@ from appliance.answers.waste import Waste
 from appliance.control.loading import Loading
 from appliance.control.progress import Progress
 from appliance.control.sizes import shared_store
-from appliance.control.zones import ServedZone
+from appliance.control.zones import Kept, ServedZone
 from appliance.errors import ApplianceError, StateError, ZoneError
+from appliance.zone import digests
 from appliance.zone.files import Batch
 from appliance.zone.model import Zone
 
@@ -45,24 +46,32 @@ class _Outcome(msgspec.Struct):
 class _AsServed(ServedZone):
     """A zone to be read like the one that is served; one that is not loaded stays so, whatever its file has now."""
 
-    __slots__ = ("served",)
+    __slots__ = ("kept", "served")
 
-    def __init__(self, served: ServedZone) -> None:
+    def __init__(self, served: ServedZone, kept: Kept) -> None:
         """Start without anything read."""
         super().__init__(served.origin, served.place, checks=served.checks, most=served.most)
         self.served = served
+        self.kept = kept
 
     def read(self) -> Zone:
-        if self.served.state != "serving":
-            raise ZoneError("not loaded")
-        return super().read()
+        try:
+            return self.served.again(self.kept)
+        except StateError as error:
+            raise ZoneError(str(error)) from error
+
+    def again(self, kept: Kept) -> Zone:
+        return self.served.again(self.kept)
 
     def text(self, files: Batch, number: int) -> bytes | None:
-        return super().text(files, number) if self.served.state == "serving" else None
+        if self.served.state != "serving" or not self.served.digest:
+            return None
+        text = super().text(files, number)
+        return text if text is not None and digests.of_text(text) == self.served.digest else None
 
     def is_other(self) -> bool:
-        """Tell whether what was read is not what is served."""
-        return (self.state, self.stamp, self.serial) != (self.served.state, self.served.stamp, self.served.serial) and (
+        """Return whether what was read is not what is served."""
+        return (self.state, self.serial) != (self.served.state, self.served.serial) and (
             self.state == "serving" or self.served.state == "serving"
         )
 
@@ -70,7 +79,9 @@ class _AsServed(ServedZone):
 class Rebuild:
     """One child at work, from construction to result() or stop(). Belongs to the event loop's thread."""
 
-    def __init__(self, served: Store, waste: Waste, zones: Mapping[bytes, ServedZone], opcode_pass: int) -> None:
+    def __init__(
+        self, served: Store, waste: Waste, zones: Mapping[bytes, ServedZone], opcode_pass: int, kept: Kept
+    ) -> None:
         """Fork; the zones are those of this moment, as far as they have a place in the store."""
         zones = {origin: one for origin, one in zones.items() if origin in served.numbers}
         live = (waste.used - waste.octets) // HEAP_CHUNK
@@ -81,7 +92,8 @@ class Rebuild:
         parent = os.getpid()
         self._pid = os.fork()
         if not self._pid:
-            _work(self._store, zones, opcode_pass, self._told, parent)
+            copies = {origin: _AsServed(one, kept) for origin, one in zones.items()}
+            _work(self._store, copies, opcode_pass, self._told, parent)
         self._pidfd = os.pidfd_open(self._pid)
 
     async def result(self) -> tuple[Store, set[bytes]]:
@@ -122,7 +134,7 @@ class _Silent(Progress):
         """Say nothing: nobody waits."""
 
 
-def _work(store: Store, zones: Mapping[bytes, ServedZone], opcode_pass: int, told: int, parent: int) -> NoReturn:
+def _work(store: Store, zones: Mapping[bytes, _AsServed], opcode_pass: int, told: int, parent: int) -> NoReturn:
     """Compile, in the process that was just forked for it."""
     status = 1
     try:
@@ -143,8 +155,7 @@ def _work(store: Store, zones: Mapping[bytes, ServedZone], opcode_pass: int, tol
         os._exit(status)
 
 
-def _compiled(store: Store, zones: Mapping[bytes, ServedZone], opcode_pass: int) -> _Outcome:
-    copies = {origin: _AsServed(served) for origin, served in zones.items()}
+def _compiled(store: Store, copies: Mapping[bytes, _AsServed], opcode_pass: int) -> _Outcome:
     store.sources.expect(copies)
     loading = Loading(copies, opcode_pass, 0, lambda error: None, _Silent(), fixed=True)
     try:

@@ -4,6 +4,7 @@
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -18,11 +19,12 @@ from appliance.control.progress import Progress
 from appliance.control.publish import COMPARED, OPCODES_PASSED_UP, Publication
 from appliance.control.sizes import check_size
 from appliance.control.stage import Stage
-from appliance.control.zones import ServedZone, compared, configured
+from appliance.control.zone_set import ZoneSet
+from appliance.control.zones import ServedZone
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
 from appliance.state.journal import Entry, is_newer
 from appliance.zone import names
-from appliance.zone.difference import Difference
+from appliance.zone.difference import NOTHING, Difference
 from appliance.zone.model import Zone
 
 _BATCH: Final = 500
@@ -40,8 +42,9 @@ class Reloader:
     def __init__(
         self, config: Config, publication: Publication, progress: Progress, stage: Stage | None = None
     ) -> None:
-        """Find the zones of the configuration. Raises ConfigError."""
-        self.zones = configured(config)
+        """Start without zones, which load_all() finds."""
+        self.zone_set = ZoneSet(config)
+        self.zones = self.zone_set.zones
         self._config = config
         self._publication = publication
         self._progress = progress
@@ -53,14 +56,15 @@ class Reloader:
         self._loading: Loading | None = None
         self._changed = asyncio.Event()
         """Set while what is served is not what is saved."""
-        self.compaction = Compaction(publication, self.zones, self._turn, self._changed.set)
+        self.compaction = Compaction(publication, self.zones, self._turn, self._changed.set, self.history.kept)
 
     async def load_all(self) -> None:
-        """Serve every zone, those that did not change from the saved store; SERVFAIL for bad ones.
+        """Serve every zone, those that did not change from the saved store, bad ones as they were kept, else SERVFAIL.
 
         Raises ApplianceError.
         """
         async with self._turn:
+            await asyncio.to_thread(self._find_zones)
             saved = await asyncio.to_thread(self._images.load, self.zones)
             if saved is None:
                 for served in self.zones.values():
@@ -86,6 +90,12 @@ class Reloader:
             gc.collect()  # models and the arrays that were moved from point at themselves
             gc.freeze()
 
+    def _find_zones(self) -> None:
+        """Find what is to be served, and keep nothing of other zones: one that was taken out must not come back."""
+        self.history.remove(self.zone_set.start(self.history.known()))
+        for problem in self.zone_set.problems():
+            _log.warning("%s", problem)
+
     def _set_aside(self, store: Store) -> Store | None:
         kept = self._images.set_aside(store, self.zones.values())
         if kept is not None:
@@ -99,48 +109,73 @@ class Reloader:
             self._loading.cancel()
 
     def _fetch(self, origin: bytes) -> Zone:
-        return self.zones[origin].again()
+        return self.zones[origin].again(self.history.kept)
 
-    async def reload(self, name: str = "") -> list[dict[str, Any]]:
-        """Read the file of one zone, or of all whose file has changed; return what came of each.
+    async def reload(self, name: str = "", allow_removal: str = "") -> list[dict[str, Any]]:
+        """Read the file of one zone, or of all that may have changed or failed; return what came of each.
 
-        Without a name the patterns are looked at again too: zones come and go with their lists and folders. Raises
-        StateError for a zone that is not configured, ConfigError for patterns that cannot be read.
+        Without a name lists and folders are looked at again too: zones come and go with them, and what is wrong with a
+        line or a file name is told each time. allow_removal is the number of a set of zones that are to go though they
+        are many. Raises StateError for a zone that is not configured.
         """
+        if name and allow_removal:
+            raise StateError("--allow-removal is for a reload of all zones: leave the name of the zone out")
         async with self._turn:
             if name:
-                return await self._reload_some([self._find(name)])
-            told = []
-            if self._config.pattern:
-                told = await self._look_again()
-            chosen = [served for served in self.zones.values() if served.has_changed()]
-            return told + await self._reload_some(chosen)
+                return _plain(await self._reload_some([self._find(name)]))
+            told = await self._look_again(allow_removal)
+            chosen = await asyncio.to_thread(self._chosen)
+            return told + _plain([one for one in await self._reload_some(chosen) if not one.get("same")])
 
-    async def _look_again(self) -> list[dict[str, Any]]:
+    def _chosen(self) -> list[ServedZone]:
+        """Return the zones whose files have to be looked into; not those that nothing names and that have none."""
+        unlisted = self.zone_set.unlisted
+        return [
+            served
+            for served in list(self.zones.values())
+            if (served.origin not in unlisted or os.path.exists(served.file)) and served.may_have_changed()  # noqa: PTH110
+        ]
+
+    async def _look_again(self, allow_removal: str) -> list[dict[str, Any]]:
         """Remove the zones that are not configured any more and take up new ones, which are read next."""
-        now = await asyncio.to_thread(configured, self._config)
-        gone, new = compared(self.zones, now)
-        told = []
-        removed: list[bytes] = []
-        for origin in gone:
-            served = self.zones[origin]
-            try:
-                await self._publication.remove(origin)
-            except ApplianceError as error:
-                _tell(error)
-                told.append({"zone": served.name, "ok": False, "outcome": f"{error}; it is still served"})
-                continue
-            del self.zones[origin]
-            removed.append(origin)
-            self._note_change()
-            told.append({"zone": served.name, "ok": True, "outcome": "removed"})
+        plan = await asyncio.to_thread(self.zone_set.look_again, allow_removal)
+        self.zone_set.failed = ""
+        told = [
+            _failure(f"{one.file}:{one.line}" if one.line else one.file, one.reason)
+            for one in self.zone_set.findings
+            if one.severity == "error"
+        ]
+        removed = []
+        for origin in plan.gone:
+            told.append(await self._remove(origin))
+            if told[-1]["ok"]:
+                removed.append(origin)
         await _to_the_end(self.history.remove, removed)
-        for served in new:
+        for served in plan.fresh:
             if served.origin in self.zones:
                 self.zones[served.origin].place = served.place
             else:
                 self.zones[served.origin] = served
+        held = self.zone_set.limit.held
+        if plan.refused or held:
+            told.append(_failure("removal", plan.refused or str(held)))
         return told
+
+    async def _remove(self, origin: bytes) -> dict[str, Any]:
+        served = self.zones[origin]
+        try:
+            if origin in self._publication.store.numbers:  # one that never could be read may have no place there
+                await self._publication.remove(origin)
+        except ApplianceError as error:
+            _tell(error)
+            reason = f"{error}; it is still served"
+            self.zone_set.failed = f"zone {served.name} cannot be removed: {reason}"
+            self.zone_set.unlisted.add(origin)
+            return _failure(served.name, reason)
+        del self.zones[origin]
+        self._note_change()
+        _log.info("zone %s: removed", served.name)
+        return {"zone": served.name, "ok": True, "outcome": "removed"}
 
     async def steps(self, name: str) -> list[Entry]:
         """Return the journal of a zone, the oldest step first. Raises StateError."""
@@ -175,23 +210,23 @@ class Reloader:
         return told
 
     async def _reload_one(self, served: ServedZone) -> dict[str, Any]:
-        before, was = served.serial, served.was
+        before = served.serial
+        is_other = bool(served.error) or served.has_changed()
         draft = None
         try:
             zone = await asyncio.to_thread(served.read)
-            large = len(zone.nodes) >= COMPARED or served.is_large()
+            if served.state == "serving" and served.digest and zone.digest == served.digest:
+                return self._same(served)
+            large = len(zone.nodes) >= COMPARED or served.is_large() or bool(zone.includes)
             check_size(zone, self._config.store.memory_mib)  # before what it changes takes memory too
             if large:
-                draft = await _to_the_end(self.history.draft, served, was, zone)
+                draft = await _to_the_end(self.history.draft, served, zone)
             if draft is None or not draft.is_same:
                 changed = await asyncio.to_thread(draft.changed, len(zone.nodes)) if draft else None
                 await self._publication.replace(zone, changed)
-        except ApplianceError as error:
+        except Exception as error:  # noqa: BLE001 - whatever one zone does, the others are reloaded
             self.history.discard(draft)
-            served.error = str(error)
-            _tell(error)
-            kept = f"serial {before} is still served" if before is not None else "the zone is not served"
-            return {"zone": served.name, "ok": False, "outcome": f"{error}; {kept}"}
+            return await self._refused(served, _as_told(served, error))
         served.published(zone)
         _tell_doubts(served)
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
@@ -202,7 +237,39 @@ class Reloader:
             await _to_the_end(self.history.keep, [draft])
             if draft.difference is not None:
                 _describe(told, draft.difference)
+            told["same"] = draft.is_same and not is_other
         return told
+
+    def _same(self, served: ServedZone) -> dict[str, Any]:
+        """Return the outcome for a file that has what is served already."""
+        told = {"zone": served.name, "ok": True, "same": not served.error}
+        told["outcome"] = f"serial {served.serial} replaced by {served.serial}"
+        served.error = ""
+        _describe(told, NOTHING)
+        return told
+
+    async def _refused(self, served: ServedZone, error: ApplianceError) -> dict[str, Any]:
+        """Go on with what is served of a zone, or with its kept version; without either its names answer SERVFAIL."""
+        served.error = str(error)
+        _tell(error)
+        try:
+            if served.state != "serving":
+                await self._serve_without_file(served)
+        except Exception as more:  # noqa: BLE001 - as above
+            served.error += f"; {_as_told(served, more)}"
+        known = f"serial {served.serial} is still served" if served.state == "serving" else "the zone is not served"
+        return _failure(served.name, f"{error}; {known}")
+
+    async def _serve_without_file(self, served: ServedZone) -> None:
+        kept = await _to_the_end(self.history.kept, served)
+        if kept is not None:
+            await self._publication.replace(kept)
+            served.published(kept, served.error)
+        elif served.origin not in self._publication.store.numbers:
+            await self._publication.expect(served.placeholder())
+        else:
+            return
+        self._note_change()
 
     async def record(self) -> None:
         """Keep what a load has served, some zones at a time; reloads take turns with it."""
@@ -211,7 +278,8 @@ class Reloader:
             await self._keep_loaded()
         for at in range(0, len(zones), _BATCH):
             async with self._turn:
-                await _to_the_end(self.history.record, zones[at : at + _BATCH])
+                still = [one for one in zones[at : at + _BATCH] if self.zones.get(one.origin) is one]
+                await _to_the_end(self.history.record, still)
         async with self._turn:
             await _to_the_end(self.history.sweep, self.zones)
 
@@ -231,12 +299,16 @@ class Reloader:
         task.add_done_callback(self._asked.discard)
 
     async def _reload_on_signal(self) -> None:
+        """Reload; nobody waits for the outcome, so what is not wrong with single zones is kept for the verb status."""
         try:
-            await self.reload()
+            for one in await self.reload():
+                (_log.info if one["ok"] else _log.warning)("%s: %s", one["zone"], one["outcome"])
         except ApplianceError as error:
-            _log.error("nothing was reloaded: %s", error)
+            self.zone_set.failed = f"the reload that SIGHUP asked for failed: {error}"
+            _log.error("%s", self.zone_set.failed)
         except Exception as error:  # noqa: BLE001 - a signal has no caller who could report it
             crash.log(error, "reloading on SIGHUP")
+            self.zone_set.failed = f"the reload that SIGHUP asked for failed: {type(error).__name__}; the log has more"
 
     def _say(self, doing: str) -> None:
         if self._stage is not None:
@@ -274,6 +346,24 @@ async def _to_the_end(work: Callable[P, T], *arguments: P.args, **more: P.kwargs
     except asyncio.CancelledError:
         await task
         raise
+
+
+def _as_told(served: ServedZone, error: Exception) -> ApplianceError:
+    if isinstance(error, ApplianceError):
+        return error
+    _log.error("zone %s: unexpected %r", served.name, error)
+    return ZoneError(f"zone {served.name}: it cannot be served: {str(error) or type(error).__name__}")
+
+
+def _plain(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return outcomes without what only this module asks for."""
+    for one in told:
+        one.pop("same", None)
+    return told
+
+
+def _failure(what: str, outcome: str) -> dict[str, Any]:
+    return {"zone": what, "ok": False, "outcome": outcome}
 
 
 def _describe(told: dict[str, Any], found: Difference) -> None:

@@ -82,7 +82,16 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.callback(stage.end)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
-        told = Told(stage, reloader.zones, pool, listening.endpoints, publication, reloader.history, background)
+        told = Told(
+            stage,
+            reloader.zones,
+            pool,
+            listening.endpoints,
+            publication,
+            reloader.history,
+            background,
+            reloader.zone_set,
+        )
         verbs.serve(told, reloader)
         stage.serve()
         cleanup.push_async_callback(reloader.close)

@@ -18,6 +18,7 @@ from appliance.control.publish import Publication
 from appliance.control.stage import Stage
 from appliance.control.summary import described, summary
 from appliance.control.workers import WorkerPool
+from appliance.control.zone_set import ZoneSet
 from appliance.control.zones import ServedZone
 
 
@@ -32,6 +33,7 @@ class Told:
     publication: Publication
     history: History
     background: Background
+    zone_set: ZoneSet
 
     async def status(self, whole: bool = False) -> dict[str, Any] | Listing:
         """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful.
@@ -40,7 +42,8 @@ class Told:
         """
         path, interfaces = await self._interfaces()
         found = summary(self.zones.values(), time.time())
-        problems = list(found.problems)
+        problems = list(found.problems) + self.zone_set.problems()
+        held = self.zone_set.limit.held
         warnings = list(found.warnings)
         if self.publication.failed:
             problems.append(f"no NIC path: {self.publication.no_nic_path}")
@@ -63,6 +66,7 @@ class Told:
                 "reason": self.publication.no_nic_path,
             },
             "interfaces": interfaces,
+            "removal_held": held.described() if held else None,
             "zone_summary": found.described(),
         }
         return Listing(result, "zones", described(self.zones)) if whole else result

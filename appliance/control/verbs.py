@@ -73,6 +73,8 @@ class Verbs:
 
     async def _reload(self, request: dict[str, Any]) -> Any:
         _zone({"zone": "", **request})
+        if not isinstance(request.get("allow_removal", ""), str):
+            raise ApplianceError("allow_removal must be the number that status shows")
         wanted = json.dumps(request, sort_keys=True)
         coming = self._coming.get(wanted)
         if coming is None:
@@ -92,7 +94,7 @@ class Verbs:
             del self._coming[wanted]  # who asks from now on may have changed a file after it was looked at
         try:
             reloader = self._served()[1]
-            return {"zones": await reloader.reload(request.get("zone", ""))}
+            return {"zones": await reloader.reload(request.get("zone", ""), request.get("allow_removal", ""))}
         finally:
             self._stage.reloading = ""
             self._turn.release()

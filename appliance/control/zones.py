@@ -1,41 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The zones of the configuration: their files, what was last read from them, and what is wrong."""
+"""The zones that are served: their files, what was last read from them, and what is wrong."""
 
 import contextlib
+import logging
 import os
-import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from appliance.answers import sources
-from appliance.config.patterns import ZONE, expand
-from appliance.config.schema import Config
-from appliance.control.memory import uncollected
+from appliance.control import stamps
 from appliance.control.signatures import doubts
-from appliance.errors import ApplianceError, ConfigError, StateError, ZoneError
-from appliance.zone import names
+from appliance.errors import ApplianceError, StateError, ZoneError
+from appliance.zone import digests, names
 from appliance.zone.checks import DEFAULTS, Level, Levels
 from appliance.zone.files import Batch, Files
 from appliance.zone.load import load_zone
 from appliance.zone.model import DnssecSummary, Zone
+from appliance.zone.packed_zone import PackedZone
 
 State = Literal["serving", "not loaded"]
-Was = tuple[bytes | None, bool, int | None]
-"""Stamp of the file, whether it tells enough, and the serial."""
 
-_STAMP: Final = struct.Struct("<QQQ")
-"""mtime in nanoseconds, size, inode."""
-
-STAMP_OCTETS: Final = _STAMP.size
 LARGE: Final = 1 << 20
 """Octets of a file from which on a zone's records are kept as a listing, which is written while it is compiled."""
 
-_RACY_NS: Final = 50_000_000
-"""A file changed so shortly before it was read may change again without its time telling."""
-
+_log = logging.getLogger(__name__)
 
 _DOTTED: Final = bytes(46 if octet < 45 else octet for octet in range(256))
 """Dots for the lengths of labels below 45, none of which is spelt plainly."""
@@ -68,7 +58,11 @@ class Place:
 
 @dataclass(slots=True)
 class ServedZone:
-    """One zone of the configuration; `error` says why its file is not what is served."""
+    """One zone of the configuration; `error` says why its file is not what is served.
+
+    stamp and includes tell which files were read last, digest what was read when that was served: a stamp is a hint
+    that something has changed, only the digest says that two versions are one.
+    """
 
     origin: bytes
     place: str | Place
@@ -82,7 +76,13 @@ class ServedZone:
     """Octets of packed records behind which reading stops; 0 is no bound."""
     stamp: bytes | None = field(default=None, repr=False)
     lasting: bool = field(default=False, repr=False)
-    """Whether the stamp alone tells, in a later process too, that the zone is still what was read."""
+    """Whether the files had been as they are for long enough when they were read, so that their stamps tell changes."""
+    includes: tuple[tuple[str, bytes | None], ...] = field(default=(), repr=False)
+    """The other files that were read, with their stamps."""
+    digest: bytes = field(default=b"", repr=False)
+    """That of what is served (zone.digests); nothing where nobody has made it."""
+    source: str = field(default="", repr=False)
+    """The [[pattern]] that it is of (zone_set.source_of)."""
 
     @property
     def file(self) -> str:
@@ -90,38 +90,69 @@ class ServedZone:
         return self.place if isinstance(self.place, str) else self.place.path(self.origin)
 
     @property
-    def was(self) -> Was:
-        """What tells whether a kept version is this one."""
-        return self.stamp, self.lasting, self.serial
-
-    @property
     def name(self) -> str:
         """The zone's name as text."""
         return names.to_text(self.origin)
 
     def has_changed(self) -> bool:
-        """Tell whether the file is another one than was last read."""
-        return _stamp(self.file) != self.stamp
+        """Return whether the file, or one that it includes, is another one than was last read."""
+        if stamps.of_file(self.file) != self.stamp:
+            return True
+        return any(stamps.of_file(file) != stamp for file, stamp in self.includes)
+
+    def may_have_changed(self) -> bool:
+        """Return whether it takes a look into the file to know what it is now."""
+        return bool(self.error) or self.state != "serving" or not self.lasting or self.has_changed()
 
     def read(self) -> Zone:
         """Return the zone in the file. Raises ZoneError, and remembers the reason."""
-        self._note(_stamp(self.file))
-        zone = self.read_as(self.origin)
-        self.lasting = self.lasting and not zone.included
+        with self._telling():
+            return self._read()
+
+    def _read(self) -> Zone:
+        now = time.time_ns()
+        self.stamp, self.includes = stamps.of_file(self.file), ()
+        self.lasting = stamps.is_settled(self.stamp, now)
+        text = self._text()
+        zone = self._loaded_as(self.origin)
+        if zone.includes:
+            self.includes = tuple((file, stamps.of_file(file)) for file in zone.includes)
+            self.lasting = self.lasting and all(stamps.is_settled(stamp, now) for _, stamp in self.includes)
+            zone.digest = digests.of_records(zone) if isinstance(zone, PackedZone) else b""
+        elif text is not None:
+            if self._text() != text:
+                raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
+            zone.digest = digests.of_text(text)
         return zone
+
+    def _text(self) -> bytes | None:
+        return stamps.text_of(self.file, LARGE - 1)
 
     def read_as(self, origin: bytes) -> Zone:
         """Return the zone that the file is under an origin. Raises ZoneError, and remembers the reason."""
+        with self._telling():
+            return self._loaded_as(origin)
+
+    def _loaded_as(self, origin: bytes) -> Zone:
+        zone = load_zone(self.file, origin, self.checks, self.most)
+        if self.has_changed():
+            raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
+        return zone
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Remember why the file cannot be loaded; whatever it does, it keeps no other zone from being served."""
         try:
-            zone = load_zone(self.file, origin, self.checks, self.most)
-            if self.has_changed():
-                raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
-            return zone
+            yield
         except ApplianceError as error:
             self.error = str(error)
             if isinstance(error, ZoneError):
                 raise
-            raise ZoneError(str(error)) from error
+            raise ZoneError(self.error) from error
+        except Exception as error:
+            _log.error("zone %s: %s: unexpected %r", self.name, self.file, error)
+            self.error = f"zone {self.name}: {self.file} cannot be loaded: {str(error) or type(error).__name__}"
+            raise ZoneError(self.error) from error
 
     def name_in(self, batch: Batch) -> None:
         """Have the file read with others."""
@@ -131,21 +162,13 @@ class ServedZone:
         """Return the whole file, one of a batch, if it is a small one, noted as read; else None."""
         text: bytes | None = files.take(number)
         if text is not None:
-            self.stamp = files.stamp
-            self.lasting = files.changed < time.time_ns() - _RACY_NS
+            self.stamp, self.includes = files.stamp, ()
+            self.lasting = stamps.changed_before(files.changed, time.time_ns())
         return text
 
     def is_large(self) -> bool:
-        """Tell whether the file that was read last is too large to be kept as it is."""
-        return self.stamp is not None and _STAMP.unpack(self.stamp)[1] >= LARGE
-
-    def same_text(self, most: int) -> bytes | None:
-        """Return what is in the file, None where that is more than most or not what was read last."""
-        with contextlib.suppress(OSError), Path(self.file).open("rb") as file:
-            text = file.read(most + 1)
-            if len(text) <= most and _packed_stamp(os.fstat(file.fileno())) == self.stamp:
-                return text
-        return None
+        """Return whether the file that was read last is too large to be kept as it is."""
+        return self.stamp is not None and stamps.size_of(self.stamp) >= LARGE
 
     def size(self, files: Files) -> int:
         """Return how many octets the file has, 0 if there is none."""
@@ -158,43 +181,57 @@ class ServedZone:
             return os.fsencode(place), b"", b""
         return place.octets[0], self.origin, place.octets[1]
 
-    def again(self) -> Zone:
-        """Return what is served, read from the file once more. Raises StateError if the file is another one now."""
+    def again(self, kept: "Kept") -> Zone:
+        """Return what is served, read from the file again, or as it was kept. Raises StateError if it is nowhere."""
         if self.state != "serving":
             raise StateError(f"zone {self.name} is not loaded")
-        if self.has_changed():
+        found = self._same_from_file() or kept(self, self.digest)
+        if found is None:
             raise StateError(
                 f"zone {self.name} must be compiled again because of a neighbour, but {self.file} has changed since it "
-                f"was loaded; reload {self.name} first"
+                f"was loaded, and that version is not kept; reload {self.name} first"
             )
-        return load_zone(self.file, self.origin, self.checks, self.most)
+        return found
 
-    def _note(self, stamp: bytes | None) -> None:
-        self.stamp = stamp
-        self.lasting = stamp is not None and _STAMP.unpack(stamp)[0] < time.time_ns() - _RACY_NS
+    def _same_from_file(self) -> Zone | None:
+        """Return the zone in the file if it is what is served."""
+        if self.has_changed():
+            return None
+        try:
+            zone = load_zone(self.file, self.origin, self.checks, self.most)
+        except Exception:  # noqa: BLE001 - the file is not what it was, whatever it is
+            return None
+        return zone if self.is_of(zone) else None
+
+    def is_of(self, zone: Zone) -> bool:
+        """Return whether a zone that was just read is what is served, as far as that is known."""
+        if not self.digest:
+            return zone.serial == self.serial
+        text = None if zone.includes else self._text()
+        same = text is not None and digests.of_text(text) == self.digest
+        if not same and isinstance(zone, PackedZone):
+            same = digests.of_records(zone) == self.digest
+        zone.digest = self.digest if same else b""
+        return same
 
     def forget(self) -> None:
         """Start over: nothing of the zone is served."""
-        self.state, self.serial, self.names, self.dnssec, self.stamp, self.lasting = (
-            "not loaded",
-            None,
-            0,
-            None,
-            None,
-            False,
-        )
+        self.state, self.serial, self.names, self.dnssec = "not loaded", None, 0, None
+        self.stamp, self.lasting, self.includes, self.digest = None, False, (), b""
 
-    def published(self, zone: Zone) -> None:
-        """Note that a version is what is served now."""
-        self.serves(zone.serial, len(zone.nodes) + len(zone.ents), zone.dnssec)
+    def published(self, zone: Zone, error: str = "") -> None:
+        """Note that a version is what is served now, and why it is not that in the file."""
+        self.serves(zone.serial, len(zone.nodes) + len(zone.ents), zone.dnssec, zone.digest)
+        self.error = error
 
-    def serves(self, serial: int, count: int, dnssec: DnssecSummary | None = None) -> None:
-        """Note serial and number of names of what is served now."""
+    def serves(self, serial: int, count: int, dnssec: DnssecSummary | None = None, digest: bytes = b"") -> None:
+        """Note serial, number of names and digest of what is served now."""
         self.state = "serving"
         self.serial = serial
         self.names = count
         self.error = ""
         self.dnssec = dnssec
+        self.digest = digest
 
     def placeholder(self) -> Zone:
         """Return an empty zone that keeps the name's place in the store; its answers must never be shown."""
@@ -217,48 +254,5 @@ class ServedZone:
         }
 
 
-def configured(config: Config) -> dict[bytes, ServedZone]:
-    """Return the zones of a configuration by origin. Raises ConfigError when a pattern's zones cannot be told."""
-    with uncollected():
-        return _configured(config)
-
-
-def _configured(config: Config) -> dict[bytes, ServedZone]:
-    levels = config.checks.levels
-    most = config.store.memory_mib << 21
-    found: dict[bytes, ServedZone] = {}
-    for entry in config.zone:
-        origin = names.fold(names.from_text(entry.name))
-        found[origin] = ServedZone(origin, entry.file, checks=levels, most=most)
-    own = set(found)
-    for pattern in config.pattern:
-        place = Place(*pattern.file.split(ZONE)) if ZONE in pattern.file else None
-        for origin, file in expand(pattern):
-            if origin in own:
-                continue
-            if origin in found and found[origin].file != file:
-                raise ConfigError(
-                    f"zone {names.to_text(origin)} is in the pattern for {pattern.file} and has the file "
-                    f"{found[origin].file} too; give it a [[zone]] of its own, or take it out of one"
-                )
-            plain = place if place and place.is_of(origin, file) else pattern.file if place is None else file
-            found[origin] = ServedZone(origin, plain, checks=levels, most=most)
-    return found
-
-
-def compared(zones: dict[bytes, ServedZone], now: Mapping[bytes, ServedZone]) -> tuple[list[bytes], list[ServedZone]]:
-    """Return the origins that are not configured any more, and the zones that are new or have another file."""
-    gone = [origin for origin in zones if origin not in now]
-    return gone, [one for origin, one in now.items() if origin not in zones or zones[origin].file != one.file]
-
-
-def _stamp(file: str) -> bytes | None:
-    try:
-        status = os.stat(file)  # noqa: PTH116 - of a hundred thousand files, a Path is half the cost
-    except OSError:
-        return None
-    return _packed_stamp(status)
-
-
-def _packed_stamp(status: os.stat_result) -> bytes:
-    return _STAMP.pack(status.st_mtime_ns, status.st_size, status.st_ino)
+Kept = Callable[[ServedZone, bytes], Zone | None]
+"""Returns the kept version of a zone that has a digest, or any where that is nothing; None where there is none."""

@@ -17,20 +17,19 @@ from appliance.errors import StateError
 FILE: Final = "state.db"
 DAMAGED: Final = "state.db.damaged"
 
-_FORMAT: Final = 2  # another one for each change of the tables
+_FORMAT: Final = 3  # another one for each change of the tables
 _WAIT_S: Final = 5.0
 _SCHEMA: Final = """
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, content BLOB NOT NULL);
 CREATE TABLE zones (
     origin BLOB PRIMARY KEY,
     serial INTEGER NOT NULL,
-    stamp BLOB NOT NULL,
-    lasting INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    source TEXT NOT NULL,
     text INTEGER REFERENCES texts (id),
     listing BLOB,
     file TEXT,
-    octets INTEGER NOT NULL,
-    sum INTEGER NOT NULL
+    octets INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE journal (
     id INTEGER PRIMARY KEY,

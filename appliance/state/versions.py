@@ -5,7 +5,6 @@ Small zones lie in the database, where equal texts are one; listings of large on
 """
 
 import contextlib
-import hashlib
 import mmap
 import os
 import secrets
@@ -17,60 +16,66 @@ from pathlib import Path
 from typing import Final
 
 from appliance.errors import StateError
-from appliance.zone import names, scanner
+from appliance.zone import check_dnssec, digests, names, scanner
+from appliance.zone.checks import Levels
 from appliance.zone.findings import Findings
 from appliance.zone.listing import Listing
+from appliance.zone.listing_records import records_of
 from appliance.zone.load import assemble
 from appliance.zone.packed import Packed
 from appliance.zone.packed_zone import PackedZone
+from appliance.zone.records import Records
 
 FOLDER: Final = "listings"
 _SMALL: Final = 1 << 18
 """Octets of a listing up to which it lies in the database."""
-_COLUMNS: Final = "serial, stamp, lasting, text, listing, file, octets, sum"
+_COLUMNS: Final = "serial, digest, source, text, listing, file, octets"
 
 
 @dataclass(slots=True)
 class Version:
-    """One version: serial, what the file was known by, and where its records are.
+    """One version: serial, what its content is known by, the [[pattern]] of its zone, and where its records are.
 
-    lasting tells whether the stamp alone says in a later process that the file is still the same. octets and sum are
-    length and CRC-32 of the content.
+    digest is that of the text or of the listing (zone.digests), octets the length of a listing.
     """
 
     serial: int
-    stamp: bytes
-    lasting: bool
+    digest: bytes = b""
+    source: str = ""
     text: int | None = None
     listing: bytes | None = None
     file: str | None = None
     octets: int = 0
-    sum: int = 0
 
-    def is_of(self, stamp: bytes | None, lasting: bool, serial: int | None) -> bool:
-        """Tell whether this is surely what was read from a file with a stamp."""
-        return self.lasting and lasting and (self.stamp, self.serial) == (stamp, serial)
+    def is_of(self, digest: bytes) -> bool:
+        """Return whether this is the content that has a digest."""
+        return bool(digest) and self.digest == digest
 
 
 def find(db: sqlite3.Connection, origin: bytes) -> Version | None:
     """Return the version of a zone."""
     row = db.execute(f"SELECT {_COLUMNS} FROM zones WHERE origin = ?", (origin,)).fetchone()
-    return Version(row[0], row[1], bool(row[2]), *row[3:]) if row else None
+    return Version(*row) if row else None
+
+
+def sources(db: sqlite3.Connection) -> list[tuple[bytes, str]]:
+    """Return all zones of which a version is kept, with their patterns."""
+    return list(db.execute("SELECT origin, source FROM zones"))
 
 
 def put(db: sqlite3.Connection, origin: bytes, version: Version) -> None:
     """Keep a version of a zone instead of the one before."""
     one = version
-    content = (one.text, one.listing, one.file, one.octets, one.sum)
+    content = (one.text, one.listing, one.file, one.octets)
     db.execute(
-        f"INSERT OR REPLACE INTO zones (origin, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (origin, one.serial, one.stamp, one.lasting, *content),
+        f"INSERT OR REPLACE INTO zones (origin, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (origin, one.serial, one.digest, one.source, *content),
     )
 
 
 def put_text(db: sqlite3.Connection, text: bytes) -> int:
     """Keep a text, once; return its number."""
-    digest = hashlib.blake2b(text, digest_size=16).digest()
+    digest = digests.of_text(text)
     row = db.execute("SELECT id FROM texts WHERE digest = ?", (digest,)).fetchone()
     if row is None:
         row = db.execute(
@@ -108,14 +113,16 @@ class Listings:
         listing = Listing(packed)
         version.listing = listing.whole(_SMALL)
         if version.listing is not None:
-            version.octets, version.sum = len(version.listing), zlib.crc32(version.listing)
+            version.octets = len(version.listing)
+            version.digest = digests.of_text(version.listing)
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         version.file = secrets.token_hex(8)
         try:
             with self._path(version.file).open("xb", buffering=0) as file:
-                version.octets, version.sum = listing.write_to(file.fileno())
-        except OSError:
+                version.octets, _ = listing.write_to(file.fileno())
+            version.digest = digests.of_text(self._mapped(version.file))
+        except (OSError, StateError):
             self.discard(version)
             raise
 
@@ -153,11 +160,28 @@ class Listings:
     def open(self, db: sqlite3.Connection, origin: bytes, version: Version) -> memoryview:
         """Return the listing of a version, made from its text where it has one. Raises StateError."""
         if version.text is not None:
-            return memoryview(b"".join(bytes(piece) for piece in Listing(_scanned(text_of(db, version.text), origin))))
+            return _listing_of(self._records(db, origin, version), origin)
+        return self._listed(origin, version)
+
+    def _listed(self, origin: bytes, version: Version) -> memoryview:
         found = memoryview(version.listing) if version.listing is not None else self._mapped(version.file or "")
-        if len(found) != version.octets or zlib.crc32(found) != version.sum:
-            raise StateError(f"what is kept of zone {names.to_text(origin)} is damaged")
+        _check(digests.of_text(found), origin, version)
         return found
+
+    def zone(self, db: sqlite3.Connection, origin: bytes, version: Version, levels: Levels) -> PackedZone:
+        """Return a version as a zone that can be served. Raises StateError."""
+        records = self._records(db, origin, version)
+        zone = _assembled(records, origin)
+        zone.dnssec = check_dnssec.check(zone, Findings(records), levels)
+        zone.digest = version.digest
+        return zone
+
+    def _records(self, db: sqlite3.Connection, origin: bytes, version: Version) -> Records:
+        if version.text is None:
+            return records_of(self._listed(origin, version), f"the kept version of zone {names.to_text(origin)}")
+        text = text_of(db, version.text)
+        _check(digests.of_text(text), origin, version)
+        return _scanned(text, origin)
 
     def _mapped(self, name: str) -> memoryview:
         try:
@@ -170,21 +194,34 @@ class Listings:
         return self._folder / name
 
 
+def _check(digest: bytes, origin: bytes, version: Version) -> None:
+    if digest != version.digest:
+        raise StateError(f"what is kept of zone {names.to_text(origin)} is damaged")
+
+
 def _write(fd: int, octets: bytes | memoryview) -> None:
     view = memoryview(octets)
     while view:
         view = view[os.write(fd, view) :]
 
 
-def _scanned(text: bytes, origin: bytes) -> Packed:
+def _listing_of(records: Records, origin: bytes) -> memoryview:
+    return memoryview(b"".join(bytes(piece) for piece in Listing(_assembled(records, origin).packed)))
+
+
+def _scanned(text: bytes, origin: bytes) -> Records:
     """Return the records of a text that was a zone once."""
     fd = os.memfd_create("zone", os.MFD_CLOEXEC)
     try:
         _write(fd, text)
-        records = scanner.scan_file(f"/proc/self/fd/{fd}", origin)
-        zone = assemble(records, origin, Findings(records))
+        return scanner.scan_file(f"/proc/self/fd/{fd}", origin)
     finally:
         os.close(fd)
+
+
+def _assembled(records: Records, origin: bytes) -> PackedZone:
+    """Return the zone of these records. Raises StateError where they are none any more."""
+    zone = assemble(records, origin, Findings(records))
     if not isinstance(zone, PackedZone):
-        raise StateError(f"the kept text of zone {names.to_text(origin)} is no zone any more")
-    return zone.packed
+        raise StateError(f"what is kept of zone {names.to_text(origin)} is no zone any more")
+    return zone

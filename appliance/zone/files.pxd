@@ -3,7 +3,7 @@
 
 cimport cython
 
-cdef size_t PATH_MAX
+cdef size_t PATH_MAX, STAMP_WORDS
 
 
 cdef class Files:

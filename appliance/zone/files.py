@@ -12,14 +12,15 @@ from typing import Any
 
 import cython
 from cython.cimports.libc.string import memcmp
-from cython.cimports.posix.fcntl import O_CLOEXEC, O_RDONLY
+from cython.cimports.posix.fcntl import O_CLOEXEC, O_NONBLOCK, O_RDONLY
 from cython.cimports.posix.fcntl import open as open_file
-from cython.cimports.posix.stat import fstat, stat, struct_stat
+from cython.cimports.posix.stat import S_ISREG, fstat, stat, struct_stat
 from cython.cimports.posix.unistd import close, read
 
 from appliance.zone.records import reserve
 
 PATH_MAX = 4096
+STAMP_WORDS = 4
 
 
 class Files:
@@ -68,7 +69,8 @@ class Files:
 class Batch(Files):
     """So many files at a time: named one by one, read all together without holding up other threads.
 
-    .stamp and .changed are time, size and inode of the one that was taken last, and its time.
+    .stamp has time, size, inode and time of the last change of any kind (ctime) of the one that was taken last,
+    .changed the last of these, in nanoseconds.
     """
 
     def __init__(self, most: int, room: int) -> None:
@@ -82,7 +84,7 @@ class Batch(Files):
         self.count = 0
         self.paths = reserve(room * PATH_MAX)
         self.texts = reserve(room * (most + 1))
-        self.stamps = array("Q", bytes(24 * room))
+        self.stamps = array("Q", bytes(8 * STAMP_WORDS * room))
         self.counts = array("q", bytes(8 * room))
 
     def clear(self) -> None:
@@ -115,7 +117,7 @@ class Batch(Files):
             self.counts[i] = self.fetch(
                 cython.address(self.paths[i * PATH_MAX]),
                 cython.address(self.texts[i * (self.most + 1)]),
-                cython.address(self.stamps[3 * i]),
+                cython.address(self.stamps[STAMP_WORDS * i]),
             )
             i += 1
 
@@ -124,7 +126,9 @@ class Batch(Files):
         if i >= self.count:
             raise IndexError(f"a batch of {self.count} files has no number {i}")
         return self.found(
-            self.counts[i], cython.address(self.texts[i * (self.most + 1)]), cython.address(self.stamps[3 * i])
+            self.counts[i],
+            cython.address(self.texts[i * (self.most + 1)]),
+            cython.address(self.stamps[STAMP_WORDS * i]),
         )
 
     def found(self, count: int, text: Any, words: Any) -> bytes | None:
@@ -132,24 +136,28 @@ class Batch(Files):
         if count < 0:
             return None
         stamp = cython.cast(cython.p_char, words)
-        self.stamp = stamp[:24]
-        self.changed = words[0]
+        self.stamp = stamp[: 8 * STAMP_WORDS]
+        self.changed = words[3]
         start = cython.cast(cython.p_char, text)
         if count != len(self.last) or memcmp(start, cython.cast(cython.p_char, self.last), count):
             self.last = start[:count]
         return self.last
 
     def fetch(self, path: Any, text: Any, words: Any) -> int:
-        """Read a file to a place, and its stamp to another one; return how many octets were read, -1 for none."""
+        """Read a file to a place, and its stamp to another one; return how many octets were read, -1 for none.
+
+        A pipe would be waited for until somebody writes to it: only regular files are read.
+        """
         status = cython.declare(struct_stat)
-        fd = open_file(cython.cast(cython.p_char, path), O_RDONLY | O_CLOEXEC)
+        fd = open_file(cython.cast(cython.p_char, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         if fd < 0:
             return -1
         count = -1
-        if not fstat(fd, cython.address(status)) and status.st_size <= self.most:
+        if not fstat(fd, cython.address(status)) and S_ISREG(status.st_mode) and status.st_size <= self.most:
             words[0] = cython.cast(cython.ulonglong, status.st_mtim.tv_sec) * 1000000000 + status.st_mtim.tv_nsec
             words[1] = status.st_size
             words[2] = status.st_ino
+            words[3] = cython.cast(cython.ulonglong, status.st_ctim.tv_sec) * 1000000000 + status.st_ctim.tv_nsec
             count = read(fd, text, self.most + 1)
         close(fd)
         return count

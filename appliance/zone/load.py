@@ -27,7 +27,7 @@ def load_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS, most: 
     zone = assemble(records, origin, findings)
     if zone is not None:
         zone.dnssec = check_dnssec.check(zone, findings, levels)
-        zone.included = len(records.files) > 1
+        zone.includes = tuple(records.files[1:])
     if zone is None or findings.errors:
         found = findings.finish()
         first = next(finding for finding in found if finding.severity == "error")

@@ -51,8 +51,8 @@ class Zone:
 
     NSEC3 RRsets are in .nsec3 only, never in .nodes: their owner names do not exist (RFC 5155 §7.2.8). RRSIGs are in
     .signatures only, by the type they cover. Names at or below a cut and below a DNAME (glue, occluded data) are in
-    .nodes: ask is_authoritative. load_zone adds .dnssec where there is anything of DNSSEC, and .included where the
-    file includes others.
+    .nodes: ask is_authoritative. load_zone adds .dnssec where there is anything of DNSSEC, and .includes, the other
+    files that were read. .digest is that of the text or of the records (digests.py), where somebody has made it.
     """
 
     origin: bytes
@@ -65,7 +65,8 @@ class Zone:
     ents: AbstractSet[bytes] = frozenset()
     scheme: Scheme = "unsigned"
     dnssec: DnssecSummary | None = None
-    included: bool = False
+    includes: tuple[str, ...] = ()
+    digest: bytes = b""
 
     @classmethod
     def build(

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Zones by pattern: they come and go with a list or a folder, and share what they have in common."""
 
+import re
 import time
 from pathlib import Path
 
 import pytest
 
 from appliance.config.load import load_config
-from appliance.config.patterns import expand
+from appliance.config.patterns import Expansion, expand
 from appliance.config.schema import Pattern
 from appliance.control.loading import Loading
 from appliance.control.progress import Progress
-from appliance.control.zones import configured
-from appliance.errors import ConfigError, StateError
+from appliance.control.zone_set import wanted
+from appliance.errors import StateError
 from appliance.zone import names
 from appliance.zone.files import Files
 from tests.unit.control.served import configuration, serving, zone_text
@@ -61,7 +62,7 @@ def test_zones_come_and_go(folder: Path) -> None:
 
 
 def test_a_folder(folder: Path) -> None:
-    found = dict(expand(Pattern(file=f"{folder}/zones/{{zone}}.zone")))
+    found = {origin: file for origin, file, _ in expand(Pattern(file=f"{folder}/zones/{{zone}}.zone"), Expansion())}
     assert len(found) == 30
     assert found[names.from_text("z07.test.")] == f"{folder}/zones/z07.test.zone"
 
@@ -71,35 +72,40 @@ def test_names_that_files_spell_in_many_ways(folder: Path) -> None:
     for text in spelt:
         (folder / "zones" / f"{text}.zone").write_text(SMALL)
     (folder / "appliance.toml").write_text(configuration() + '[[pattern]]\nfile = "zones/{zone}.zone"\n')
-    zones = configured(load_config(folder / "appliance.toml"))
+    zones = wanted(load_config(folder / "appliance.toml")).zones
     for text in spelt:
-        served = zones[names.fold(names.from_text(text))]
+        served = zones[names.ROOT if text == "root" else names.fold(names.from_text(text))]
         assert served.file == str(folder / "zones" / f"{text}.zone")
         assert served.size(Files()) == len(SMALL)
     assert len(zones) == 30 + len(spelt)
 
 
 def test_one_file_for_all(folder: Path) -> None:
-    found = dict(expand(Pattern(file=f"{folder}/example.zone", zones=f"{folder}/zones.list")))
-    assert set(found.values()) == {f"{folder}/example.zone"}
+    found = expand(Pattern(file=f"{folder}/example.zone", zones=f"{folder}/zones.list"), Expansion())
+    assert {file for _, file, _ in found} == {f"{folder}/example.zone"}
 
 
 @pytest.mark.parametrize("pattern", [Pattern(file="/no/such/{zone}"), Pattern(file="/x/{zone}", zones="/no/such")])
 def test_what_cannot_be_read(pattern: Pattern) -> None:
-    with pytest.raises(ConfigError, match=r"/no/such.* cannot be read"):
-        list(expand(pattern))
+    found = Expansion()
+    assert list(expand(pattern, found)) == []
+    (finding,) = found.findings
+    assert re.search(r"/no/such.* cannot be read", str(finding))
+    assert not found.is_whole
 
 
 def test_two_files_for_one_zone(folder: Path) -> None:
     more = '[[pattern]]\nzones = "zones.list"\nfile = "{zone}"\n'
     with (folder / "appliance.toml").open("a") as config:
         config.write(more)
-    with pytest.raises(ConfigError, match="take it out of one"):
-        configured(load_config(folder / "appliance.toml"))
+    found = wanted(load_config(folder / "appliance.toml"))
+    assert len(found.findings) == 20
+    assert "take it out of one" in found.findings[0].reason
+    assert found.zones[names.from_text("z07.test.")].file == f"{folder}/zones/z07.test.zone"
 
 
 def loading(folder: Path, memory_mib: int = 0) -> Loading:
-    zones = configured(load_config(folder / "appliance.toml"))
+    zones = wanted(load_config(folder / "appliance.toml")).zones
     return Loading(zones, 0, memory_mib, lambda error: None, Progress())
 
 
@@ -119,7 +125,7 @@ def test_cancelled(folder: Path) -> None:
 
 def test_a_bad_file_among_many(folder: Path) -> None:
     (folder / "zones" / "z05.test.zone").write_text(SMALL + "www CNAME elsewhere\n")
-    zones = configured(load_config(folder / "appliance.toml"))
+    zones = wanted(load_config(folder / "appliance.toml")).zones
     told: list[Exception] = []
     store = Loading(zones, 0, 0, told.append, Progress()).run()
     assert len(told) == 1

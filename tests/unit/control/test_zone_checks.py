@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.config.load import load_config
-from appliance.control.zones import ServedZone, configured
+from appliance.control.zone_set import wanted
+from appliance.control.zones import ServedZone
 from appliance.errors import ZoneError
 from tests.unit.zone.signed_zones import text, without
 
@@ -20,7 +21,7 @@ BROKEN = without(text("nsec"), "mail.nsec.example.", "IN NSEC")
 def served(folder: Path, content: str, checks: str = "") -> ServedZone:
     (folder / "zone").write_text(content, "ascii")
     (folder / "a.toml").write_text(f'[checks]\n{checks}\n[[zone]]\nname = "nsec.example."\nfile = "zone"\n')
-    (zone,) = configured(load_config(folder / "a.toml")).values()
+    (zone,) = wanted(load_config(folder / "a.toml")).zones.values()
     return zone
 
 

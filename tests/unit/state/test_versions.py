@@ -12,7 +12,8 @@ from appliance.errors import StateError
 from appliance.state import versions
 from appliance.state.database import Database
 from appliance.state.versions import FOLDER, Listings, Version
-from appliance.zone import names
+from appliance.zone import digests, names
+from appliance.zone.checks import DEFAULTS
 from appliance.zone.listing import Listing
 from appliance.zone.load import load_zone
 from appliance.zone.packed_zone import PackedZone
@@ -44,7 +45,7 @@ def listing(found: PackedZone) -> bytes:
 
 
 def version() -> Version:
-    return Version(1, b"s" * 24, lasting=True)
+    return Version(1, source="zones/{zone}.zone")
 
 
 @pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
@@ -64,7 +65,7 @@ def test_listings_come_back(tmp_path: Path, db: sqlite3.Connection, text: str) -
 
 def test_texts_come_back_and_equal_ones_are_one(tmp_path: Path, db: sqlite3.Connection) -> None:
     kept = version()
-    kept.text = versions.put_text(db, SMALL.encode())
+    kept.text, kept.digest = versions.put_text(db, SMALL.encode()), digests.of_text(SMALL.encode())
     assert versions.put_text(db, SMALL.encode()) == kept.text
     assert versions.put_text(db, LARGE.encode()) != kept.text
     assert Listings(tmp_path).open(db, ORIGIN, kept) == listing(zone(tmp_path, SMALL))
@@ -83,7 +84,7 @@ def test_damage_is_told(tmp_path: Path, db: sqlite3.Connection) -> None:
     assert not listings.holds(kept)
     with pytest.raises(StateError, match="No such file"):
         listings.open(db, ORIGIN, kept)
-    kept.text = versions.put_text(db, b"this is no zone")
+    kept.text, kept.digest = versions.put_text(db, b"this is no zone"), digests.of_text(b"this is no zone")
     with pytest.raises(StateError, match="no zone"):
         listings.open(db, ORIGIN, kept)
     kept.text += 1
@@ -114,17 +115,21 @@ def test_strangers_are_swept_out(tmp_path: Path) -> None:
     assert not listings.holds(kept)
 
 
-@pytest.mark.parametrize(
-    ("stamp", "lasting", "serial", "same"),
-    [
-        (b"s" * 24, True, 1, True),
-        (b"t" * 24, True, 1, False),
-        (b"s" * 24, False, 1, False),
-        (b"s" * 24, True, 2, False),
-    ],
-)
-def test_only_a_lasting_stamp_tells_that_it_is_the_same(stamp: bytes, lasting: bool, serial: int, same: bool) -> None:
-    assert version().is_of(stamp, lasting, serial) is same
-    other = version()
-    other.lasting = False
-    assert not other.is_of(stamp, lasting, serial)
+def test_only_the_digest_tells_that_it_is_the_same() -> None:
+    assert Version(1, b"d" * 16).is_of(b"d" * 16)
+    assert not Version(1, b"d" * 16).is_of(b"e" * 16)
+    assert not Version(1, b"").is_of(b"")
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("how", ["text", "listing"])
+def test_a_kept_version_is_a_zone_again(tmp_path: Path, db: sqlite3.Connection, text: str, how: str) -> None:
+    listings, kept, found = Listings(tmp_path), version(), zone(tmp_path, text)
+    if how == "text":
+        kept.text, kept.digest = versions.put_text(db, text.encode()), digests.of_text(text.encode())
+    else:
+        listings.write(found.packed, kept)
+        assert kept.digest == digests.of_records(found)
+    again = listings.zone(db, ORIGIN, kept, DEFAULTS)
+    assert (listing(again), again.serial, again.digest) == (listing(found), found.serial, kept.digest)
+    assert dict(again.rrsets()).keys() == dict(found.rrsets()).keys()

@@ -38,8 +38,8 @@ def test_what_is_read(folder: Path) -> None:
     first = batch.take(0)
     assert first == b"text"
     status = (folder / "one.two.zone").stat()
-    assert batch.stamp == struct.pack("<QQQ", status.st_mtime_ns, status.st_size, status.st_ino)
-    assert batch.changed == status.st_mtime_ns
+    assert batch.stamp == struct.pack("<QQQQ", status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
+    assert batch.changed == status.st_ctime_ns
     assert batch.take(1) is first
     assert [batch.take(number) for number in range(2, 6)] == [b"y" * 100, b"", None, None]
 
