@@ -12,6 +12,7 @@ from appliance.zone.checks import CLASSES, DEFAULTS, Level, Levels
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ServicePort = Annotated[int, Meta(ge=1, le=65535)]
 Text = Annotated[str, Meta(max_length=255)]
+FilePath = Annotated[str, Meta(min_length=1, max_length=4095, pattern=r"^[^\0]+$")]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 InterfaceMode = Literal["auto", "native", "generic", "off"]
@@ -31,6 +32,7 @@ class Server(Section, frozen=True):
     state_dir: str = "/var/lib/appliance"
     control_socket: str = ""
     detach_on_stop: bool = True
+    include_below: Annotated[tuple[FilePath, ...], Meta(max_length=64)] = ()
 
 
 class Interface(Section, frozen=True):
@@ -111,13 +113,13 @@ class ZoneEntry(Section, frozen=True):
     """One zone and the master file it is loaded from."""
 
     name: Annotated[str, Meta(min_length=1, max_length=1024)]
-    file: Annotated[str, Meta(min_length=1)]
+    file: FilePath
 
 
 class Pattern(Section, frozen=True):
     """Many zones that are configured alike; {zone} in file stands for a zone's name without the final dot."""
 
-    file: Annotated[str, Meta(min_length=1)]
+    file: FilePath
     zones: str = ""
 
 

@@ -21,6 +21,7 @@ from appliance.zone.checks import DEFAULTS, Level, Levels
 from appliance.zone.files import Batch, Files
 from appliance.zone.load import load_zone
 from appliance.zone.model import DnssecSummary, Zone
+from appliance.zone.opening import plain_file
 
 State = Literal["serving", "not loaded"]
 Was = tuple[bytes | None, bool, int | None]
@@ -80,6 +81,8 @@ class ServedZone:
     checks: Levels = field(default_factory=lambda: DEFAULTS, repr=False)
     most: int = field(default=0, repr=False)
     """Octets of packed records behind which reading stops; 0 is no bound."""
+    below: tuple[str, ...] = field(default=(), repr=False)
+    """Folders that files are included from; none: that of the zone's file."""
     stamp: bytes | None = field(default=None, repr=False)
     lasting: bool = field(default=False, repr=False)
     """Whether the stamp alone tells, in a later process too, that the zone is still what was read."""
@@ -113,7 +116,7 @@ class ServedZone:
     def read_as(self, origin: bytes) -> Zone:
         """Return the zone that the file is under an origin. Raises ZoneError, and remembers the reason."""
         try:
-            zone = load_zone(self.file, origin, self.checks, self.most)
+            zone = load_zone(self.file, origin, self.checks, self.most, self.below)
             if self.has_changed():
                 raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
             return zone
@@ -141,7 +144,7 @@ class ServedZone:
 
     def same_text(self, most: int) -> bytes | None:
         """Return what is in the file, None where that is more than most or not what was read last."""
-        with contextlib.suppress(OSError), Path(self.file).open("rb") as file:
+        with contextlib.suppress(OSError, ValueError, ZoneError), plain_file(Path(self.file)) as file:
             text = file.read(most + 1)
             if len(text) <= most and _packed_stamp(os.fstat(file.fileno())) == self.stamp:
                 return text
@@ -167,7 +170,7 @@ class ServedZone:
                 f"zone {self.name} must be compiled again because of a neighbour, but {self.file} has changed since it "
                 f"was loaded; reload {self.name} first"
             )
-        return load_zone(self.file, self.origin, self.checks, self.most)
+        return load_zone(self.file, self.origin, self.checks, self.most, self.below)
 
     def _note(self, stamp: bytes | None) -> None:
         self.stamp = stamp
@@ -226,10 +229,11 @@ def configured(config: Config) -> dict[bytes, ServedZone]:
 def _configured(config: Config) -> dict[bytes, ServedZone]:
     levels = config.checks.levels
     most = config.store.memory_mib << 21
+    below = config.server.include_below
     found: dict[bytes, ServedZone] = {}
     for entry in config.zone:
         origin = names.fold(names.from_text(entry.name))
-        found[origin] = ServedZone(origin, entry.file, checks=levels, most=most)
+        found[origin] = ServedZone(origin, entry.file, checks=levels, most=most, below=below)
     own = set(found)
     for pattern in config.pattern:
         place = Place(*pattern.file.split(ZONE)) if ZONE in pattern.file else None
@@ -242,7 +246,7 @@ def _configured(config: Config) -> dict[bytes, ServedZone]:
                     f"{found[origin].file} too; give it a [[zone]] of its own, or take it out of one"
                 )
             plain = place if place and place.is_of(origin, file) else pattern.file if place is None else file
-            found[origin] = ServedZone(origin, plain, checks=levels, most=most)
+            found[origin] = ServedZone(origin, plain, checks=levels, most=most, below=below)
     return found
 
 
@@ -255,7 +259,7 @@ def compared(zones: dict[bytes, ServedZone], now: Mapping[bytes, ServedZone]) ->
 def _stamp(file: str) -> bytes | None:
     try:
         status = os.stat(file)  # noqa: PTH116 - of a hundred thousand files, a Path is half the cost
-    except OSError:
+    except (OSError, ValueError):  # the name of a zone may have a NUL in it
         return None
     return _packed_stamp(status)
 

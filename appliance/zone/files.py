@@ -12,9 +12,9 @@ from typing import Any
 
 import cython
 from cython.cimports.libc.string import memcmp
-from cython.cimports.posix.fcntl import O_CLOEXEC, O_RDONLY
+from cython.cimports.posix.fcntl import O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY
 from cython.cimports.posix.fcntl import open as open_file
-from cython.cimports.posix.stat import fstat, stat, struct_stat
+from cython.cimports.posix.stat import S_ISREG, fstat, stat, struct_stat
 from cython.cimports.posix.unistd import close, read
 
 from appliance.zone.records import reserve
@@ -140,13 +140,16 @@ class Batch(Files):
         return self.last
 
     def fetch(self, path: Any, text: Any, words: Any) -> int:
-        """Read a file to a place, and its stamp to another one; return how many octets were read, -1 for none."""
+        """Read a file to a place, and its stamp to another one; return how many octets were read, -1 for none.
+
+        Nothing waits: what is no regular file is not read, and opening it does not wait for a writer.
+        """
         status = cython.declare(struct_stat)
-        fd = open_file(cython.cast(cython.p_char, path), O_RDONLY | O_CLOEXEC)
+        fd = open_file(cython.cast(cython.p_char, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         if fd < 0:
             return -1
         count = -1
-        if not fstat(fd, cython.address(status)) and status.st_size <= self.most:
+        if not fstat(fd, cython.address(status)) and S_ISREG(status.st_mode) and status.st_size <= self.most:
             words[0] = cython.cast(cython.ulonglong, status.st_mtim.tv_sec) * 1000000000 + status.st_mtim.tv_nsec
             words[1] = status.st_size
             words[2] = status.st_ino
