@@ -18,7 +18,7 @@ from appliance.control.loading import Loading
 from appliance.control.progress import Progress
 from appliance.control.zones import ServedZone
 from appliance.zone import names
-from bench import scale_changes, scale_program, scale_zones
+from bench import scale_changes, scale_program, scale_reload, scale_zones
 from bench.figures import Figure, at_most, plain
 from bench.lab import CACHE, SERVER_DEVICE, Veth
 from bench.scale_peers import ADDRESS, PORT, SIGNED, UNSIGNED, Served
@@ -26,8 +26,8 @@ from bench.starts import answered, ours, started
 
 SIZES: Final = {"53k": 53_000, "530k": 530_000, "5300k": 5_300_000}
 MANY: Final = 100_000
-PARTS: Final = frozenset((*SIZES, "many", "changes"))
-USUAL: Final = frozenset(("53k", "many", "changes"))
+PARTS: Final = frozenset((*SIZES, "many", "changes", "reload"))
+USUAL: Final = frozenset(("53k", "many", "changes", "reload"))
 CHANGED: Final = 1000
 _ASKED: Final = 300
 _SETTLE_S: Final = 5.0
@@ -54,6 +54,8 @@ def measure(work: Path, note: Callable[[str], None], duration_s: float, parts: f
         chosen = random.Random(1).sample(zones, _ASKED)
         yield from _starts("many", work, note, served, table, lambda: all(answered(f"www.{zone}.") for zone in chosen))
         yield from _one_zone(folder, zones)
+    if "reload" in parts:
+        yield from scale_reload.measure(work, note)
     if "changes" in parts:
         chosen_parts = ["530k", *(["5300k"] if "5300k" in parts else [])]
         yield from scale_changes.measure(

@@ -9,7 +9,7 @@ from appliance.zone.packed cimport Packed
 from appliance.zone.packed_nsec3 cimport Chain
 
 cdef unsigned int _ROWS, _TARGETS, _RUN, _OWN, _RR_HEAD, _LEAST, _AA, _NS, _DS, _A, _AAAA, _RRSIG
-cdef unsigned int _REFERRAL, _NODATA, _POSITIVE, _NODE_CUT, _NODE_WILDCARD, _HEAD, _OPT_OUT, _CACHE, _M32
+cdef unsigned int _REFERRAL, _NODATA, _POSITIVE, _NODE_CUT, _NODE_WILDCARD, _HEAD, _OPT_OUT, _CACHE, _M32, _MOST_ADDED
 cdef unsigned int ADDRESSES, CUT, DATA, MATCH, OCCLUDED
 
 
@@ -58,6 +58,9 @@ cdef class Bulk(CutClasses):
 
     @cython.locals(packed=Packed, cut=size_t, row=size_t, at=size_t, length=size_t, below=bint, number="long long")
     cdef bint find_targets(self, size_t i) noexcept
+
+    @cython.locals(packed=Packed, left="unsigned int", run=size_t, at=size_t, more=bint)
+    cdef bint is_crowded(self, size_t i) noexcept
 
     @cython.locals(packed=Packed, other=size_t)
     cdef bint is_known(self, size_t row, size_t at, size_t length) noexcept

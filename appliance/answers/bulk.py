@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from appliance.answers.bulk_classes import CutClasses
 from appliance.answers.layout import KIND, NODE_CUT, NODE_WILDCARD
+from appliance.answers.positive import MOST_ADDED
 from appliance.zone import types
 from appliance.zone.name_flags import ADDRESSES, CUT, DATA, MATCH, OCCLUDED
 
@@ -41,6 +42,7 @@ _HEAD = 16
 _OPT_OUT = 1
 _M32 = 0xFFFFFFFF
 _CACHE = 1 << 16
+_MOST_ADDED = MOST_ADDED
 
 
 class Bulk(CutClasses):
@@ -286,7 +288,7 @@ class Bulk(CutClasses):
             if length > 1 and not self.is_known(row, at, length):
                 number = self.find(at, length)
             if number >= 0 and self.has_addresses(number):
-                if self.targets == _TARGETS:
+                if self.targets == _TARGETS or self.is_crowded(number):
                     return False
                 self.target[self.targets] = number
                 self.required[self.targets] = below
@@ -324,6 +326,23 @@ class Bulk(CutClasses):
         self.cached_length[slot] = length
         self.cached[slot] = number
         return number
+
+    def is_crowded(self, i: int) -> int:
+        """Return whether a name has so many records that its addresses may be left out, which Python decides."""
+        packed = self.packed
+        left = _MOST_ADDED
+        run = packed.first[i]
+        while run < packed.first[i + 1]:
+            at = wide(packed.heads[run])
+            run += 1
+            more = True
+            while more:
+                if not left:
+                    return True
+                left -= 1
+                at = packed.after(at)
+                more = at != 0
+        return False
 
     def has_addresses(self, i: int) -> int:
         """Tell whether a name has address records."""

@@ -8,15 +8,20 @@ from typing import Final
 from appliance.answers import chain_proofs, negatives, positive
 from appliance.answers.assemble import AA, Sections, build
 from appliance.answers.chains import Chain, beside, follow, locate, zone_for
-from appliance.answers.context import Context, rrset_rrs, signed_rrs, soa_rrs
+from appliance.answers.context import Context, preference, rrset_rrs, signed_rrs, soa_rrs
 from appliance.answers.fragments import RR, Body
 from appliance.answers.layout import ANSWER, DENIAL_NEXT_CLOSER, DENIAL_NXDOMAIN, KIND
 from appliance.answers.referrals import ds_rrs, glue
 from appliance.answers.writer import Answer, Entry
 from appliance.zone import names, types
-from appliance.zone.model import RRset
+from appliance.zone.model import RRset, Zone
 
 YXDOMAIN: Final = 6
+
+ROOM: Final = 16384
+"""Octets of RRsets at the end of a chain that are copied to each alias."""
+_LEAST_OCTETS: Final = 12
+"""Octets of a record without its RDATA, its owner being a pointer."""
 
 NewBody = Callable[[], Body]
 
@@ -39,7 +44,12 @@ def chain_table(
     entries = []
     if chain.end == "name" and chain.zone:
         at_end = chain.zone.nodes.get(chain.source, {})
-        entries = [(rtype, *writer.both(chain, found)) for rtype, found in at_end.items() if rtype != types.NSEC]
+        room = Room()
+        entries = [
+            (rtype, *(writer.both(chain, found) if room.takes(chain.zone, chain.source, found) else (nowhere, 0)))
+            for rtype, found in sorted(at_end.items(), key=lambda one: preference(one[0]))
+            if rtype != types.NSEC
+        ]
     if chain_proofs.matter(context, chain):
         entries += _of_links(context, owner, shown, rrset, writer)
     if chain.zone and _asks_parent(chain):
@@ -57,8 +67,9 @@ def _of_links(context: Context, owner: bytes, shown: bytes | None, rrset: RRset,
             continue
         chain = follow(context.world, context.loading, context.zone, owner, shown, rrset, until=rtype)
         found = beside(chain.zone, chain.source, rtype) if chain.zone and chain.end == "name" else None
-        if found:
-            yield rtype, *writer.both(chain, found)
+        if found and chain.zone:
+            fits = Room().takes(chain.zone, b"", found)
+            yield rtype, *(writer.both(chain, found) if fits else (miss(context), 0))
 
 
 def _asks_parent(chain: Chain) -> bool:
@@ -87,6 +98,29 @@ def _at_parent(context: Context, chain: Chain) -> Chain | None:
 def _ds_at(chain: Chain) -> RRset | None:
     """Return the DS RRset at a chain's end."""
     return chain.zone.nodes[chain.source].get(types.DS) if chain.zone and chain.end == "name" else None
+
+
+class Room:
+    """How much of what a chain leads to stands at the alias too; userspace puts the rest together.
+
+    Each of many aliases has a copy, so without a bound a target of n octets and n aliases would take n² of them.
+    """
+
+    def __init__(self) -> None:
+        """Start with all the room."""
+        self._left = ROOM
+
+    def takes(self, zone: Zone, owner: bytes, rrset: RRset) -> bool:
+        """Return whether an RRset with its signatures still has room; then it is taken."""
+        octets = 0
+        for one in (rrset, zone.signatures.get(owner, {}).get(rrset.rtype) if zone.signatures else None):
+            if one is not None:
+                few = len(one.rdatas) * _LEAST_OCTETS <= self._left
+                octets += sum(map(len, one.rdatas)) + len(one.rdatas) * _LEAST_OCTETS if few else self._left + 1
+        if octets > self._left:
+            return False
+        self._left -= octets
+        return True
 
 
 class _Writer:

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which NSEC or NSEC3 RRs of a zone prove what, by their owners: what is known when zones are compiled."""
 
-from bisect import bisect_left
+from array import array
+from bisect import bisect_left, bisect_right
 from typing import Protocol
 
 from appliance.answers import nsec3_hash
 from appliance.zone import names, nsec3, types
 from appliance.zone.model import RRset, Zone
-from appliance.zone.name_flags import MATCH
+from appliance.zone.name_flags import DATA, MATCH, OCCLUDED
 from appliance.zone.packed_nsec3 import Hasher
 from appliance.zone.packed_zone import PackedZone
 
@@ -57,6 +58,7 @@ class NsecEvidence:
 
     def __init__(self, zone: Zone) -> None:
         self._zone = zone
+        self._owners: _Order | None = None
 
     def rrset(self, owner: bytes) -> RRset:
         return self._zone.nodes[owner][types.NSEC]
@@ -87,27 +89,50 @@ class NsecEvidence:
 
     def before(self, name: bytes) -> bytes:
         """Return the last owner of an NSEC that does not sort after a name: its own, or the one that covers it."""
-        zone = self._zone
-        if zone.exists(name) and self._has_nsec(name):
+        if self._zone.exists(name) and self._has_nsec(name):
             return name
-        while len(name) > len(zone.origin):
-            above = names.parent(name)
-            siblings = zone.children.get(above, [])
-            at = bisect_left(siblings, name[1 : 1 + name[0]], key=lambda sibling: sibling[1 : 1 + sibling[0]])
-            for sibling in reversed(siblings[:at]):
-                if found := self._last_below(sibling):
-                    return found
-            if zone.exists(above) and self._has_nsec(above):
-                return above
-            name = above
-        return b""
+        if self._owners is None:
+            self._owners = _order_of(self._zone)
+        return self._owners.before(name)
 
-    def _last_below(self, name: bytes) -> bytes:
-        """Return the last owner of an NSEC at or below a name, in canonical order; nothing if there is none."""
-        for child in reversed(self._zone.children.get(name, ())):
-            if found := self._last_below(child):
-                return found
-        return name if self._has_nsec(name) else b""
+
+class _Order:
+    """The owners of NSECs that exist, in canonical order: a search from name to name would be quadratic where many
+    names have none."""
+
+    def __init__(self, zone: Zone) -> None:
+        found = [name for name, rrsets in zone.nodes.items() if types.NSEC in rrsets and not zone.is_occluded(name)]
+        self._owners = sorted(found, key=names.canonical_key)
+
+    def before(self, name: bytes) -> bytes:
+        """Return the last owner that does not sort after a name; nothing where there is none."""
+        at = bisect_right(self._owners, names.canonical_key(name), key=names.canonical_key)
+        return self._owners[at - 1] if at else b""
+
+
+class _PackedOrder(_Order):
+    """The same as numbers of a packed zone, four octets a name."""
+
+    def __init__(self, zone: PackedZone) -> None:
+        self._packed = zone.packed
+        nodes = zone.nodes.items()
+        numbers = zone.packed.numbers(DATA, 0)
+        self._numbers = array(
+            "I",
+            [
+                number
+                for number, (_, rrsets) in zip(numbers, nodes, strict=True)
+                if types.NSEC in rrsets and not zone.packed.flags_of(number) & OCCLUDED
+            ],
+        )
+
+    def before(self, name: bytes) -> bytes:
+        at = bisect_left(self._numbers, self._packed.position(name))
+        return bytes(self._packed.name(self._numbers[at - 1])) if at else b""
+
+
+def _order_of(zone: Zone) -> _Order:
+    return _PackedOrder(zone) if isinstance(zone, PackedZone) else _Order(zone)
 
 
 class Nsec3Evidence:

@@ -14,6 +14,9 @@ from appliance.answers.writer import Answer, Entry
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
 
+MOST_ADDED: Final = 64
+"""Records of an address RRset, its signatures among them, up to which it is added to what other owners say."""
+
 _FIXED: Final = struct.Struct(">HHHIH")
 _POSITIVE: Final = KIND["positive"]
 
@@ -48,12 +51,25 @@ def is_plain(rtype: int) -> bool:
 
 
 def addresses(zone: Zone, name: bytes, dnssec: bool, required: bool = False) -> list[Group]:
-    """Return the address RRsets that the zone has for a name, glue or authoritative, these with their signatures."""
+    """Return the address RRsets that the zone has for a name, glue or authoritative, these with their signatures.
+
+    Unless they are required, RRsets of more than MOST_ADDED records are left out: each of many owners that name them
+    would have a copy.
+    """
     found = zone.addresses(name) if zone.contains(name) else []
     if not found or zone.dname_for(name):
         return []
     sign = dnssec and zone.is_authoritative(name)
-    return [Group(signed_rrs(zone, name, name, rrset, sign), required) for rrset in found]
+    signatures = zone.signatures.get(name, {}) if sign else {}
+    return [
+        Group(signed_rrs(zone, name, name, rrset, sign), required)
+        for rrset in found
+        if required or _how_many(rrset) + _how_many(signatures.get(rrset.rtype)) <= MOST_ADDED
+    ]
+
+
+def _how_many(rrset: RRset | None) -> int:
+    return len(rrset.rdatas) if rrset else 0
 
 
 def additional(zone: Zone, rrset: RRset, owner: bytes, dnssec: bool) -> list[Group]:

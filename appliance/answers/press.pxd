@@ -6,8 +6,8 @@ cimport cython
 from appliance.answers.bulk_index cimport BulkIndex
 
 cdef unsigned long long _MULTIPLIER, _M64, _M32
-cdef size_t _ROW, _SUFFIX, _SUFFIX_MAX, _FLIPS
-cdef unsigned int _SERVING
+cdef size_t _ROW, _SUFFIX, _SUFFIX_MAX, _FLIPS, _NEXT, _UNTIL, _NAME, _NAME_OF_CUT
+cdef unsigned int _SERVING, _CUT
 
 
 cdef class Mould:
@@ -15,6 +15,8 @@ cdef class Mould:
     cdef unsigned long long[::1] labels, hashes
     cdef size_t size, own_count, number_count, row_own_count, names
     cdef readonly size_t count
+
+    cpdef size_t records_at(self, size_t record) except? 0
 
 
 cdef class Press(BulkIndex):
@@ -38,9 +40,25 @@ cdef class Press(BulkIndex):
     @cython.locals(ref=size_t, h="unsigned long long")
     cpdef size_t hang(self, Mould mould, size_t start, size_t record) except? 0
 
+    @cython.locals(record=size_t, one=size_t, other=size_t, at=size_t, end=size_t)
+    cpdef bint has_names_of(self, Mould mould, size_t start, unsigned int[::1] old) except -1
+
+    @cython.locals(ref=size_t, was=size_t, f="unsigned long long", slot=size_t)
+    cpdef size_t exchange(self, Mould mould, size_t start, unsigned int[::1] old, size_t record) except? 0
+
+    @cython.locals(tag="unsigned long long", first=size_t, slot=size_t)
+    cdef size_t slot_with(self, unsigned long long f, size_t ref) noexcept
+
+    @cython.locals(i=size_t)
+    cpdef expire(self, unsigned int[::1] old, unsigned int version)
+
+    @cython.locals(record=size_t, ref=size_t)
+    cpdef part(self, Mould mould, size_t start, unsigned int[::1] old)
+
     @cython.locals(at=size_t, before="unsigned int")
     cpdef show(self, size_t number)
 
 
 cdef unsigned long long step(unsigned long long h, unsigned long long word) noexcept nogil
+cdef size_t wide(unsigned int ref) noexcept nogil
 cdef unsigned long long octet64(unsigned char octet) noexcept nogil

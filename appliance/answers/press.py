@@ -21,6 +21,10 @@ _SUFFIX = layout.OFFSETS["zone"]["suffix"]
 _SUFFIX_MAX = layout.SUFFIX_MAX
 _SERVING = layout.ZONE_SERVING
 _FLIPS = layout.OFFSETS["ctl"]["flips"] // 4
+_NEXT = layout.OFFSETS["node"]["next"] // 4
+_UNTIL = layout.OFFSETS["node"]["until"] // 4
+_NAME, _NAME_OF_CUT = layout.name_offset(0), layout.name_offset(layout.NODE_CUT)
+_CUT = layout.NODE_CUT
 
 
 class Mould:
@@ -54,6 +58,10 @@ class Mould:
         self.records = records
         self.places = places
         self.count = len(records)
+
+    def records_at(self, record: int) -> int:
+        """Return the granule of a record."""
+        return self.records[record]
 
 
 class Press(BulkIndex):
@@ -150,6 +158,67 @@ class Press(BulkIndex):
             record += 1
         return record
 
+    def has_names_of(self, mould: Mould, start: int, old: array[int]) -> int:
+        """Return whether the written records have the names of others of the same zone, in the same order."""
+        record = 0
+        while record < mould.count:
+            one = (start + mould.records[record]) * 16
+            other = wide(old[record]) * 16
+            if self.heap[one] != self.heap[other] or self.heap[one + 2] & _CUT != self.heap[other + 2] & _CUT:
+                return False
+            at = _NAME_OF_CUT if self.heap[one + 2] & _CUT else _NAME
+            end = at + self.heap[one]
+            while at < end:
+                if self.heap[one + at] != self.heap[other + at]:
+                    return False
+                at += 1
+            record += 1
+        return True
+
+    def exchange(self, mould: Mould, start: int, old: array[int], record: int) -> int:
+        """Hang records in front of those of the version before, from a number on; return the first that is not alone.
+
+        Both are found until part() is called, as after an insert.
+        """
+        while record < mould.count:
+            ref = start + mould.records[record]
+            was = wide(old[record])
+            f = self.spread(mould.hashes[mould.places[record]])
+            slot = self.slot_with(f, was)
+            if not slot or self.words[was * 4 + _NEXT]:
+                break
+            self.words[ref * 4 + _NEXT] = was
+            self.index[slot] = (f & _M32) << 32 | ref
+            self.depths[self.heap[ref * 16 + 1]] += 1
+            record += 1
+        return record
+
+    def slot_with(self, f: int, ref: int) -> int:
+        """Return where the index leads to a record, 0 where it is not the first of its name."""
+        tag = f & _M32
+        first = f >> (64 - self.bits)
+        slot = self.slot_in(first, tag)
+        if not slot or self.index[slot] & _M32 != ref:
+            slot = self.slot_in(self.other_bucket(first, tag), tag)
+        return slot if slot and self.index[slot] & _M32 == ref else 0
+
+    def expire(self, old: array[int], version: int) -> None:
+        """Let records end before a version of their zone."""
+        i = 0
+        while i < len(old):
+            self.words[wide(old[i]) * 4 + _UNTIL] = version
+            i += 1
+
+    def part(self, mould: Mould, start: int, old: array[int]) -> None:
+        """Take out of the index what exchange() has hung new records in front of."""
+        record = 0
+        while record < mould.count:
+            ref = start + mould.records[record]
+            if self.words[ref * 4 + _NEXT] == old[record]:
+                self.words[ref * 4 + _NEXT] = 0
+                self.depths[self.heap[ref * 16 + 1]] -= 1
+            record += 1
+
     def show(self, number: int) -> None:
         """Serve the zone of a row from now on."""
         at = number * _ROW
@@ -164,6 +233,11 @@ def step(h: int, word: int) -> int:
     """Return a hash with one more word of a label."""
     h = ((h ^ word) * _MULTIPLIER) & _M64
     return h ^ h >> 32
+
+
+def wide(ref: int) -> int:
+    """Return a reference, wide enough for an offset."""
+    return ref
 
 
 def octet64(octet: int) -> int:

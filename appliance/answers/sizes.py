@@ -40,7 +40,8 @@ def expected_octets(zone: Zone) -> int:
         table = 24 * len(zone.nsec3) if zone.scheme == "nsec3" else 40 * len(zone.nodes) if proving else 0
         denials = (len(zone.nsec3) or len(zone.nodes)) if proving and is_large(zone) else 0
         weight = int(weigh(zone.packed, bool(zone.signatures), proving, denials))
-        zone.expected_octets = 4096 + table + 256 * len(zone.ents) + weight
+        ents = sum(map(len, zone.ents)) + (208 if proving else 48) * len(zone.ents)
+        zone.expected_octets = 4096 + table + ents + weight
         return zone.expected_octets
     names = len(zone.nodes) + len(zone.ents)
     signed = 2 if zone.signatures else 1

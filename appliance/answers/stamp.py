@@ -120,21 +120,12 @@ class Stamper:
     def put(self, origin: bytes, text: bytes, make: Make) -> Shape | None:
         """Serve a zone that is not there yet; None where it must be compiled by itself."""
         split = origin[0] + 1
-        if split == 1 or names.is_wildcard(origin) or len(text) > MAX_TEXT:
-            return None
         above = origin[split:]
-        key = (text, split, above)
-        if key not in self._shapes:
-            if not self._again(key):
-                return None
-            self._shapes[key] = shape_of(text, origin, make)
-        shape = self._shapes[key]
+        shape = self.shape(origin, text, make)
         store = self.store
-        if shape is None or origin in store.numbers or origin[1:split] in shape.text:
-            return None
-        if store.sources.origins.leads_down(origin):
-            return None
         origins = store.sources.origins
+        if shape is None or origin in store.numbers or origins.leads_down(origin):
+            return None
         if store.dependents or origins.at_or_above(above) is not None:
             fresh = origin not in origins
             origins.add(origin)
@@ -149,6 +140,19 @@ class Stamper:
         self._stamp(shape, origin, above)
         return shape
 
+    def shape(self, origin: bytes, text: bytes, make: Make) -> Shape | None:
+        """Return what a text compiles to as a zone of this name; None where it must be compiled by itself."""
+        split = origin[0] + 1
+        if split == 1 or names.is_wildcard(origin) or len(text) > MAX_TEXT:
+            return None
+        key = (text, split, origin[split:])
+        if key not in self._shapes:
+            if not self._again(key):
+                return None
+            self._shapes[key] = shape_of(text, origin, make)
+        shape = self._shapes[key]
+        return None if shape is None or origin[1:split] in shape.text else shape
+
     def _again(self, key: tuple[bytes, int, bytes]) -> bool:
         """Tell whether a text comes for the second time, and there is room for its shape."""
         mark = hash(key)
@@ -160,16 +164,29 @@ class Stamper:
         return False
 
     def _stamp(self, shape: Shape, origin: bytes, above: bytes) -> None:
-        store, shared, press = self.store, shape.shared, self._press
+        number, start = self.write(shape, origin, above)
+        assert shape.mould is not None
+        self._hang(shape.mould, shape.shared, origin, start)
+        self._press.show(number)
+        self.store.states.stamp(number, start, shape.shared)
+
+    def write(self, shape: Shape, origin: bytes, above: bytes) -> tuple[int, int]:
+        """Write octets and row of a zone that has no row, which nobody sees yet; return its number and its granule."""
+        shared = shape.shared
         if shape.mould is None or not shared.users:
             shape.mould = self._place_shared(shape, origin)
         start = self._arena.take(shared.granules * 16)
-        number = store.take_number(origin)
+        try:
+            number = self.store.take_number(origin)
+        except StoreFull:
+            self.store.abandoned.append((start, start + shared.granules))
+            if not shared.users and shared.extent[1]:
+                self.store.abandoned.append(shared.extent)
+                shared.extent = (0, 0)
+            raise
         shared.users += 1
-        press.write(shape.mould, start, number, self._hash(above), origin)
-        self._hang(shape.mould, shared, origin, start)
-        press.show(number)
-        store.states.stamp(number, start, shared)
+        self._press.write(shape.mould, start, number, self._hash(above), origin)
+        return number, start
 
     def _hang(self, mould: Mould, shared: Shared, origin: bytes, start: int) -> None:
         """Hang the records of a zone into the index; StoreFull leaves none of them there."""

@@ -246,6 +246,10 @@ class Store:
         """Make the row of a zone free for another one."""
         self._free_numbers.append(self.numbers.pop(origin))
 
+    def give_row(self, number: int) -> None:
+        """Make a row free that no zone has any more."""
+        self._free_numbers.append(number)
+
     def set_scheme(self, number: int, scheme: int) -> None:
         """Set the denial scheme of a zone."""
         self.zone_octets[number * _ZONE_WORDS * 4 + _ZONE_BYTES + 2] = scheme

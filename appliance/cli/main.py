@@ -208,7 +208,8 @@ def check_zone(origin: str, file: Path, config: Path, as_json: bool) -> None:
     from appliance.zone.names import fold, from_text
 
     try:
-        findings = check(file, fold(from_text(origin)), configured(config).checks.levels)
+        known = configured(config)
+        findings = check(file, fold(from_text(origin)), known.checks.levels, known.server.include_below)
     except ApplianceError as error:
         fail(error)
     _report(findings, as_json, f"{file}: no mistakes")

@@ -158,6 +158,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
             state_dir=str(folder / server.state_dir),
             control_socket=str(folder / server.control_socket) if server.control_socket else "",
             read_socket=str(folder / server.read_socket) if server.read_socket else "",
+            include_below=tuple(str(folder / one) for one in server.include_below),
         ),
         pattern=tuple(
             msgspec.structs.replace(

@@ -12,6 +12,7 @@ from appliance.zone.checks import CLASSES, DEFAULTS, ConfiguredLevels, Level, Le
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ServicePort = Annotated[int, Meta(ge=1, le=65535)]
 Text = Annotated[str, Meta(max_length=255)]
+FilePath = Annotated[str, Meta(min_length=1, max_length=4095, pattern=r"^[^\0]+$")]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 InterfaceMode = Literal["auto", "native", "generic", "off"]
@@ -36,6 +37,7 @@ class Server(Section, frozen=True):
     detach_on_stop: bool = True
     removal_limit_percent: Annotated[int, Meta(ge=0, le=100)] = 50
     removal_limit_zones: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
+    include_below: Annotated[tuple[FilePath, ...], Meta(max_length=64)] = ()
 
 
 class Interface(Section, frozen=True):
@@ -130,13 +132,13 @@ class ZoneEntry(Section, frozen=True):
     """One zone and the master file it is loaded from."""
 
     name: Annotated[str, Meta(min_length=1, max_length=1024)]
-    file: Annotated[str, Meta(min_length=1)]
+    file: FilePath
 
 
 class Pattern(Section, frozen=True):
     """Many zones that are configured alike; {zone} in file stands for a zone's name without the final dot."""
 
-    file: Annotated[str, Meta(min_length=1)]
+    file: FilePath
     zones: str = ""
 
 

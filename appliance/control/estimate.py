@@ -47,13 +47,15 @@ def estimate_file(file: Path, origin: str, config_file: Path) -> dict[str, Any]:
     use_one_arena()
     config = load_config(config_file) if config_file.exists() else Config()
     before = own_octets()  # looking for the zone's name in the file takes memory that is no server's
-    wire = names.fold(names.from_text(origin)) if origin else _origin_of(file)
-    return _estimate({wire: ServedZone(wire, str(file), checks=config.checks.levels)}, config, before)
+    wire = names.fold(names.from_text(origin)) if origin else _origin_of(file, config)
+    served = ServedZone(wire, str(file), checks=config.checks.levels, below=config.server.include_below)
+    return _estimate({wire: served}, config, before)
 
 
-def _origin_of(file: Path) -> bytes:
+def _origin_of(file: Path, config: Config) -> bytes:
     """Return the owner of the SOA, which comes first (RFC 1035 §5.2)."""
-    found = next((record for record in scanner.scan_file(file, names.ROOT) if record.rtype == types.SOA), None)
+    records = scanner.scan_file(file, names.ROOT, below=config.server.include_below)
+    found = next((record for record in records if record.rtype == types.SOA), None)
     if found is None or (found.owner == names.ROOT and b"@" in file.read_bytes()[:4096]):
         raise StateError(f"{file}: the name of the zone does not stand in it; give it with --zone")
     return names.fold(found.owner)

@@ -167,7 +167,7 @@ class Loading:
             if good and good[-1].origin == served.origin:
                 self._write_down(served, good[-1])
             self._progress.advance(size // 2)
-        store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
+        store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good), ahead)
         store = self._compile(store, good, bad, ahead)
         self._progress.advance(octets - octets // 2)
         return store
@@ -245,11 +245,17 @@ class Loading:
             if good and good[-1].origin == origin:
                 self._write_down(self._zones[origin], good[-1])
 
-    def _with_room(self, store: Store, names: int) -> Store:
-        bits = index_bits(store.get("records") + names)
-        if self._fixed or bits <= store.bucket_bits:
+    def _with_room(self, store: Store, names: int, octets: int = 0) -> Store:
+        """Return a store with room for more names, and for what they are expected to take in the heap.
+
+        To find out by filling one store after the other takes a multiple of the time: ENTs take more than their text.
+        """
+        bits = max(store.bucket_bits, index_bits(store.get("records") + names))
+        used = -(-store.heap.highest * 16 // HEAP_CHUNK)
+        chunks = max(store.heap.chunks, used + 2 + (octets + octets // 2) // HEAP_CHUNK if octets else 0)
+        if self._fixed or (bits, chunks) == (store.bucket_bits, store.heap.chunks):
             return store
-        return self._grown(store, Capacity(bits, store.heap.chunks, store.zone_slots - 1))
+        return self._grown(store, Capacity(bits, chunks, store.zone_slots - 1))
 
     def _grown(self, store: Store, sizes: Capacity) -> Store:
         if self._fixed:
@@ -270,7 +276,7 @@ class Loading:
                 at += len(batch)
                 if stamper is None or stamper.store is not store:
                     stamper = Stamper(store)
-                rest = [one for number, (_, one) in enumerate(batch) if not _stamped(stamper, one, files, number)]
+                rest = [one for number, (_, one) in enumerate(batch) if not stamped(stamper, one, files, number)]
                 stamper.close()
                 if rest:
                     good: list[Zone] = []
@@ -319,7 +325,8 @@ def _read_ahead(small: list[_Sized]) -> Generator[tuple[list[_Sized], Batch], No
         sys.setswitchinterval(before)
 
 
-def _stamped(stamper: Stamper, served: ServedZone, files: Batch, number: int) -> bool:
+def stamped(stamper: Stamper, served: ServedZone, files: Batch, number: int) -> bool:
+    """Serve a zone, one of a batch, by its text; return whether that could be done."""
     text = served.text(files, number)
     if not text:
         return False

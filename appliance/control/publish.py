@@ -173,6 +173,26 @@ class Publication:
         if self._meanwhile is not None:
             self._meanwhile.removed(zone.origin)  # what was compiled meanwhile does not know it, and is given up
 
+    async def change_many(self, change: Callable[[Store], tuple[Retired, bool]]) -> bool:
+        """Change many zones as far as they have room, again with more room until all are done; return whether they are.
+
+        A change goes on where it stopped. Nothing is done while changes are noted one by one.
+        """
+        for attempt in range(_ATTEMPTS):
+            if self._meanwhile is not None:
+                return False
+            self._reclaim(self.store)
+            retired, done = await asyncio.to_thread(change, self.store)
+            self._retired.append((time.monotonic(), retired))
+            if done:
+                return True
+            if attempt:
+                _log.info("the store is full; moving to a larger one")
+                await self._settle(self.store, larger_than(self.store), False)
+            else:
+                await asyncio.sleep(GRACE_S)
+        return False
+
     async def remove(self, origin: bytes) -> None:
         """Serve a zone no more. Raises ApplianceError."""
         await self._change(lambda store: remove_zone(store, origin), None)

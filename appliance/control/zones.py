@@ -74,6 +74,8 @@ class ServedZone:
     checks: Levels = field(default_factory=lambda: DEFAULTS, repr=False)
     most: int = field(default=0, repr=False)
     """Octets of packed records behind which reading stops; 0 is no bound."""
+    below: tuple[str, ...] = field(default=(), repr=False)
+    """Folders that files are included from; none: that of the zone's file."""
     stamp: bytes | None = field(default=None, repr=False)
     lasting: bool = field(default=False, repr=False)
     """Whether the files had been as they are for long enough when they were read, so that their stamps tell changes."""
@@ -134,7 +136,7 @@ class ServedZone:
             return self._loaded_as(origin)
 
     def _loaded_as(self, origin: bytes) -> Zone:
-        zone = load_zone(self.file, origin, self.checks, self.most)
+        zone = load_zone(self.file, origin, self.checks, self.most, self.below)
         if self.has_changed():
             raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
         return zone
@@ -198,7 +200,7 @@ class ServedZone:
         if self.has_changed():
             return None
         try:
-            zone = load_zone(self.file, self.origin, self.checks, self.most)
+            zone = load_zone(self.file, self.origin, self.checks, self.most, self.below)
         except Exception:  # noqa: BLE001 - the file is not what it was, whatever it is
             return None
         return zone if self.is_of(zone) else None

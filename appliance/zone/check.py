@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything that is wrong with a zone file: errors keep it from being loaded, warnings are for its owner to judge."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import Finding
@@ -17,9 +18,9 @@ _TARGETED = (types.NS, types.CNAME, types.PTR, types.MX, types.SRV, types.DNAME,
 _NO_ALIAS = (types.NS, types.MX, types.SRV)  # RFC 2181 §10.3, RFC 2782
 
 
-def check_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS) -> list[Finding]:
+def check_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS, below: Sequence[str] = ()) -> list[Finding]:
     """Return all findings about a master file, by file and line; load_zone accepts it if none is an error."""
-    records = scanner.scan_file(path, origin)
+    records = scanner.scan_file(path, origin, below=below)
     findings = Findings(records)
     zone = assemble(records, origin, findings)
     if zone is not None:
@@ -85,6 +86,7 @@ def _check_targets(zone: Zone, findings: Findings) -> None:
 
 
 def _check_aliases(zone: Zone, findings: Findings) -> None:
+    loops: dict[bytes, bool] = {}
     for owner, rrsets in zone.nodes.items():
         if zone.is_occluded(owner):
             continue
@@ -95,18 +97,26 @@ def _check_aliases(zone: Zone, findings: Findings) -> None:
                     what = f"{names.to_text(owner)} {types.type_text(rtype)} {names.to_text(target)}"
                     findings.rrset(owner, rtype, "warning", f"{what}: the target is an alias (RFC 2181 §10.3)")
         if types.CNAME in rrsets:
-            _check_alias(zone, owner, rdata.names_in(types.CNAME, rrsets[types.CNAME].rdatas[0])[0].lower(), findings)
+            target = rdata.names_in(types.CNAME, rrsets[types.CNAME].rdatas[0])[0].lower()
+            _check_alias(zone, owner, target, loops, findings)
 
 
-def _check_alias(zone: Zone, owner: bytes, target: bytes, findings: Findings) -> None:
+def _is_loop(zone: Zone, owner: bytes, known: dict[bytes, bool]) -> bool:
+    """Return whether the chain of an alias comes back to itself; known tells it of aliases that were looked at."""
+    seen: dict[bytes, None] = {}
+    step = owner
+    while step not in known and step not in seen and (alias := zone.rrset(step, types.CNAME)):
+        seen[step] = None
+        step = names.fold(alias.rdatas[0])
+    known.update(dict.fromkeys(seen, known.get(step, step in seen)))
+    return known[owner]
+
+
+def _check_alias(zone: Zone, owner: bytes, target: bytes, loops: dict[bytes, bool], findings: Findings) -> None:
     what = f"{names.to_text(owner)} CNAME {names.to_text(target)}"
     if zone.rrset(target, types.CNAME):
-        seen = {owner}
-        step = target
-        while step not in seen and (alias := zone.rrset(step, types.CNAME)):
-            seen.add(step)
-            step = names.fold(alias.rdatas[0])
-        why = "the chain is a loop" if step in seen else "the target is an alias itself (RFC 1034 §3.6.2)"
+        loop = _is_loop(zone, owner, loops)
+        why = "the chain is a loop" if loop else "the target is an alias itself (RFC 1034 §3.6.2)"
         findings.rrset(owner, types.CNAME, "warning", f"{what}: {why}")
     elif zone.contains(target) and not (zone.exists(target) or zone.cut_for(target) or zone.dname_for(target)):
         closest = next(name for name in names.suffixes(target) if zone.exists(name))

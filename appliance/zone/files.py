@@ -12,7 +12,7 @@ from typing import Any
 
 import cython
 from cython.cimports.libc.string import memcmp
-from cython.cimports.posix.fcntl import O_CLOEXEC, O_NONBLOCK, O_RDONLY
+from cython.cimports.posix.fcntl import O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY
 from cython.cimports.posix.fcntl import open as open_file
 from cython.cimports.posix.stat import S_ISREG, fstat, stat, struct_stat
 from cython.cimports.posix.unistd import close, read
@@ -146,10 +146,10 @@ class Batch(Files):
     def fetch(self, path: Any, text: Any, words: Any) -> int:
         """Read a file to a place, and its stamp to another one; return how many octets were read, -1 for none.
 
-        A pipe would be waited for until somebody writes to it: only regular files are read.
+        Nothing waits: what is no regular file is not read, and opening it does not wait for a writer.
         """
         status = cython.declare(struct_stat)
-        fd = open_file(cython.cast(cython.p_char, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        fd = open_file(cython.cast(cython.p_char, path), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         if fd < 0:
             return -1
         count = -1

@@ -28,6 +28,7 @@ cdef extern from "libzscanner/scanner.h" nogil:
         int descriptor
 
     ctypedef struct zs_scanner_t:
+        int top
         zs_file file
         uint8_t buffer[65535]
         char include_filename[65535]

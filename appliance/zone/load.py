@@ -2,6 +2,7 @@
 """From records to a zone: sort them into RRsets and refuse what no zone may hold."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,12 +18,15 @@ from appliance.zone.records import Record, Records
 from appliance.zone.settling import settle
 
 
-def load_zone(path: str | Path, origin: bytes, levels: Levels = DEFAULTS, most: int = 0) -> Zone:
+def load_zone(
+    path: str | Path, origin: bytes, levels: Levels = DEFAULTS, most: int = 0, below: Sequence[str] = ()
+) -> Zone:
     """Return the zone in a master file, or raise ZoneError with all that is wrong with it; never half a zone.
 
-    levels says which classes of findings about DNSSEC are errors, most how many octets of records are read at all.
+    levels says which classes of findings about DNSSEC are errors, most how many octets of records are read at all, and
+    below the folders that files are included from, if not that of the file itself.
     """
-    records = scanner.scan_file(path, origin, most=most)
+    records = scanner.scan_file(path, origin, most=most, below=below)
     findings = Findings(records)
     zone = assemble(records, origin, findings)
     if zone is not None:

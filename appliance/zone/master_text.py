@@ -8,6 +8,13 @@ from typing import Any, Final
 
 MAX_EXCERPT: Final = 60
 
+# libzscanner takes only absolute names in directives; RFC 1035 §5.1 allows relative ones.
+ABSOLUTE_ORIGIN: Final = re.compile(rb"^\$ORIGIN[ \t]+([^\s;]*\.)[ \t]*(?:;.*)?$", re.IGNORECASE | re.MULTILINE)
+RELATIVE_ORIGIN: Final = re.compile(rb"\$ORIGIN[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?", re.IGNORECASE)
+RELATIVE_INCLUDE: Final = re.compile(
+    rb"""\$INCLUDE[ \t]+("[^"]+"|[^\s;"]+)[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?""", re.IGNORECASE
+)
+
 _OWNER_LINE: Final = re.compile(rb"\n(?=[A-Za-z0-9_*-])")
 
 

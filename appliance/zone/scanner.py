@@ -7,7 +7,8 @@ threads run meanwhile. Files are read through a window: one that is cut short wh
 a whole one would take as much memory as the zone. The two halves of a large file are scanned side by side.
 """
 
-import re
+from collections.abc import Sequence
+from io import FileIO
 from mmap import MADV_DONTNEED as DONTNEED
 from os import fsdecode
 from pathlib import Path
@@ -20,9 +21,10 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memchr, memcmp, memcpy, memset
 
 from appliance.access import why_not_read
-from appliance.errors import Finding, WireError
+from appliance.errors import Finding, WireError, ZoneError
+from appliance.zone import master_text as text_of
 from appliance.zone import names, types
-from appliance.zone.master_text import leads_nowhere, line_near, too_large, with_excerpt
+from appliance.zone.opening import Opener, again, real_path
 from appliance.zone.records import CLASS_CODES, HEADER, OTHER_CLASS, Records, reserve
 from appliance.zone.source import WINDOW, Source
 from appliance.zone.together import side_by_side
@@ -36,14 +38,6 @@ MARGIN = 1 << 20
 SPLIT = 32 << 20
 """Octets of a file whose halves are worth two threads."""
 
-# libzscanner takes only absolute names in directives; RFC 1035 §5.1 allows relative ones.
-_ABSOLUTE_ORIGIN = re.compile(rb"^\$ORIGIN[ \t]+([^\s;]*\.)[ \t]*(?:;.*)?$", re.IGNORECASE | re.MULTILINE)
-_RELATIVE_ORIGIN = re.compile(rb"\$ORIGIN[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?", re.IGNORECASE)
-_RELATIVE_INCLUDE = re.compile(
-    rb"""\$INCLUDE[ \t]+("[^"]+"|[^\s;"]+)[ \t]+([^\s;]*[^\s;.])[ \t]*(;.*)?""", re.IGNORECASE
-)
-
-
 CLASS_IN = types.IN
 CLASS_3 = CLASS_CODES.index(3)
 CLASS_4 = CLASS_CODES.index(4)
@@ -53,21 +47,27 @@ SEEN_ENOUGH = -1000
 assert cython.sizeof(Header) == HEADER.size
 
 
-def scan_file(path: str | Path, origin: bytes, default_ttl: int = 3600, most: int = 0) -> Records:
+def scan_file(
+    path: str | Path, origin: bytes, default_ttl: int = 3600, most: int = 0, below: Sequence[str] = ()
+) -> Records:
     """Return the records of a master file, and what is wrong with its syntax in .findings; nothing is raised for it.
 
     origin is the wire name that relative names end in, default_ttl (seconds) goes to records before any $TTL.
-    Reading stops some megabytes behind the given most octets of packed records; 0 is no bound.
+    Reading stops some megabytes behind the given most octets of packed records; 0 is no bound. Opener knows below.
     """
-    scan = _Scan(most)
-    scan.read(Path(path), origin, default_ttl)
+    scan = _Scan(most, below)
+    try:
+        scan.read(Path(path), origin, default_ttl)
+    finally:
+        scan.opener.close()
     return Records(scan.pack.octets(), scan.pack.count, scan.files, scan.findings, scan.pack.border)
 
 
 class _Scan:
     """One master file with all that it includes: what was read so far, and which files are open."""
 
-    def __init__(self, most: int = 0) -> None:
+    def __init__(self, most: int, below: Sequence[str]) -> None:
+        self.opener = Opener(below)
         self.pack = Pack(most)
         self.most = most
         self.files: list[str] = []
@@ -85,57 +85,56 @@ class _Scan:
     def read(self, path: Path, origin: bytes, ttl: int, included_by: tuple[str, int] | None = None) -> None:
         """Scan one file to its end; what keeps it from being read is reported where it is included."""
         place = included_by or (str(path), 0)
+        depth = len(self.open)
         try:
-            if path.exists() and not path.is_file():
-                self.error(*place, f"{path}: not a regular file")
-                return
-            real = path.resolve()
-            with path.open("rb", buffering=0) as file:
-                self._read_open(path, real, file, origin, ttl, place)
-        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+            with (self.opener.included if included_by else self.opener.zone_file)(path) as file:
+                self._read_open(path, real_path(file.fileno()), file, origin, ttl, place)
+        except ZoneError as error:
+            self.error(*place, str(error))
+        except (OSError, ValueError) as error:
             self.error(*place, f"cannot read {path}: {why_not_read(path, error)}")
+        del self.open[depth:]
 
     def _read_open(self, path: Path, real: Path, file: Any, origin: bytes, ttl: int, place: tuple[str, int]) -> None:
         if real in self.open or len(self.open) > MAX_INCLUDE_DEPTH:
-            self.error(*place, f"{path}: {leads_nowhere(self.open, real, MAX_INCLUDE_DEPTH)}")
+            self.error(*place, f"{path}: {text_of.leads_nowhere(self.open, real, MAX_INCLUDE_DEPTH)}")
             return
         if len(self.files) == MAX_FILES:
             self.error(*place, f"{path}: more than {MAX_FILES} files")
             return
         self.files.append(str(path))
         self.open.append(real)
-        if not self._scan_halves(path, file, origin, ttl):
+        if not self._scan_halves(file, origin, ttl):
             file.seek(0)
             self._scan(path, Reader(self.pack, len(self.files) - 1, Source(file)), origin, ttl)
         if self.pack.is_full():
             self._too_large(str(path), 0)
-        self.open.pop()
 
     def _too_large(self, file: str, line: int) -> None:
-        self.error(file, line, too_large(self.most))
+        self.error(file, line, text_of.too_large(self.most))
         self.full = True
         self.pack = Pack()  # nothing is made of what was read
 
-    def _scan_halves(self, path: Path, file: Any, origin: bytes, ttl: int) -> bool:
+    def _scan_halves(self, file: Any, origin: bytes, ttl: int) -> bool:
         """Scan the halves of a large file in two threads; return False where that is not what one thread would do.
 
         The second half is read as if the origin and the TTL that hold after the first lines still held; where they do
         not, or where either half has anything but plain records, nothing is kept.
         """
         size = file.seek(0, 2)
-        border = line_near(file, size) if SPLIT <= size <= (self.most or size) else 0
+        border = text_of.line_near(file, size) if SPLIT <= size <= (self.most or size) else 0
         if not border:
             return False
         number = len(self.files) - 1
-        probe = Reader(Pack(self.most), number, Source(file, 0, line_near(file, 2 * MARGIN)))
+        probe = Reader(Pack(self.most), number, Source(file, 0, text_of.line_near(file, 2 * MARGIN)))
         probe.start(origin, ttl)
         probe.run()
         assumed = probe.state()
-        with path.open("rb", buffering=0) as again:
+        with FileIO(again(file.fileno())) as other:
             rest = Pack(self.most)
             before = self.pack.state()
             halves = [Reader(self.pack, number, Source(file, 0, border))]
-            halves.append(Reader(rest, number, Source(again, border, size)))
+            halves.append(Reader(rest, number, Source(other, border, size)))
             halves[0].start(origin, ttl)
             halves[1].start(*assumed)
             ends = side_by_side([half.run for half in halves])
@@ -161,7 +160,7 @@ class _Scan:
                 text = reader.text().strip()
                 # Before the first owner libzscanner refuses even blank lines and comments that begin with a space.
                 if text and not text.startswith(b";"):
-                    self.error(str(path), line, with_excerpt(reader.reason(), text))
+                    self.error(str(path), line, self._told(reader.reason(), text))
             else:
                 origin = self._directive(path, reader) or origin
                 # The scanner itself is of no use any more; it starts anew on the next line, to find the other errors.
@@ -173,18 +172,23 @@ class _Scan:
         text = reader.text()
         try:
             origin = reader.origin()
-            if match := _RELATIVE_ORIGIN.fullmatch(text):
+            if match := text_of.RELATIVE_ORIGIN.fullmatch(text):
                 return names.from_text(match[1].decode("latin-1"), origin)
-            if match := _RELATIVE_INCLUDE.fullmatch(text):
+            if match := text_of.RELATIVE_INCLUDE.fullmatch(text):
                 below = names.from_text(match[2].decode("latin-1"), origin)
                 target = fsdecode(match[1].strip(b'"'))
                 self.read(path.parent / target, below, reader.ttl(), (str(path), reader.line()))
                 return origin
         except WireError as error:
-            self.error(str(path), reader.line(), str(error))
-            return None
-        self.error(str(path), reader.line(), with_excerpt(reader.reason(), text.strip()))
+            reason = str(error) if len(self.open) == 1 else "the origin in this directive is no name"
+        else:
+            reason = self._told(reader.reason(), text)
+        self.error(str(path), reader.line(), reason)
         return None
+
+    def _told(self, reason: str, text: bytes) -> str:
+        """Return a reason with the beginning of its line, unless that is of a file which may be none of a zone."""
+        return text_of.with_excerpt(reason, text.strip()) if len(self.open) == 1 else reason
 
 
 class Pack:
@@ -330,8 +334,7 @@ class Reader:
         seen = self.seen - self.begin
         self.lines += self.newlines(seen)
         self.show(self.octets[seen:])
-        self.scanner.input.start = self.begin
-        self.scanner.input.current = self.begin
+        self.scanner.input.start = self.scanner.input.current = self.begin
         self.scanner.input.end = self.end
 
     def newlines(self, octets: int) -> int:
@@ -357,12 +360,11 @@ class Reader:
         """Begin (or go on, after resume has set .seen) with an origin in wire form and a TTL in seconds."""
         line = self.scanner.line_counter
         owner: bytes = self.scanner.r_owner[: self.scanner.r_owner_length]
-        text = names.to_text(origin).encode()
+        text, size = names.to_text(origin), self.end - self.seen
         zs.zs_deinit(self.scanner)
-        if zs.zs_init(self.scanner, text, types.IN, ttl) or zs.zs_set_input_string(
-            self.scanner, self.seen, self.end - self.seen
-        ):
-            raise WireError(f"origin {names.to_text(origin)}: {self.reason()}")
+        failed: int = zs.zs_init(self.scanner, text.encode(), types.IN, ttl)
+        if failed or zs.zs_set_input_string(self.scanner, self.seen, size):
+            raise WireError(f"origin {text}: {self.reason()}")
         self.scanner.line_counter = line + 1
         self.scanner.r_owner_length = len(owner)
         memcpy(self.scanner.r_owner, cython.cast(cython.p_char, owner), len(owner))
@@ -396,6 +398,7 @@ class Reader:
         if self.scanner.state == zs.ZS_STATE_INCLUDE:
             self.seen = self.scanner.input.current
             self.scanner.error.fatal = False
+            self.scanner.top = 0  # each $INCLUDE leaves a state on its stack, which would overflow after sixteen
             return "include"
         if self.scanner.state == zs.ZS_STATE_EOF:
             return "end"
@@ -484,7 +487,7 @@ class Reader:
         """Return the wire name that relative names ended in before the line that stopped the scanner."""
         origin: bytes = self.kept[: self.kept_length]
         stopped = self.octets.rfind(b"\n", 0, max(self.position(), 0)) + 1
-        for match in _ABSOLUTE_ORIGIN.finditer(self.octets[self.seen - self.begin : stopped]):
+        for match in text_of.ABSOLUTE_ORIGIN.finditer(self.octets[self.seen - self.begin : stopped]):
             origin = names.from_text(match[1].decode("latin-1"))
         return origin
 
@@ -495,5 +498,4 @@ class Reader:
 
     def ttl(self) -> int:
         """Return the TTL, in seconds, of records without one."""
-        ttl: int = self.scanner.default_ttl
-        return ttl
+        return int(self.scanner.default_ttl)

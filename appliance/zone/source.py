@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The octets of a master file, read window by window."""
 
+import errno
 from typing import Any
 
 WINDOW = 8 << 20
@@ -20,10 +21,17 @@ class Source:
         """Return the next octets, with plain newlines; .done tells whether there are more."""
         wanted = WINDOW if self.end is None else min(WINDOW, self.end - self.at)
         self.file.seek(self.at)
-        octets: bytes = self.file.read(wanted)
+        octets = self._some(wanted)
         if octets[-1:] == b"\r":
-            octets += self.file.read(1)
+            octets += self._some(1)
         self.at += len(octets)
         self.done = len(octets) < wanted or self.at == self.end
         # A single octet is searched for fifty times as fast as two.
         return octets.replace(b"\r\n", b"\n") if b"\r" in octets else octets
+
+    def _some(self, wanted: int) -> bytes:
+        """Return octets from where the file stands; a file that would have its reader wait is none to read."""
+        octets: bytes | None = self.file.read(wanted)
+        if octets is None:
+            raise BlockingIOError(errno.EAGAIN, "it has nothing to read yet, as no file on a disk does")
+        return octets

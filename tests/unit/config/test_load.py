@@ -46,6 +46,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert config.zone[0].file == str(tmp_path / "z/a.zone")
     assert config.server.run_dir == str(tmp_path / "run")
     assert config.server.state_dir == "/abs"
+    assert config.server.include_below == ()
     assert config.control_socket == tmp_path / "run" / "control.sock"
 
 
@@ -141,3 +142,27 @@ def test_lines_of_keys_in_repeated_tables() -> None:
     assert lines[("zone", 1)] == 5
     assert lines[("zone", 1, "name")] == 6
     assert lines[("listen", "port")] == 8
+
+
+def test_folders_of_included_files(tmp_path: Path) -> None:
+    path = tmp_path / "appliance.toml"
+    path.write_text('[server]\ninclude_below = ["zones", "/srv/common"]\n')
+    assert load_config(path).server.include_below == (f"{tmp_path}/zones", "/srv/common")
+
+
+@pytest.mark.parametrize("value", ['"zones"', '[""]', '["a\\u0000b"]', "[1]", f'["{"x" * 4096}"]', str(["a"] * 65)])
+def test_folders_that_are_none_are_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "appliance.toml"
+    path.write_text(f"[server]\ninclude_below = {value}\n")
+    config, [finding] = examine(path)
+    assert config is None
+    assert finding.line == 2
+    assert "include_below" in finding.reason
+
+
+def test_a_path_has_no_nul(tmp_path: Path) -> None:
+    path = tmp_path / "appliance.toml"
+    path.write_text('[[zone]]\nname = "a."\nfile = "a\\u0000b"\n[[pattern]]\nfile = "{zone}\\u0000"\n')
+    config, findings = examine(path)
+    assert config is None
+    assert [finding.line for finding in findings] == [3, 5]
