@@ -19,6 +19,7 @@ from appliance.control.publish import COMPARED, Publication
 from appliance.control.sizes import check_size
 from appliance.control.zones import ServedZone
 from appliance.errors import ApplianceError
+from appliance.zone import digests
 from appliance.zone.files import Batch
 from appliance.zone.model import Zone
 
@@ -94,7 +95,9 @@ class _Together:
         try:
             while self._at < len(self._chosen):
                 served, before = self._chosen[self._at], self._chosen[self._at].serial
-                if stamped(stamper, served, files, self._at):
+                if _is_served(served, files, self._at):
+                    self.told[served.origin] = as_served(served)
+                elif stamped(stamper, served, files, self._at):
                     self._note(served, before)
                 elif files.take(self._at) is not None:
                     others.append(served)
@@ -125,6 +128,22 @@ class _Together:
     def _note(self, served: ServedZone, before: int | None) -> None:
         outcome = f"serial {served.serial}" if before is None else f"serial {before} replaced by {served.serial}"
         self.told[served.origin] = {"zone": served.name, "ok": True, "outcome": outcome, "small": True}
+
+
+def _is_served(served: ServedZone, files: Batch, number: int) -> bool:
+    """Return whether a small file, which is noted as read, has what is served already."""
+    if not served.digest or served.state != "serving":
+        return False
+    text = served.text(files, number)
+    return text is not None and digests.of_text(text) == served.digest
+
+
+def as_served(served: ServedZone) -> dict[str, Any]:
+    """Return the outcome for a file that has what is served already."""
+    outcome = f"serial {served.serial} replaced by {served.serial}, the same records"
+    told = {"zone": served.name, "ok": True, "same": not served.error, "outcome": outcome, "removed": 0, "added": 0}
+    served.error = ""
+    return told
 
 
 def _read(chosen: Sequence[ServedZone]) -> Batch:

@@ -11,7 +11,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from appliance import crash
 from appliance.answers.store import Store
 from appliance.config.schema import Config
-from appliance.control.batch import reload_together
+from appliance.control.batch import as_served, reload_together
 from appliance.control.compaction import Compaction
 from appliance.control.history import History
 from appliance.control.images import Images
@@ -25,7 +25,7 @@ from appliance.control.zones import ServedZone
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
 from appliance.state.journal import Entry, is_newer
 from appliance.zone import names
-from appliance.zone.difference import NOTHING, Difference
+from appliance.zone.difference import Difference
 from appliance.zone.model import Zone
 
 _BATCH: Final = 500
@@ -231,7 +231,7 @@ class Reloader:
         try:
             zone = await asyncio.to_thread(served.read)
             if served.state == "serving" and served.digest and zone.digest == served.digest:
-                return self._same(served)
+                return as_served(served)
             large = len(zone.nodes) >= COMPARED or served.is_large() or bool(zone.includes)
             check_size(zone, self._config.store.memory_mib)  # before what it changes takes memory too
             if large:
@@ -253,14 +253,6 @@ class Reloader:
             if draft.difference is not None:
                 _describe(told, draft.difference)
             told["same"] = draft.is_same and not is_other
-        return told
-
-    def _same(self, served: ServedZone) -> dict[str, Any]:
-        """Return the outcome for a file that has what is served already."""
-        told = {"zone": served.name, "ok": True, "same": not served.error}
-        told["outcome"] = f"serial {served.serial} replaced by {served.serial}"
-        served.error = ""
-        _describe(told, NOTHING)
         return told
 
     async def _refused(self, served: ServedZone, error: ApplianceError) -> dict[str, Any]:

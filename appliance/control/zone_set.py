@@ -41,13 +41,14 @@ class _Kind:
 
     checks: Levels
     most: int
+    below: tuple[str, ...]
 
     @classmethod
     def of(cls, config: Config) -> "_Kind":
-        return cls(config.checks.levels, config.store.memory_mib << 21)
+        return cls(config.checks.levels, config.store.memory_mib << 21, config.server.include_below)
 
     def served(self, origin: bytes, place: str | Place, source: str = "") -> ServedZone:
-        return ServedZone(origin, place, checks=self.checks, most=self.most, source=source)
+        return ServedZone(origin, place, checks=self.checks, most=self.most, below=self.below, source=source)
 
 
 def source_of(pattern: Pattern) -> str:
