@@ -324,7 +324,7 @@ def _stamped(stamper: Stamper, served: ServedZone, files: Batch, number: int) ->
     if not text:
         return False
     try:
-        shape = stamper.put(served.origin, text, served.read_as)
+        shape = stamper.put(served.origin, text, partial(served.made_from, text))
     except (ZoneError, StoreFull):
         return False  # the zone is read and compiled by itself then, which tells what is wrong
     if shape is None:
