@@ -135,6 +135,13 @@ class ServedZone:
         with self._telling():
             return self._loaded_as(origin)
 
+    def made_from(self, text: bytes, origin: bytes) -> Zone:
+        """Return the zone that a text, which was read from the file before, is under an origin; raises ZoneError."""
+        zone = self.read_as(origin)
+        if stamps.text_of(self.file, len(text)) != text:
+            raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
+        return zone
+
     def _loaded_as(self, origin: bytes) -> Zone:
         zone = load_zone(self.file, origin, self.checks, self.most, self.below)
         if self.has_changed():

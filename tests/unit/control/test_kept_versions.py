@@ -17,6 +17,8 @@ import dns.zone
 import pytest
 
 from appliance.control import stamps
+from appliance.control.zones import ServedZone
+from appliance.errors import ZoneError
 from appliance.state import versions
 from appliance.state.database import Database
 from appliance.zone import names
@@ -241,3 +243,16 @@ def test_a_stamp_tells_every_write(tmp_path: Path) -> None:
 
 def _is_settled(stamp: bytes | None) -> bool:
     return stamps.is_settled(stamp, time.time_ns())
+
+
+def test_what_is_stamped_for_many_zones_is_the_text_that_was_read(tmp_path: Path) -> None:
+    """Also where the file is another one by the time that it is compiled, and its stamp does not tell."""
+    path = tmp_path / "zone"
+    path.write_text(zone_text(1))
+    served = ServedZone(names.from_text("example."), str(path))
+    served.stamp = stamps.of_file(str(path))
+    assert served.made_from(zone_text(1).encode(), served.origin).serial == 1
+    path.write_text(zone_text(2))
+    served.stamp = stamps.of_file(str(path))
+    with pytest.raises(ZoneError, match="changed while it was read"):
+        served.made_from(zone_text(1).encode(), served.origin)
