@@ -19,8 +19,8 @@ import msgspec
 from appliance.datapath import headers, source
 from appliance.errors import DatapathError
 
-MAPS = ("ctl", "buckets", "heap", "zones", "counters", "services", "ports", "stages")
-STAGES = ("search", "answer", "list", "grow_head", "append", "prove", "hash")  # order of `enum stage`
+MAPS = ("ctl", "buckets", "heap", "zones", "counters", "services", "ports", "vlans", "stages")
+STAGES = ("search", "answer", "list", "grow_head", "append", "prove", "hash", "police")  # order of `enum stage`
 PROGRAMS = ("dns", *STAGES)
 PLAN_LINK = "plan"
 
