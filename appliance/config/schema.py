@@ -31,6 +31,7 @@ class Server(Section, frozen=True):
     state_dir: str = "/var/lib/appliance"
     control_socket: str = ""
     detach_on_stop: bool = True
+    lease_s: Annotated[float, Meta(ge=0, le=366 * 86400)] = 86400.0
 
 
 class Interface(Section, frozen=True):

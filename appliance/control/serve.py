@@ -21,6 +21,7 @@ from appliance import __version__
 from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control.channel import Channel
+from appliance.control.lease import keep_renewing
 from appliance.control.lock import RunLock
 from appliance.control.memory import use_one_arena
 from appliance.control.notify import notify_manager
@@ -72,6 +73,8 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         reloader = Reloader(config, publication, Progress())
         cleanup.push_async_callback(pool.stop)
         cleanup.push_async_callback(publication.withdraw)
+        leasing = asyncio.create_task(keep_renewing(publication, config.server.lease_s))
+        cleanup.push_async_callback(_cancelled, leasing)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
         told = Told(started, reloader.zones, pool, listening.endpoints, publication, reloader.history)
