@@ -66,5 +66,5 @@ def _exchange(pair: Pair, server: Server, question: Question, tcp: bool) -> Exch
 
 def _counted(before: dict[str, int], after: dict[str, int], tcp: bool) -> Iterator[str]:
     """Yield what the program counted meanwhile, apart from the ARP and multicast traffic that any link has."""
-    noise = {"pass_not_ip", "pass_other_mac", "pass_ipv6_extension"} | (set() if tcp else {"pass_tcp"})
+    noise = {"pass_not_ip", "pass_not_udp", "pass_other_mac", "pass_ipv6_extension"} | (set() if tcp else {"pass_tcp"})
     return (name for name in after if after[name] > before.get(name, 0) and name not in noise)

@@ -22,12 +22,17 @@
 #define RELOCATIONS_A_TURN 4
 #define SERVICE_SLOTS 256
 #define PORT_SLOTS 1024
+#define VLAN_SLOTS 4096
+#define VLAN_PROBES 8 /* slots from where the tags of a VLAN belong to where they are */
+#define VLAN_TAG 0x8000     /* in a half of vlan.tags: there is a tag; its lower twelve bits are the VLAN identifier */
+#define VLAN_SERVICE 0x1000 /* the same: its protocol is 802.1ad */
 #define COUNTER_SLOTS 128
 
 enum node_flag { NODE_CUT = 1, NODE_APEX = 2, NODE_OUTSIDE = 4, NODE_FILLER = 8, NODE_DNAME = 16, NODE_WILDCARD = 32, NODE_CNAME = 64, NODE_BELOW = 128 };
 enum zone_state { ZONE_EMPTY = 0, ZONE_SERVING = 1, ZONE_EXPIRED = 2, ZONE_LOADING = 3 };
 enum zone_scheme { SCHEME_UNSIGNED = 0, SCHEME_NSEC = 1, SCHEME_NSEC3 = 2 };
 enum answer_denial { DENIAL_COMPLETE = 0, DENIAL_NXDOMAIN = 1, DENIAL_NEXT_CLOSER = 2 };
+enum service_kind { SERVICE_ANSWERED = 1, SERVICE_BROADCAST = 2, SERVICE_HOST = 3 };
 enum port_flag { PORT_VERIFY_CHECKSUM = 1 };
 
 struct ctl {
@@ -44,7 +49,9 @@ struct ctl {
   u64 generation;
   u32 pass_rate, pass_burst;         /* policer, packets per second and CPU; 0 = no limit */
   u32 opcode_pass;                   /* bit n: pass opcode n up */
-  u32 reserved[37];
+  u32 reserved;
+  u64 lease_until;                   /* nanoseconds of CLOCK_MONOTONIC from which on everything goes up; 0: never */
+  u32 reserved_end[34];
 };
 
 struct bucket { u64 filter; u64 slot[BUCKET_SLOTS]; };
@@ -94,14 +101,16 @@ struct nsec3 { u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks; u32 scale
 struct nsec3_hash { u64 hash_hi; u32 hash_mid, fragment; };
 struct nsec3_node { u32 closest_encloser, wildcard_cover, next_closer, reserved; };
 
-struct service { u8 address[16]; u32 used; u32 reserved[3]; }; /* IPv4 as ::ffff:a.b.c.d */
+/* What is known of an address: answered for, a broadcast address of a network, or the host's without being answered for. */
+struct service { u8 address[16]; u32 kind; u32 reserved[3]; }; /* IPv4 as ::ffff:a.b.c.d */
 struct port { u32 ifindex; u8 mac[6]; u8 flags, reserved; u32 services; }; /* services: bit n: the table holds an address whose hash starts with n */
+struct vlan { u32 ifindex, tags; }; /* tags that a device of the host takes: the outer one in the upper half if there are two */
 struct counter_row { u64 slot[COUNTER_SLOTS]; };
 
 #define LAYOUT_SIZES(X)                                                                                                  \
   X(ctl, 256) X(bucket, 64) X(zone_slot, 32) X(zone, 128) X(node, 40) X(type_entry, 12) X(answer, 20) X(fragment, 12)    \
   X(relocation, 4) X(children, 16) X(child, 16) X(nsec3, 272) X(nsec3_hash, 16) X(nsec3_node, 16) X(service, 32)          \
-  X(port, 16) X(counter_row, 1024)
+  X(port, 16) X(vlan, 8) X(counter_row, 1024)
 
 #define LAYOUT_ASSERT(name, size) _Static_assert(sizeof(struct name) == size, "size of struct " #name);
 LAYOUT_SIZES(LAYOUT_ASSERT)

@@ -9,6 +9,8 @@
 #define IPV6_HEADER 40
 #define UDP_HEADER 8
 #define DNS_HEADER 12
+#define NEXT_FRAGMENT 44
+#define NEXT_AUTHENTICATION 51
 #define SERVICE_PORTS 1024 /* below it no client asks; an error reply to such a source could start a loop */
 
 /* Services that answer whatever arrives; a reply to one of them could start a loop. */
@@ -25,16 +27,24 @@ static inline u64 service_hash(u64 high, u64 low)
   return (high ^ low) * service_seed();
 }
 
-/* An unused slot holds ::, which is no destination, and as a source is as wrong as one of ours. */
-static inline s64 is_service(u64 high, u64 low)
+/* What is known of an address, 0 if nothing is. */
+static inline u64 service_kind(u64 high, u64 low)
+{
+  u32 slot = service_hash(high, low) >> 56;
+  struct service *s = services.lookup(&slot);
+  return s && LOAD8(s, 0) == high && LOAD8(s, 8) == low ? s->kind : 0;
+}
+
+/* An unused slot holds ::, which as a source is as wrong as what is in the table: one of ours, or a broadcast address. */
+static inline s64 is_listed(u64 high, u64 low)
 {
   u32 slot = service_hash(high, low) >> 56;
   struct service *s = services.lookup(&slot);
   return s && LOAD8(s, 0) == high && LOAD8(s, 8) == low;
 }
 
-/* Hardly any source looks like one of our addresses, so that few are looked up. */
-static inline s64 may_be_service(struct query *q, u64 high, u64 low)
+/* Hardly any source looks like an address of the table, so that few are looked up. */
+static inline s64 may_be_listed(struct query *q, u64 high, u64 low)
 {
   return q->services >> (service_hash(high, low) >> 59) & 1;
 }
@@ -45,20 +55,44 @@ static inline u64 mapped(u64 address)
   return address << 32 | 0xffff0000;
 }
 
+/* Does a device of the host take what comes in with these tags? Where none does, the kernel drops it. */
+static inline s64 is_known_vlan(u64 ifindex, u64 tags)
+{
+  u64 key = ifindex | tags << 32, first = key * HASH_MULTIPLIER >> 52;
+#pragma unroll
+  for (int i = 0; i < VLAN_PROBES; i++) {
+    u32 slot = (first + i) & (VLAN_SLOTS - 1);
+    struct vlan *v = vlans.lookup(&slot);
+    u64 found = v ? LOAD8(v, 0) : 0;
+    if (found == key)
+      return 1;
+    if (!found)
+      return 0;
+  }
+  return 0;
+}
+
+/* A tag of VLAN 0 only says how urgent a frame is: what follows it counts. */
+static inline u64 add_tag(u64 tags, u64 protocol, u64 control)
+{
+  u64 id = ntohs(control) & 0xfff;
+  if (!id)
+    return tags;
+  return tags << 16 | VLAN_TAG | (protocol == htons(ETH_P_8021AD) ? VLAN_SERVICE : 0) | id;
+}
+
 /* Frame header: is it for this interface, and what is inside. */
 static inline s64 parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether_type)
 {
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  u64 l3 = sizeof(struct ethhdr);
+  u64 l3 = sizeof(struct ethhdr), tags = 0, ifindex = ctx->ingress_ifindex;
   u8 *mac = data;
   if (data + l3 > end)
     return PASS_not_ip;
-  u32 slot = ctx->ingress_ifindex & (PORT_SLOTS - 1);
+  u32 slot = ifindex & (PORT_SLOTS - 1);
   struct port *p = ports.lookup(&slot);
-  if (!p || p->ifindex != ctx->ingress_ifindex)
+  if (!p || p->ifindex != ifindex)
     return PASS_not_serving;
-  if (*(u32 *)mac != *(u32 *)p->mac || *(u16 *)(mac + 4) != *(u16 *)(p->mac + 4))
-    return PASS_other_mac;
   u16 type = *(u16 *)(mac + 12);
 #pragma unroll
   for (int tag = 0; tag < 2; tag++) {
@@ -66,14 +100,19 @@ static inline s64 parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether
       break;
     if (data + l3 + 4 > end)
       return PASS_not_ip;
+    tags = add_tag(tags, type, *(u16 *)(data + l3));
     type = *(u16 *)(data + l3 + 2);
     l3 += 4;
   }
   q->l3 = l3;
+  if (tags && !is_known_vlan(ifindex, tags))
+    return PASS_unknown_vlan;
   q->verify = p->flags & PORT_VERIFY_CHECKSUM;
   q->services = p->services;
   q->frame_len = end - data;
   *ether_type = type;
+  if (*(u32 *)mac != *(u32 *)p->mac || *(u16 *)(mac + 4) != *(u16 *)(p->mac + 4))
+    return PASS_other_mac;
   return mac[6] & 1 ? DROP_source_address : GO_ON;
 }
 
@@ -95,6 +134,21 @@ static inline s64 parse_ipv4(void *at, void *end, struct query *q, u64 *ip_paylo
   return GO_ON;
 }
 
+/* RFC 8200 §4, RFC 6275, RFC 7401, RFC 5533: headers that begin with the next one's number and their own length. */
+static inline s64 is_extension(u64 next)
+{
+  return next == 0 || next == 43 || next == NEXT_AUTHENTICATION || next == 60 || next == 135 || next == 139 || next == 140;
+}
+
+static inline s64 next_header_verdict(u64 next)
+{
+  if (next == IPPROTO_TCP)
+    return PASS_tcp;
+  if (next == NEXT_FRAGMENT)
+    return PASS_ip_fragment;
+  return is_extension(next) ? PASS_ipv6_extension : PASS_not_udp;
+}
+
 static inline s64 parse_ipv6(void *at, void *end, struct query *q, u64 *ip_payload)
 {
   struct ipv6hdr *ip = at;
@@ -102,8 +156,9 @@ static inline s64 parse_ipv6(void *at, void *end, struct query *q, u64 *ip_paylo
     return PASS_ip_length;
   if ((*(u8 *)at & 0xf0) != 0x60)
     return PASS_not_ip;
-  if (ip->nexthdr != IPPROTO_UDP)
-    return ip->nexthdr == IPPROTO_TCP ? PASS_tcp : PASS_ipv6_extension;
+  u64 next = ip->nexthdr;
+  if (next != IPPROTO_UDP)
+    return next_header_verdict(next);
   *ip_payload = ntohs(ip->payload_len);
   u64 *a = (u64 *)&ip->saddr;
   q->ipv6 = 1;
@@ -111,16 +166,16 @@ static inline s64 parse_ipv6(void *at, void *end, struct query *q, u64 *ip_paylo
   return GO_ON;
 }
 
-/* RFC 1122 §3.2.1.3, RFC 4291: a source must be one unicast host, and not one of our addresses. */
+/* RFC 1122 §3.2.1.3, RFC 4291: a source must be one unicast host: no broadcast address of our networks, and not ourselves. */
 static inline s64 check_addresses(void *at, void *end, struct query *q)
 {
   if (q->ipv6) {
     u64 *a = (u64 *)(at + 8);
     if (at + IPV6_HEADER > end)
       return PASS_ip_length;
-    if (!is_service(a[2], a[3]))
+    if (service_kind(a[2], a[3]) != SERVICE_ANSWERED)
       return PASS_other_address;
-    if ((a[0] & 0xff) == 0xff || (may_be_service(q, a[0], a[1]) && is_service(a[0], a[1])))
+    if ((a[0] & 0xff) == 0xff || (may_be_listed(q, a[0], a[1]) && is_listed(a[0], a[1])))
       return DROP_source_address;
     u32 third = (u32)a[1];
     if (!a[0] && (!third || third == htonl(0xffff)))
@@ -130,12 +185,12 @@ static inline s64 check_addresses(void *at, void *end, struct query *q)
   struct iphdr *ip = at;
   if (at + IPV4_HEADER > end)
     return PASS_ip_length;
-  if (!is_service(0, mapped(ip->daddr)))
+  if (service_kind(0, mapped(ip->daddr)) != SERVICE_ANSWERED)
     return PASS_other_address;
   u64 source = ip->saddr, net = source & 0xff;
   if (net == 0 || net == 127 || net >= 224)
     return DROP_source_address;
-  return may_be_service(q, 0, mapped(source)) && is_service(0, mapped(source)) ? DROP_source_address : GO_ON;
+  return may_be_listed(q, 0, mapped(source)) && is_listed(0, mapped(source)) ? DROP_source_address : GO_ON;
 }
 
 /* RFC 791: the sum over a whole header is all ones. */

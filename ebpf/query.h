@@ -12,8 +12,6 @@
 #define LABELS_MAX 128
 #define NAME_MAX 255
 
-struct bucket_of_tokens { u64 last_ns, tokens; };
-
 /* Sections and sizes of the reply: octets; header fields in host order. */
 struct shape {
   u64 body, question, opt; /* octets */
@@ -30,6 +28,7 @@ struct query {
   u8 message[MESSAGE_MASK + 9];   /* the DNS message as it came; offsets below count from its first octet */
   u64 hash[LABELS_MAX + 1];       /* hash[d]: of the rightmost d labels */
   u16 label[LABELS_MAX + 1];      /* offset of label i, from the left; label[labels] is the root's */
+  u64 tick, lease_until, lease_over; /* not of the packet: what the last look at the clock told, and when and of which lease it was */
   u64 l3, l4;                     /* offsets of the IP and the UDP header in the frame */
   u64 frame_len, message_len;     /* whole frame; DNS message */
   u64 ipv6, verify;               /* flags: family; check the query's checksums */
@@ -48,7 +47,7 @@ struct query {
   u64 soa;                        /* fragment that an answer means by piece 0 */
   u64 proofs, proof_len, proof_records; /* fragments found for a denial, their octets and records */
   u64 proved;                     /* 1: they were searched; 2: they come with a composed referral */
-  s64 verdict;                    /* on the search for a proof */
+  s64 verdict;                    /* on the search for a proof; that the policer decides on */
   u32 proof[PROOFS_MAX];
   u64 first, last;                /* bounds of a search in sorted entries */
   u64 label_len, stored_len;      /* of the labels that are compared */
@@ -56,6 +55,8 @@ struct query {
   u64 cover;                      /* the last fragment met that may cover it */
   u64 material, table;            /* of NSEC3 */
   u64 hash_blocks, hash_steps, hash_step; /* blocks of the name, with those of the iterations, done */
+  u64 at, next, fragment;         /* a walk through extension headers: offset in the frame, number of what is there, seen a fragment */
+  u64 network;                    /* the sender's, as the policer tells networks apart */
   u32 digest[5], pad;
   u8 hashed[512 + 48];            /* what SHA-1 reads: name or digest, salt, padding */
 };

@@ -82,7 +82,7 @@ static inline s64 parse_header(struct query *q, struct ctl *c, u64 *additional)
   if (opcode)
     return (c->opcode_pass >> opcode) & 1 ? PASS_opcode : ANSWER_notimp;
   if ((head >> 32) != htons(1))
-    return ANSWER_formerr;
+    return counts >> 16 ? PASS_header_counts : ANSWER_formerr; /* an OPT may be behind who knows what */
   if (counts & 0xfeffffff)
     return PASS_header_counts;
   *additional = counts;
@@ -145,7 +145,10 @@ static inline u64 sum_octets(struct query *q, u64 from, u64 to)
   return sum;
 }
 
-/* The OPT record at `at`, which must end the message. *sum becomes its sum as if it began at an even place. */
+/*
+ * The OPT record at `at`, which must end the message. *sum becomes the sum of what is there as if it began at an even place. With
+ * q->edns set an error has a record that could be read, and is answered with one (RFC 6891 §7).
+ */
 static inline s64 parse_opt(struct query *q, u64 at, u64 *sum)
 {
   if (at + OPT_LEN > q->message_len)
@@ -157,20 +160,21 @@ static inline s64 parse_opt(struct query *q, u64 at, u64 *sum)
     return PASS_additional;
   u64 size = swap16(head >> 24), options = swap16(tail >> 8);
   u64 stop = at + OPT_LEN + options;
-  if (stop != q->message_len)
+  if (stop > q->message_len)
     return ANSWER_formerr;
-  *sum = sum_word(head) + tail;
-  if (options) {
-    s64 verdict = walk_options(q, at + OPT_LEN, stop);
-    if (verdict != GO_ON)
-      return verdict;
-    *sum = sum_octets(q, at, stop);
-  }
   q->edns = OPT_LEN;
   q->dnssec_ok = head >> 63;
   u64 most = edns_size();
   q->limit = size < 512 ? 512 : size > most ? most : size;
-  return (head >> 48) & 0xff ? ANSWER_badvers : GO_ON;
+  s64 verdict = (head >> 48) & 0xff ? ANSWER_badvers : GO_ON;
+  *sum = sum_word(head) + tail;
+  if (options || stop != q->message_len) {
+    s64 fault = stop != q->message_len ? ANSWER_formerr : walk_options(q, at + OPT_LEN, stop);
+    if (fault != GO_ON)
+      verdict = fault;
+    *sum = sum_octets(q, at, q->message_len);
+  }
+  return verdict;
 }
 
 /* Behind the name: type, class, OPT. Sets question_sum: the message's sum less the header's and OPT's. */
@@ -187,7 +191,7 @@ static inline s64 parse_tail(struct query *q, u64 additional)
   } else if (q->message_len != stop) {
     return ANSWER_formerr;
   }
-  if (verdict != GO_ON && verdict != ANSWER_badvers)
+  if (verdict != GO_ON && !q->edns)
     return verdict;
   other += sum_word(*(u64 *)q->message) + *(u32 *)(q->message + 8);
   q->question_sum = q->message_sum + SUM_ZERO - other;

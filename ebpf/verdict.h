@@ -6,7 +6,10 @@
 #define APPLIANCE_VERDICT_H
 
 #define PASS_BASE 32
+#define LIMITED_BASE 42
 #define DROP_BASE 64
+#define POLICED_BASE 106
+#define POLICED (POLICED_BASE - LIMITED_BASE) /* from the reason for which a packet would go up to the counter of those that may not */
 
 enum verdict {
   HASH_FIRST = -5,
@@ -19,7 +22,9 @@ enum verdict {
 #undef X
   PASS_BEFORE = PASS_BASE - 1,
 #define X(name, text) PASS_##name,
-  PASS_REASONS(X)
+  FREE_REASONS(X)
+  LIMITED_BEFORE = LIMITED_BASE - 1,
+  LIMITED_REASONS(X)
 #undef X
   DROP_BEFORE = DROP_BASE - 1,
 #define X(name, text) DROP_##name,
@@ -42,37 +47,23 @@ static inline void count(s64 verdict)
     row->slot[slot]++;
 }
 
-/* One token for a packet handed up; a flood of odd queries must not starve transfers and TCP. */
-static inline s64 may_pass(struct ctl *c)
+static inline s64 is_limited(s64 verdict)
 {
-  u32 zero = 0;
-  struct bucket_of_tokens *b = policer.lookup(&zero);
-  u64 rate = c->pass_rate, full = (u64)c->pass_burst << 20;
-  if (!b || !rate)
-    return 1;
-  u64 now = bpf_ktime_get_ns(), elapsed = now - b->last_ns;
-  if (elapsed > 1000000000)
-    elapsed = 1000000000;
-  u64 tokens = b->tokens + ((elapsed * rate / 1000) << 20) / 1000000;
-  b->last_ns = now;
-  if (tokens > full)
-    tokens = full;
-  if (tokens < 1 << 20) {
-    b->tokens = tokens;
-    return 0;
-  }
-  b->tokens = tokens - (1 << 20);
-  return 1;
+  return verdict >= LIMITED_BASE && verdict < DROP_BASE;
 }
 
-static inline s64 leave(struct ctl *c, s64 verdict)
+/* What may be limited has a stage of its own. No way through the program comes near the kernel's 33 tail calls, so that call is made. */
+static inline s64 leave(struct xdp_md *ctx, struct query *q, struct ctl *c, s64 verdict)
 {
   if (is_answer(verdict)) {
     count(verdict);
     return XDP_TX;
   }
-  if (verdict >= PASS_opcode && verdict < DROP_BASE && verdict != PASS_not_serving && !may_pass(c))
-    verdict = DROP_policed;
+  if (is_limited(verdict) && c->pass_rate) {
+    q->verdict = verdict;
+    stages.call(ctx, STAGE_POLICE);
+    verdict += POLICED;
+  }
   count(verdict);
   return verdict >= DROP_BASE ? XDP_DROP : XDP_PASS;
 }

@@ -26,41 +26,46 @@
   X(truncated, "too long for the client: TC=1")                                                                          \
   X(dname, "a DNAME, alone or with its synthesised CNAME")
 
-#define PASS_REASONS(X)                                                                                                  \
+/* Handed up without limit: no socket of ours hears of it, or the kernel limits it itself, or nothing is answered here at all. */
+#define FREE_REASONS(X)                                                                                                  \
   X(not_ip, "neither IPv4 nor IPv6, or more than two VLAN tags")                                                         \
-  X(other_mac, "the frame is not addressed to this interface")                                                           \
-  X(ip_options, "IPv4 header with options")                                                                              \
-  X(ip_fragment, "an IPv4 fragment")                                                                                     \
-  X(ipv6_extension, "IPv6 extension header or another protocol than UDP and TCP")                                        \
-  X(not_udp, "IPv4 protocol other than UDP and TCP")                                                                     \
+  X(not_udp, "a protocol other than UDP and TCP: ICMP, neighbour discovery")                                             \
   X(tcp, "TCP")                                                                                                          \
   X(other_port, "UDP to another port")                                                                                   \
+  X(not_serving, "answering is switched off")                                                                            \
+  X(lease, "the control process has not renewed the lease: nothing is answered here any more")
+
+/* What is for our addresses and port among these is limited (policer.h), and then counted as policed_ with the same name. */
+#define LIMITED_REASONS(X)                                                                                               \
+  X(unknown_vlan, "VLAN tags that no device of the host has")                                                            \
+  X(other_mac, "the frame is not addressed to this interface")                                                           \
+  X(ip_options, "IPv4 header with options")                                                                              \
+  X(ip_fragment, "a fragment of an IP packet")                                                                           \
+  X(ipv6_extension, "IPv6 extension headers")                                                                            \
   X(other_address, "not one of the service addresses")                                                                   \
   X(ip_length, "lengths of frame, IP and UDP disagree")                                                                  \
   X(opcode, "an opcode that userspace handles (NOTIFY)")                                                                 \
-  X(header_counts, "record counts other than one question and at most one additional record")                           \
+  X(header_counts, "record counts other than one question and at most one additional record")                            \
   X(query_length, "longer than the program reads")                                                                       \
   X(query_class, "class other than IN")                                                                                  \
   X(query_type, "AXFR, IXFR or another type that userspace handles")                                                     \
   X(additional, "an additional record that is not OPT (TSIG, SIG(0))")                                                   \
   X(edns_option, "an EDNS option that must be acted on, or too many")                                                    \
   X(depth, "more labels in the store than the program walks")                                                            \
-  X(denial, "a DNSSEC proof beyond the program: many NSEC3 iterations, a long salt, a chain of very many proofs")                                                                   \
+  X(denial, "a DNSSEC proof beyond the program: many NSEC3 iterations, a long salt, a chain of very many proofs")        \
   X(dname_synthesis, "a name below a DNAME")                                                                             \
   X(type_table, "more types at this name than the program looks through")                                                \
   X(flip, "a zone version changed during the lookup")                                                                    \
-  X(room, "the driver gives no room for the answer")                                                                     \
-  X(not_serving, "answering is switched off")
+  X(room, "the driver gives no room for the answer")
 
 #define DROP_REASONS(X)                                                                                                  \
   X(runt, "shorter than a DNS header")                                                                                   \
   X(response, "a response (QR=1)")                                                                                       \
   X(source_port, "source port 0 or of a service that answers anything")                                                  \
-  X(source_address, "a source that is no unicast address, or our own")                                                   \
+  X(source_address, "a source that is no unicast address (a network's broadcast address too), or our own")               \
   X(service_error, "an error reply to a port below 1024, never sent")                                                    \
   X(ip_checksum, "IPv4 header checksum wrong")                                                                           \
   X(udp_checksum, "UDP checksum wrong, or missing over IPv6")                                                            \
-  X(policed, "more was passed up than the policer allows")                                                               \
   X(internal, "a write failed after room was made")
 
 #endif

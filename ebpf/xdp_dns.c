@@ -2,6 +2,7 @@
 /*
  * The authoritative server in the NIC path: maps, entry, table of contents.
  *
+ *   lease.h     jiffies, clock           -> whether anything is answered
  *   packet.h    frame, IP, UDP           -> where the DNS header is
  *   question.h  header guard, name, EDNS -> what is asked
  *   lookup.h    hash, index, search      -> the deepest record
@@ -10,6 +11,7 @@
  *   body.h      copy, relocate           -> the sections
  *   reply.h     OPT, headers, checksums  -> XDP_TX
  *   prove.h     NSEC, nsec3.h NSEC3      -> the fragments that prove a denial
+ *   policer.h   recipient, buckets       -> whether what goes up may
  *
  * Entry is dns(); the others are stages, entered by tail call when the common case is not enough.
  *
@@ -33,6 +35,8 @@
 
 struct heap_chunk { u8 octets[HEAP_CHUNK]; };
 
+enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND, STAGE_PROVE, STAGE_HASH, STAGE_POLICE };
+
 BPF_F_TABLE("array", u32, struct ctl, ctl, 1, BPF_F_MMAPABLE_ARRAY);
 BPF_F_TABLE("array", u32, struct bucket, buckets, NBUCKETS, BPF_F_MMAPABLE_ARRAY);
 BPF_F_TABLE("array", u32, struct heap_chunk, heap, NCHUNKS, BPF_F_MMAPABLE_ARRAY);
@@ -40,11 +44,12 @@ BPF_F_TABLE("array", u32, struct zone, zones, NZONES, BPF_F_MMAPABLE_ARRAY);
 BPF_F_TABLE("array", u32, struct counter_row, counters, NCPUS, BPF_F_MMAPABLE_ARRAY);
 BPF_F_TABLE("array", u32, struct service, services, SERVICE_SLOTS, BPF_F_MMAPABLE_ARRAY);
 BPF_F_TABLE("array", u32, struct port, ports, PORT_SLOTS, BPF_F_MMAPABLE_ARRAY);
+BPF_F_TABLE("array", u32, struct vlan, vlans, VLAN_SLOTS, BPF_F_MMAPABLE_ARRAY);
 BPF_PERCPU_ARRAY(scratch, struct query, 1);
-BPF_PERCPU_ARRAY(policer, struct bucket_of_tokens, 1);
 BPF_PROG_ARRAY(stages, 16);
 
 #include "verdict.h"
+#include "lease.h"
 #include "packet.h"
 #include "question.h"
 #include "lookup.h"
@@ -55,8 +60,7 @@ BPF_PROG_ARRAY(stages, 16);
 #include "prove.h"
 #include "sha1.h"
 #include "nsec3.h"
-
-enum stage { STAGE_SEARCH, STAGE_ANSWER, STAGE_LIST, STAGE_GROW_HEAD, STAGE_APPEND, STAGE_PROVE, STAGE_HASH };
+#include "policer.h"
 
 /* From the record to the answer. A zone version that flipped during the lookup sends the packet up. */
 static inline s64 choose(struct query *q, struct ctl *c, struct found *found)
@@ -71,7 +75,7 @@ static inline s64 respond(struct xdp_md *ctx, struct query *q, struct ctl *c, s6
 {
   if (is_answer(verdict)) {
     if (q->source < SERVICE_PORTS)
-      return leave(c, DROP_service_error);
+      return leave(ctx, q, c, DROP_service_error);
     q->answer = builtin_answer(c, verdict);
   }
   FORGET();
@@ -84,7 +88,7 @@ static inline s64 respond(struct xdp_md *ctx, struct query *q, struct ctl *c, s6
   }
   if (verdict == NO_ROOM)
     stages.call(ctx, STAGE_GROW_HEAD);
-  return leave(c, verdict < 0 ? PASS_room : verdict);
+  return leave(ctx, q, c, verdict < 0 ? PASS_room : verdict);
 }
 
 /*
@@ -125,7 +129,9 @@ int dns(struct xdp_md *ctx)
   if (!q || !c)
     return XDP_PASS;
   if (!c->serving)
-    return leave(c, PASS_not_serving);
+    return leave(ctx, q, c, PASS_not_serving);
+  if (lease_is_over(q, c))
+    return leave(ctx, q, c, PASS_lease);
   struct probe first = {};
   s64 verdict = parse_packet(ctx, q);
   FORGET();
@@ -136,13 +142,13 @@ int dns(struct xdp_md *ctx)
     if (!find_at_hint(q, c, &first, &found)) {
       begin_search(q, c);
       stages.call(ctx, STAGE_SEARCH);
-      return leave(c, PASS_depth);
+      return leave(ctx, q, c, PASS_depth);
     }
     FORGET();
     verdict = choose(q, c, &found);
   }
   if (verdict != GO_ON && !is_answer(verdict))
-    return leave(c, verdict);
+    return leave(ctx, q, c, verdict);
   return respond(ctx, q, c, verdict);
 }
 
@@ -158,7 +164,7 @@ int search(struct xdp_md *ctx)
     stages.call(ctx, STAGE_ANSWER);
   else
     stages.call(ctx, STAGE_SEARCH);
-  return leave(c, PASS_depth);
+  return leave(ctx, q, c, PASS_depth);
 }
 
 int answer(struct xdp_md *ctx)
@@ -171,7 +177,7 @@ int answer(struct xdp_md *ctx)
   struct found found = {};
   s64 verdict = choose(q, c, &found);
   if (verdict != GO_ON && !is_answer(verdict))
-    return leave(c, verdict);
+    return leave(ctx, q, c, verdict);
   return respond(ctx, q, c, verdict);
 }
 
@@ -184,16 +190,16 @@ static inline s64 write_on(struct xdp_md *ctx, struct query *q, struct ctl *c)
     if (q->written < q->shape.fragments) {
       s64 verdict = append_fragment(ctx, q);
       if (verdict != GO_ON)
-        return leave(c, verdict);
+        return leave(ctx, q, c, verdict);
     }
   }
   FORGET();
   if (q->written < q->shape.fragments) {
     stages.call(ctx, STAGE_APPEND);
-    return leave(c, DROP_internal);
+    return leave(ctx, q, c, DROP_internal);
   }
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  return leave(c, finish_reply(data, end, q, &q->shape, q->body_sum));
+  return leave(ctx, q, c, finish_reply(data, end, q, &q->shape, q->body_sum));
 }
 
 /* Answers of several fragments (signed ones, mostly): make room, then two fragments for each tail call. */
@@ -204,7 +210,7 @@ static inline s64 write_list(struct xdp_md *ctx, struct query *q, struct ctl *c)
     return write_on(ctx, q, c);
   if (verdict == NO_ROOM)
     stages.call(ctx, STAGE_GROW_HEAD);
-  return leave(c, verdict < 0 ? PASS_room : verdict);
+  return leave(ctx, q, c, verdict < 0 ? PASS_room : verdict);
 }
 
 int list(struct xdp_md *ctx)
@@ -224,7 +230,7 @@ static inline s64 answer_with_proof(struct xdp_md *ctx, struct query *q, struct 
   FORGET();
   if (q->flips != *flips)
     verdict = PASS_flip;
-  return verdict == GO_ON ? write_list(ctx, q, c) : leave(c, verdict);
+  return verdict == GO_ON ? write_list(ctx, q, c) : leave(ctx, q, c, verdict);
 }
 
 /* DNSSEC denial: find the proof, then answer with it. */
@@ -255,10 +261,10 @@ int hash(struct xdp_md *ctx)
     return XDP_PASS;
   u8 *p = heap_at(q->table);
   if (!p)
-    return leave(c, PASS_denial);
+    return leave(ctx, q, c, PASS_denial);
   if (!digest_step(q, (void *)p)) {
     stages.call(ctx, STAGE_HASH);
-    return leave(c, PASS_denial);
+    return leave(ctx, q, c, PASS_denial);
   }
   FORGET();
   u8 *answer = heap_at(q->answer);
@@ -276,9 +282,9 @@ int grow_head(struct xdp_md *ctx)
     return XDP_PASS;
   s64 verdict = begin_with_head_room(ctx, q);
   if (verdict != GO_ON)
-    return leave(c, verdict);
+    return leave(ctx, q, c, verdict);
   stages.call(ctx, STAGE_APPEND);
-  return leave(c, DROP_internal);
+  return leave(ctx, q, c, DROP_internal);
 }
 
 int append(struct xdp_md *ctx)

@@ -25,6 +25,10 @@ DENIAL_REACH: Final = 64
 RELOCATIONS_A_TURN: Final = 4
 SERVICE_SLOTS: Final = 256
 PORT_SLOTS: Final = 1024
+VLAN_SLOTS: Final = 4096
+VLAN_PROBES: Final = 8
+VLAN_TAG: Final = 0x8000
+VLAN_SERVICE: Final = 0x1000
 COUNTER_SLOTS: Final = 128
 
 NODE_CUT: Final = 1
@@ -42,6 +46,10 @@ ZONE_EXPIRED: Final = 2
 ZONE_LOADING: Final = 3
 
 SCHEMES: Final = {"unsigned": 0, "nsec": 1, "nsec3": 2}
+
+SERVICE_ANSWERED: Final = 1
+SERVICE_BROADCAST: Final = 2
+SERVICE_HOST: Final = 3
 
 DENIAL_COMPLETE: Final = 0
 DENIAL_NXDOMAIN: Final = 1
@@ -61,7 +69,7 @@ _FIELD: Final = re.compile(r"(\w+)(?:\[(\d+)\])?")
 STRUCTS: Final[Mapping[str, str]] = {
     "ctl": "u64 magic; u32 format, serving; u64 seed; u32 flips, max_depth, min_depth, hint_depth, root, bucket_bits, "
     "chunks, zones, refused, servfail, formerr, notimp, badvers, reserved_ref, heap_next, records; u64 generation; "
-    "u32 pass_rate, pass_burst, opcode_pass, reserved[37]",
+    "u32 pass_rate, pass_burst, opcode_pass, reserved; u64 lease_until; u32 reserved_end[34]",
     "bucket": "u64 filter, slot[7]",
     "zone_slot": "u32 serial, apex, nxdomain[2], nodata[2], denial, soa",
     "zone": "u32 version, state; u64 expiry_ns; u32 slot[16]; u8 apex_len, apex_labels, scheme, suffix_len; "
@@ -76,8 +84,9 @@ STRUCTS: Final[Mapping[str, str]] = {
     "nsec3": "u32 n; u16 iterations; u8 salt_len, flags; u32 nblocks, scale; u8 salt[256]",
     "nsec3_hash": "u64 hash_hi; u32 hash_mid, fragment",
     "nsec3_node": "u32 closest_encloser, wildcard_cover, next_closer, reserved",
-    "service": "u8 address[16]; u32 used, reserved[3]",
+    "service": "u8 address[16]; u32 kind, reserved[3]",
     "port": "u32 ifindex; u8 mac[6], flags, reserved; u32 services",
+    "vlan": "u32 ifindex, tags",
     "counter_row": "u64 slot[128]",
 }
 

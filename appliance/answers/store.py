@@ -26,6 +26,8 @@ __all__ = ["NO_TALLY", "Buffer", "Retired", "Shared", "StampedState", "Store", "
 Buffer = memoryview | bytearray
 
 _CTL: Final = {name: (offset // 4) for name, offset in layout.OFFSETS["ctl"].items()}
+_OF_THE_ARRAYS: Final = ("generation", "lease_until")
+"""Long words of ctl that never go from one store to another."""
 _NODE_NEXT: Final = layout.OFFSETS["node"]["next"] // 4
 _NODE_UNTIL: Final = layout.OFFSETS["node"]["until"] // 4
 _ZONE_WORDS: Final = layout.SIZES["zone"] // 4
@@ -124,13 +126,11 @@ class Store:
 
     def adopt(self, other: Store, kept: Iterable[str]) -> None:
         """Take over what is known of another store whose heap is here too; kept are words of ctl that stay."""
-        mine = {name: self.get(name) for name in kept}
-        mine["generation"] = self.ctl[_CTL["generation"]]
-        upper = self.ctl[_CTL["generation"] + 1]
+        words = [_CTL[name] for name in kept] + [_CTL[name] + half for name in _OF_THE_ARRAYS for half in (0, 1)]
+        mine = [(at, self.ctl[at]) for at in words]
         self.ctl[:] = other.ctl
-        for name, value in mine.items():
-            self.set(name, value)
-        self.ctl[_CTL["generation"] + 1] = upper
+        for at, value in mine:
+            self.ctl[at] = value
         self.seed = other.seed
         self.heap.adopt(other.heap)
         self.depths = other.depths

@@ -38,6 +38,7 @@ class Server(Section, frozen=True):
     removal_limit_percent: Annotated[int, Meta(ge=0, le=100)] = 50
     removal_limit_zones: Annotated[int, Meta(ge=0, le=1_000_000)] = 10
     include_below: Annotated[tuple[FilePath, ...], Meta(max_length=64)] = ()
+    lease_s: Annotated[float, Meta(ge=0, le=366 * 86400)] = 86400.0
 
 
 class Interface(Section, frozen=True):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The NIC path as the control process uses it: every call to a Generation is here."""
 
+import contextlib
+import time
 from collections import Counter
 from typing import Any
 
@@ -8,6 +10,7 @@ from appliance.answers.sizes import Capacity
 from appliance.answers.store import Store
 from appliance.config.schema import Config
 from appliance.datapath.generation import Generation, InterfaceSpec
+from appliance.errors import DatapathError
 
 
 def wanted(config: Config) -> list[InterfaceSpec]:
@@ -37,6 +40,7 @@ class NicPath:
             pass_burst=config.limits.pass_burst,
             opcode_pass=opcode_pass,
         )
+        self._lease_s = config.server.lease_s
         self._before: Counter[str] = Counter()
 
     @property
@@ -51,8 +55,19 @@ class NicPath:
 
     def attach(self) -> None:
         """Answer from now on, taking the interfaces over from a former generation. Raises DatapathError."""
+        self.renew_lease()
         self._generation.serving(True)
         self._generation.attach()
+
+    def renew_lease(self) -> None:
+        """Let the program answer for another `lease_s` from now on; 0: without end."""
+        until_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(self._lease_s * 1e9)
+        self._generation.lease(until_ns if self._lease_s else 0)
+
+    def look_around(self) -> None:
+        """Tell the program of addresses and VLAN devices that came or went. Asks the kernel: not for the event loop."""
+        with contextlib.suppress(DatapathError):  # it goes on with what it knows; the conditions tell what is wrong
+            self._generation.look_around()
 
     def detach(self) -> None:
         """Take the program off the interfaces and forget it. Raises DatapathError."""
@@ -60,6 +75,7 @@ class NicPath:
 
     def interfaces(self) -> list[dict[str, Any]]:
         """Return what each interface got, and how it is now. Asks the kernel: not for the event loop's thread."""
+        self.look_around()
         now = self._generation.conditions()
         return [
             {

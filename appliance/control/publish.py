@@ -272,7 +272,10 @@ class Publication:
         if nic_path is None:
             return
         if not self._config.server.detach_on_stop:
-            _log.info("the NIC path goes on answering (detach_on_stop = false)")
+            lease_s = self._config.server.lease_s
+            until = f"for {lease_s:.0f} s (lease_s)" if lease_s else "without end (lease_s = 0)"
+            nic_path.renew_lease()
+            _log.info("the NIC path goes on answering %s (detach_on_stop = false)", until)
             return
         try:
             await asyncio.to_thread(nic_path.detach)

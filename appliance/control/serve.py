@@ -10,6 +10,7 @@ import resource
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
 from appliance.control.hangup import Hangups
+from appliance.control.lease import keep_renewing
 from appliance.control.lock import RunLock
 from appliance.control.log import start_logging
 from appliance.control.memory import use_one_arena
@@ -78,6 +80,9 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         background = Background()
         cleanup.push_async_callback(background.stop)
         background.keep("asking whether the workers are alive", pool.keep_asking)
+        if config.server.lease_s:
+            renewing = partial(keep_renewing, publication, config.server.lease_s)
+            background.keep("renewing the lease of the NIC path", renewing)
         reloader = await asyncio.to_thread(Reloader, config, publication, stage.progress, stage)
         cleanup.callback(stage.end)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):

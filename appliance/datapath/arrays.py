@@ -27,6 +27,7 @@ def sizes(plan: Plan) -> dict[str, int]:
         "counters": layout.SIZES["counter_row"] * plan.cpus,
         "services": ENTRY.size * SLOTS,
         "ports": layout.SIZES["port"] * layout.PORT_SLOTS,
+        "vlans": layout.SIZES["vlan"] * layout.VLAN_SLOTS,
     }
 
 

@@ -22,8 +22,9 @@ from typing import Final
 
 import msgspec
 
+from appliance.answers import layout
 from appliance.answers.store import Store
-from appliance.datapath import attachment, bpffs, links, obtain, offloads, services, verdicts
+from appliance.datapath import attachment, bpffs, links, obtain, offloads, services, verdicts, vicinity
 from appliance.datapath.arrays import Arrays
 from appliance.datapath.attachment import Interface, InterfaceSpec
 from appliance.datapath.loader import PLAN_LINK, Plan
@@ -37,6 +38,7 @@ LOADER_TIMEOUT_S: Final = float(os.environ.get("APPLIANCE_LOADER_TIMEOUT_S", "30
 _FINISH_S: Final = 0.05  # longer than any packet stays in a program that was replaced
 _PORT_VERIFY: Final = 1
 _PACKAGES: Final = Path(__file__).parents[2]
+_PORT_SIZE: Final = layout.SIZES["port"]
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +52,7 @@ class Generation:
         self._specs = tuple(specs)
         self._arrays = Arrays(folder, plan)
         self.interfaces: list[Interface] = []
+        self._kinds: dict[str, int] = {}
         ctl, buckets, heap, zones = (self._arrays[name] for name in ("ctl", "buckets", "heap", "zones"))
         if seed is None:
             self.store = Store.over(ctl, buckets, heap, zones)
@@ -79,13 +82,15 @@ class Generation:
         if len(ports) != 1:
             raise DatapathError(f"the interfaces ask for different ports {sorted(ports)}; one program serves one port")
         resolved = [_resolve(s) for s in interfaces]
-        service_seed = services.find_seed(a for s in resolved for a in s.addresses)
+        around = vicinity.read()
+        answered = [a for s in resolved for a in s.addresses]
+        service_seed = services.find_seed(answered, vicinity.kinds(answered, around.networks))
         folder = bpffs.root() / f"g{time.time_ns()}-{os.getpid()}"
         plan = Plan(str(folder), bucket_bits, chunks, zones + 1, _possible_cpus(), ports.pop(), edns_size, service_seed)
         _run_loader(plan)
         try:
             generation = cls(folder, plan, resolved, secrets.randbits(64) if seed is None else seed)
-            generation._write_services()
+            generation._write_services(around)
             for name, value in (("pass_rate", pass_rate), ("pass_burst", pass_burst), ("opcode_pass", opcode_pass)):
                 generation.store.set(name, value)
         except BaseException:
@@ -120,12 +125,32 @@ class Generation:
         """The mapped arrays, for whoever fills the store."""
         return self._arrays
 
-    def _write_services(self) -> None:
-        addresses = [a for s in self._specs for a in s.addresses]
-        self._arrays["services"][:] = services.table(addresses, self.plan.service_seed)
+    def _write_services(self, around: vicinity.Vicinity) -> None:
+        self._kinds = self._kinds_of(around)
         for spec in self._specs:
             link = links.read(spec.name)
             self.set_port(link.index, link.mac, verify=attachment.verifies(spec, link))
+        self._write_vicinity(around)
+
+    def look_around(self) -> None:
+        """Tell the program which addresses, networks and VLAN devices the host has now. Raises DatapathError."""
+        around = vicinity.read()
+        self._kinds = self._kinds_of(around)
+        self._write_vicinity(around)
+
+    def _kinds_of(self, around: vicinity.Vicinity) -> dict[str, int]:
+        return vicinity.kinds((a for s in self._specs for a in s.addresses), around.networks)
+
+    def _write_vicinity(self, around: vicinity.Vicinity) -> None:
+        self._arrays["services"][:] = services.table(self._kinds, self.plan.service_seed)
+        ports = self._arrays["ports"]
+        bits = services.present(self._kinds, self.plan.service_seed).to_bytes(4, "little")
+        served = {slot: int.from_bytes(ports[slot : slot + 4], "little") for slot in range(0, len(ports), _PORT_SIZE)}
+        for slot in filter(served.get, served):
+            ports[slot + 12 : slot + 16] = bits
+        self._arrays["vlans"][:], left = vicinity.vlan_table(filter(None, served.values()), around.devices)
+        if left:
+            _log.warning("%d VLANs are more than the NIC path can know: their queries go to userspace", left)
 
     def set_port(self, ifindex: int, mac: bytes, *, verify: bool) -> None:
         """Tell the program an interface's index and address. Raises DatapathError when its slot is taken by another."""
@@ -134,7 +159,7 @@ class Generation:
         present = int.from_bytes(ports[slot : slot + 4], "little")
         if present not in (0, ifindex):
             raise DatapathError(f"interfaces {present} and {ifindex} share a slot of the port table; serve one of them")
-        bits = services.present((a for s in self._specs for a in s.addresses), self.plan.service_seed)
+        bits = services.present(self._kinds, self.plan.service_seed)
         flags = bytes([_PORT_VERIFY if verify else 0, 0])
         row = ifindex.to_bytes(4, "little") + mac + flags + bits.to_bytes(4, "little")
         ports[slot : slot + 16] = row
@@ -177,6 +202,11 @@ class Generation:
     def serving(self, on: bool) -> None:
         """Let the program answer, or pass everything up."""
         self.store.set("serving", int(on))
+
+    def lease(self, until_ns: int) -> None:
+        """Let the program answer until then (nanoseconds of CLOCK_MONOTONIC, 0: without end); later it hands all up."""
+        with self._arrays["ctl"].cast("Q") as words:
+            words[layout.OFFSETS["ctl"]["lease_until"] // 8] = until_ns
 
     def counters(self) -> dict[str, int]:
         """Verdict counters since the load, all CPUs added up."""

@@ -44,7 +44,8 @@ class Link:
 
 
 @contextmanager
-def _netlink(doing: str) -> Iterator[IPRoute]:
+def netlink(doing: str) -> Iterator[IPRoute]:
+    """Open a netlink socket for a while. What the kernel refuses meanwhile becomes a DatapathError about `doing`."""
     # A tenth of a second, which a server has after its first answer rather than before.
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
@@ -59,7 +60,7 @@ def _netlink(doing: str) -> Iterator[IPRoute]:
 
 def read(name: str) -> Link:
     """Read an interface. Raises DatapathError when there is none of that name."""
-    with _netlink(f"interface {name}") as route:
+    with netlink(f"interface {name}") as route:
         found = route.link_lookup(ifname=name)
         if not found:
             raise DatapathError(f"no interface {name}; `ip link` lists those there are")
@@ -122,13 +123,13 @@ def detach(link: Link, mode: Mode) -> None:
 
 
 def _set(link: Link, attributes: list[tuple[str, object]], doing: str) -> None:
-    with _netlink(doing) as route:
+    with netlink(doing) as route:
         route.link("set", index=link.index, IFLA_XDP={"attrs": attributes})
 
 
 def with_programs() -> list[Link]:
     """The interfaces of this network namespace that run an XDP program."""
-    with _netlink("list interfaces") as route:
+    with netlink("list interfaces") as route:
         names = [m.get_attr("IFLA_IFNAME") for m in route.get_links() if _program_of(m)]
     return [read(name) for name in names]
 

@@ -15,9 +15,9 @@ from msgspec import Meta
 
 from appliance.errors import DatapathError
 
-MAPS: Final = ("ctl", "buckets", "heap", "zones", "counters", "services", "ports", "stages")
+MAPS: Final = ("ctl", "buckets", "heap", "zones", "counters", "services", "ports", "vlans", "stages")
 """Those that are pinned for others."""
-STAGES: Final = ("search", "answer", "list", "grow_head", "append", "prove", "hash")  # order of `enum stage`
+STAGES: Final = ("search", "answer", "list", "grow_head", "append", "prove", "hash", "police")  # order of `enum stage`
 PROGRAMS: Final = ("dns", *STAGES)
 MARKS: Final = {
     "BUCKET_SHIFT": 0x5A1D0001,

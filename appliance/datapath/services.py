@@ -6,13 +6,14 @@ from __future__ import annotations
 import ipaddress
 import random
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from appliance.errors import DatapathError
 
 SLOTS: Final = 256
 ENTRY: Final = struct.Struct("<16sI12x")
+_ADDRESSES_MAX: Final = 64
 _MASK64: Final = (1 << 64) - 1
 
 
@@ -39,11 +40,13 @@ def present(addresses: Iterable[str], seed: int) -> int:
     return bits
 
 
-def find_seed(addresses: Iterable[str]) -> int:
-    """Find a multiplier that gives each address a slot of its own."""
-    wanted = sorted({packed(a) for a in addresses})
-    if len(wanted) > 64:
-        raise DatapathError(f"{len(wanted)} service addresses; the NIC path takes at most 64")
+def find_seed(addresses: Iterable[str], others: Iterable[str] = ()) -> int:
+    """Find a multiplier that gives each address a slot of its own, and as many others as there is room for."""
+    answered = {packed(a) for a in addresses}
+    if len(answered) > _ADDRESSES_MAX:
+        raise DatapathError(f"{len(answered)} service addresses; the NIC path takes at most {_ADDRESSES_MAX}")
+    beside = [address for address in dict.fromkeys(map(packed, others)) if address not in answered]
+    wanted = sorted(answered) + beside[: _ADDRESSES_MAX - len(answered)]
     source = random.Random(len(wanted))
     for _ in range(100_000):
         seed = source.getrandbits(64) | 1
@@ -52,10 +55,12 @@ def find_seed(addresses: Iterable[str]) -> int:
     raise DatapathError("no collision-free table for the service addresses")
 
 
-def table(addresses: Sequence[str], seed: int) -> bytes:
-    """The whole `services` array."""
+def table(kinds: Mapping[str, int], seed: int) -> bytes:
+    """The whole `services` array: what is known of each address. Of two that share a slot the first one stays."""
     rows = bytearray(SLOTS * ENTRY.size)
-    for address in addresses:
+    for address, kind in kinds.items():
         key = packed(address)
-        ENTRY.pack_into(rows, slot_of(key, seed) * ENTRY.size, key, 1)
+        at = slot_of(key, seed) * ENTRY.size
+        if not any(rows[at : at + ENTRY.size]):
+            ENTRY.pack_into(rows, at, key, kind)
     return bytes(rows)

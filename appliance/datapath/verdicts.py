@@ -13,11 +13,14 @@ from appliance.answers import verdict_names
 Outcome = Literal["answer", "pass", "drop"]
 
 COUNTER_SLOTS: Final = 128
-_BASES: Final[dict[str, tuple[Outcome, int]]] = {
-    "ANSWER_KINDS": ("answer", 0),
-    "PASS_REASONS": ("pass", 32),
-    "DROP_REASONS": ("drop", 64),
-}
+_BASES: Final[tuple[tuple[str, Outcome, str, int], ...]] = (
+    ("ANSWER_KINDS", "answer", "", 0),
+    ("FREE_REASONS", "pass", "", 32),
+    ("LIMITED_REASONS", "pass", "", 42),
+    ("DROP_REASONS", "drop", "", 64),
+    ("LIMITED_REASONS", "drop", "policed_", 106),
+)
+"""Lists with outcome, what stands before each reason, and the number of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ class Verdict:
 def all_verdicts() -> tuple[Verdict, ...]:
     """Read the lists of `ebpf/verdicts.h` in order."""
     return tuple(
-        Verdict(base + i, outcome, reason, meaning)
-        for macro, (outcome, base) in _BASES.items()
+        Verdict(base + i, outcome, f"{before}{reason}", meaning)
+        for macro, outcome, before, base in _BASES
         for i, (reason, meaning) in enumerate(verdict_names.listed(macro))
     )
 

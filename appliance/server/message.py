@@ -4,7 +4,7 @@
 import struct
 from typing import Final
 
-from appliance.server.question import Query, Tsig
+from appliance.server.question import Query, Remains, Tsig
 from appliance.zone import names, types
 
 QR: Final = 0x8000
@@ -31,6 +31,14 @@ def bare_header(wire: bytes, rcode: int) -> bytes:
     """Return a reply of twelve octets; for messages whose question was not, or could not be, read."""
     flags = int.from_bytes(wire[2:4]) & COPIED | QR | rcode
     return wire[:2] + struct.pack(">H", flags) + bytes(8)
+
+
+def malformed(wire: bytes, remains: Remains | None, edns_size: int) -> bytes:
+    """Return FORMERR: question and OPT where OPT could be read, else a bare header. It is no longer than the query."""
+    if remains is None:
+        return bare_header(wire, FORMERR)
+    head = bare_header(wire, FORMERR)[:4] + struct.pack(">HHHH", bool(remains.question), 0, 0, 1)
+    return head + remains.question + opt_record(edns_size, remains.dnssec_ok)
 
 
 def opt_record(edns_size: int, dnssec_ok: bool, extended: int = 0) -> bytes:

@@ -17,6 +17,9 @@ OPT_LEN: Final = 11
 TSIG: Final = 250
 CLASS_ANY: Final = 255
 
+_OPCODE: Final = 0x7800
+_NOTIFY: Final = 4 << 11
+
 _HEADER = struct.Struct(">HHHHHH")
 _QUESTION_TAIL = struct.Struct(">HH")
 _RECORD = struct.Struct(">HHIH")  # type, class, TTL, RDLENGTH
@@ -56,12 +59,24 @@ class Query:
     tsig: Tsig | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What of a malformed message could be read: its question, empty unless there is exactly one, and DO of its OPT."""
+
+    question: bytes
+    dnssec_ok: bool
+
+
 def read_query(wire: bytes, edns_size: int) -> Query:
-    """Return the query in a message of at least 12 octets. Raises WireError for whatever deserves FORMERR."""
+    """Return the query in a message of at least 12 octets. Raises WireError for whatever deserves FORMERR.
+
+    NOTIFY may bring records in every section (RFC 1996 §3.7); they are hints, and nobody takes them.
+    """
     _, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(wire)
     if len(wire) > MAX_QUERY:
         raise WireError(f"more than {MAX_QUERY} octets")
-    if questions != 1 or answers:
+    notify = flags & _OPCODE == _NOTIFY
+    if questions != 1 or (answers and not notify):
         raise WireError(f"{questions} questions and {answers} answers; a query has one and none (RFC 9619 §4)")
     qname, at = names.read(wire, HEADER_LEN)
     if at + 4 > len(wire):
@@ -69,7 +84,10 @@ def read_query(wire: bytes, edns_size: int) -> Query:
     qtype, qclass = _QUESTION_TAIL.unpack_from(wire, at)
     at += 4
     query = Query(flags, wire[HEADER_LEN:at], qname, qtype, qclass)
-    if authorities:
+    if notify:
+        for _ in range(answers + authorities):
+            at = _skip_record(wire, at)
+    elif authorities:
         if qtype != types.IXFR or authorities != 1:
             raise WireError(f"{authorities} authority records in a query")
         at = _skip_soa(wire, at)
@@ -78,6 +96,34 @@ def read_query(wire: bytes, edns_size: int) -> Query:
     if at != len(wire):
         raise WireError(f"{len(wire) - at} octets after the last record")
     return query
+
+
+def readable_opt(wire: bytes) -> Remains | None:
+    """Return what can be read of a malformed message, None if its OPT cannot (RFC 6891 §7)."""
+    _, _, questions, answers, authorities, additionals = _HEADER.unpack_from(wire)
+    if len(wire) > MAX_QUERY:
+        return None
+    at = HEADER_LEN
+    try:
+        for _ in range(questions):
+            _, at = names.read(wire, at)
+            at += _QUESTION_TAIL.size
+        question = wire[HEADER_LEN:at] if questions == 1 else b""
+        for _ in range(answers + authorities):
+            at = _skip_record(wire, at)
+        for _ in range(additionals):
+            owner, at = read_name(wire, at)
+            rtype, _, ttl, _, at = _record(wire, at)
+            if rtype == types.OPT and owner == names.ROOT:
+                return Remains(question, bool(ttl & 0x8000))
+    except WireError:
+        return None
+    return None
+
+
+def _skip_record(wire: bytes, at: int) -> int:
+    _, at = read_name(wire, at)
+    return _record(wire, at)[-1]
 
 
 def _record(wire: bytes, at: int) -> tuple[int, int, int, int, int]:
@@ -115,7 +161,7 @@ def _read_additional(wire: bytes, at: int, query: Query, edns_size: int, last: b
         if not last or rclass != CLASS_ANY or ttl:
             raise WireError("a TSIG record is the last one, of class ANY and TTL 0 (RFC 8945 §4.2)")
         query.tsig = _read_tsig(wire, owner, start, end)
-    else:
+    elif query.flags & _OPCODE != _NOTIFY:
         raise WireError(f"{types.type_text(rtype)} record in the additional section of a query")
     return end
 

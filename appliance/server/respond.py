@@ -11,7 +11,7 @@ from typing import Final, Literal
 from appliance.answers.store import Store
 from appliance.errors import WireError
 from appliance.server import message, zones
-from appliance.server.question import HEADER_LEN, Query, read_query
+from appliance.server.question import HEADER_LEN, Query, read_query, readable_opt
 from appliance.zone import names, types
 
 Transport = Literal["udp", "tcp"]
@@ -85,11 +85,12 @@ def refuse_other_opcodes(exchange: Exchange) -> Reply | None:
 
 
 def read_question(exchange: Exchange) -> Reply | None:
-    """Read the whole message, or FORMERR."""
+    """Read the whole message, or FORMERR: with OPT where the query's could be read (RFC 6891 §7)."""
     try:
         exchange.query = read_query(exchange.wire, exchange.settings.edns_size)
     except WireError:
-        return Reply("answer_formerr", message.bare_header(exchange.wire, message.FORMERR))
+        remains = readable_opt(exchange.wire)
+        return Reply("answer_formerr", message.malformed(exchange.wire, remains, exchange.settings.edns_size))
     return None
 
 

@@ -29,6 +29,7 @@ class Server:
     origin: str
     mode: str = "native"
     detach_on_stop: bool = True
+    lease_s: float = 86400.0
     processes: list[subprocess.Popen[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -38,7 +39,7 @@ class Server:
         self.config.write_text(
             f"[server]\nrun_dir = {json.dumps(str(self.folder / 'run'))}\n"
             f"state_dir = {json.dumps(str(self.folder / 'state'))}\n"
-            f"detach_on_stop = {json.dumps(self.detach_on_stop)}\n"
+            f"detach_on_stop = {json.dumps(self.detach_on_stop)}\nlease_s = {self.lease_s}\n"
             f'[[interface]]\nname = "{DEVICE}"\nmode = "{self.mode}"\n'
             f'[[zone]]\nname = "{self.origin}"\nfile = {json.dumps(str(self.zone_file))}\n'
         )

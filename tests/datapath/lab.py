@@ -14,7 +14,7 @@ from typing import Final
 from appliance.answers import layout
 from appliance.answers.compile import capacity, compile_zones
 from appliance.answers.store import Store
-from appliance.datapath import links, verdicts
+from appliance.datapath import links, verdicts, vicinity
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.datapath.syscall import open_pin
 from appliance.zone import names
@@ -29,6 +29,7 @@ LOOPBACK: Final = 1
 SEED: Final = 0x0123456789ABCDEF
 ACTIONS: Final = {"answer": XDP_TX, "pass": XDP_PASS, "drop": XDP_DROP}
 _WAIT_S: Final = 2.0
+_LONG: Final = ("magic", "seed", "generation", "lease_until")
 _SYS_BPF, _UPDATE, _DELETE = 321, 2, 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -55,6 +56,7 @@ class Lab:
             **sizes._replace(zones=sizes.zones + 1)._asdict(),
         )
         self.generation.set_port(LOOPBACK, packets.SERVER_MAC, verify=True)
+        self.know_vlans(LOOPBACK)
         arrays = self.generation.arrays
         buffers = (arrays["ctl"], arrays["buckets"], arrays["heap"], arrays["zones"])
         self.store = Store.form(*buffers, SEED)
@@ -63,6 +65,18 @@ class Lab:
         self.run = Runner(self.generation.program_fd())
         self._rows = arrays["counters"].cast("Q")
         self._names = {verdict.number: verdict.name for verdict in verdicts.all_verdicts()}
+
+    def know_vlans(self, index: int) -> None:
+        """Let the program know the VLAN devices of packets.VLANS on an interface."""
+        numbers = {stack: 1000 + number for number, stack in enumerate(packets.VLANS)} | {(): index}
+        devices = [
+            vicinity.Device(number, lower=numbers[stack[:-1]], vlan=stack[-1][1], protocol=stack[-1][0])
+            for stack, number in numbers.items()
+            if stack
+        ]
+        table, left = vicinity.vlan_table([index], devices)
+        assert not left
+        self.generation.arrays["vlans"][:] = table
 
     def zone_state(self, origin: str, state: int) -> None:
         """Set the state of a zone: serving, expired, loading."""
@@ -102,14 +116,14 @@ class Lab:
 
     def control(self, field: str, value: int) -> None:
         """Write a field of ctl."""
-        width = 8 if field in ("magic", "seed", "generation") else 4
+        width = 8 if field in _LONG else 4
         at = layout.OFFSETS["ctl"][field]
         self.generation.arrays["ctl"][at : at + width] = value.to_bytes(width, "little")
 
     def read_control(self, field: str) -> int:
-        """Read a 32-bit field of ctl."""
+        """Read a field of ctl."""
         at = layout.OFFSETS["ctl"][field]
-        return int.from_bytes(self.generation.arrays["ctl"][at : at + 4], "little")
+        return int.from_bytes(self.generation.arrays["ctl"][at : at + (8 if field in _LONG else 4)], "little")
 
     @contextmanager
     def controlled(self, **fields: int) -> Iterator[None]:
@@ -142,7 +156,12 @@ class Lab:
             with inside(device.namespace):
                 link = links.read(SERVER_DEVICE)
                 row = struct.pack("<I6sBx4x", link.index, link.mac, 1)
-                with self.octets_changed("ports", link.index * len(row), row):
+                everything = bytes(self.generation.arrays["vlans"])
+                with (
+                    self.octets_changed("ports", link.index * len(row), row),
+                    self.octets_changed("vlans", 0, everything),
+                ):
+                    self.know_vlans(link.index)
                     links.attach(link, program, mode)
                     yield
                     links.detach(link, mode)

@@ -18,6 +18,15 @@ IPV4: Final = 0x0800
 IPV6: Final = 0x86DD
 VLAN: Final = 0x8100
 SERVICE_VLAN: Final = 0x88A8
+VLANS: Final = (
+    ((VLAN, 42),),
+    ((SERVICE_VLAN, 7),),
+    ((VLAN, 42), (VLAN, 42)),
+    ((VLAN, 42), (SERVICE_VLAN, 7)),
+    ((SERVICE_VLAN, 7), (VLAN, 42)),
+    ((SERVICE_VLAN, 7), (VLAN, 4095)),
+)
+"""Tags, outermost first, that a device of the server takes (`Lab.know_vlans`)."""
 UDP: Final = 17
 TCP: Final = 6
 DONT_FRAGMENT: Final = 0x4000

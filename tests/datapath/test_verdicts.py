@@ -4,11 +4,11 @@
 import itertools
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
 
-from appliance.answers import layout
+from appliance.answers import layout, verdict_names
 from appliance.datapath import verdicts
 from tests.datapath import cases, packets
 from tests.datapath.devices import veth
@@ -63,11 +63,11 @@ def _asked(qname: str, qtype: int = 1, **options: object) -> Frame:
 
 _OPTIONS17 = b"".join(option(i) for i in range(17))
 _TSIG = b"\0" + struct.pack(">HHIH", 250, 255, 0, 0)
-_THREE_TAGS = ((VLAN, 1), (VLAN, 2), (VLAN, 3))
+_THREE_TAGS = ((VLAN, 42), (VLAN, 42), (VLAN, 42))
 _V6 = packets.CLIENT6
 _FORMERR = message("mail.table.test", tail=b"!")
 
-TABLE: list[tuple[str, Frame, Condition]] = [
+TABLE: list[tuple[str, Frame | bytes, Condition]] = [
     ("answer_positive", _asked("mail.table.test"), _always),
     ("answer_referral", _asked("x.cut.table.test"), _always),
     ("answer_nxdomain", _asked("no-such-name.table.test"), _always),
@@ -88,11 +88,16 @@ TABLE: list[tuple[str, Frame, Condition]] = [
     ("answer_truncated", _asked("s0600.sizes.test", 16, opt=Opt(size=512)), _always),
     ("pass_not_ip", _query(ether_type=0x0806), _always),
     ("pass_not_ip", _query(tags=_THREE_TAGS), _always),
+    ("pass_unknown_vlan", _query(tags=((VLAN, 1),)), _always),
+    ("pass_unknown_vlan", _query(tags=((packets.SERVICE_VLAN, 42),)), _always),
+    ("pass_unknown_vlan", _query(tags=((VLAN, 42), (VLAN, 43))), _always),
     ("pass_other_mac", _query(destination_mac=bytes.fromhex("020000000054")), _always),
     ("pass_ip_options", _query(options=b"\x01\x01\x01\x01"), _always),
     ("pass_ip_fragment", _query(fragment=0x2000), _always),
     ("pass_ipv6_extension", _query(ipv6=True, protocol=60), _always),
+    ("pass_ip_fragment", _query(ipv6=True, protocol=44), _always),
     ("pass_not_udp", _query(protocol=1), _always),
+    ("pass_not_udp", _query(ipv6=True, protocol=58), _always),
     ("pass_tcp", _query(protocol=packets.TCP), _always),
     ("pass_tcp", _query(ipv6=True, protocol=packets.TCP), _always),
     ("pass_other_port", _query(destination_port=5353), _always),
@@ -112,6 +117,7 @@ TABLE: list[tuple[str, Frame, Condition]] = [
     ("pass_type_table", _asked("beyond.wide.test"), _always),
     ("pass_flip", _asked("mail.table.test"), _set(flips=1)),
     ("pass_not_serving", _asked("mail.table.test"), _set(serving=0)),
+    ("pass_lease", _asked("mail.table.test"), _set(lease_until=1)),
     ("drop_runt", Frame(bytes(11)), _always),
     ("drop_response", _asked("mail.table.test", flags=packets.QR), _always),
     ("drop_source_port", _query(source_port=0), _always),
@@ -120,12 +126,48 @@ TABLE: list[tuple[str, Frame, Condition]] = [
     ("drop_ip_checksum", _query(ip_checksum=0), _always),
     ("drop_udp_checksum", _query(udp_checksum=1), _always),
     ("drop_udp_checksum", _query(ipv6=True, udp_checksum=0), _always),
-    ("drop_policed", _asked("table.test", 252), _set(pass_rate=1, pass_burst=0)),
     ("drop_internal", _asked("mail.table.test", 28), _lying_fragment),
 ]
 
-_ON_A_DEVICE = {"pass_room"}
-"""The verdict that needs a real device: test_pass_room."""
+_NO_TOKENS = _set(pass_rate=1, pass_burst=0)
+
+
+def _behind(extension: int) -> bytes:
+    """Return a query over IPv6 behind one extension header of eight octets."""
+    whole = _query(ipv6=True).octets()
+    return whole[:20] + bytes([extension]) + whole[21:54] + bytes([packets.UDP]) + bytes(7) + whole[54:]
+
+
+_FOR_US: dict[str, Frame | bytes] = {
+    "other_address": _query(destination=bytes([255] * 4)),
+    "ipv6_extension": _behind(60),
+    "ip_fragment": _query(fragment=0x2000),
+}
+"""Frames that sockets of ours hear of, for reasons whose rows above are for others."""
+
+
+def _without_tokens(condition: Condition) -> Condition:
+    @contextmanager
+    def both(lab: Lab) -> Iterator[None]:
+        with condition(lab), _NO_TOKENS(lab):
+            yield
+
+    return both
+
+
+def _policed() -> Iterator[tuple[str, Frame | bytes, Condition]]:
+    """Yield the row for each reason that is limited: what goes up for it above, when there are no tokens."""
+    limited = {reason for reason, _ in verdict_names.listed("LIMITED_REASONS")}
+    for verdict, frame, condition in TABLE:
+        reason = verdict.removeprefix("pass_")
+        if verdict.startswith("pass_") and reason in limited:
+            yield f"drop_policed_{reason}", _FOR_US.get(reason, frame), _without_tokens(condition)
+
+
+TABLE += list(_policed())
+
+_ON_A_DEVICE = {"pass_room", "drop_policed_room"}
+"""The verdicts that need a real device: test_pass_room."""
 
 
 def _ids() -> Iterator[str]:
@@ -134,7 +176,7 @@ def _ids() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("verdict", "frame", "condition"), TABLE, ids=_ids())
-def test_verdict(lab: Lab, verdict: str, frame: Frame, condition: Condition) -> None:
+def test_verdict(lab: Lab, verdict: str, frame: Frame | bytes, condition: Condition) -> None:
     """The packet leaves by the named way; Lab.ask sees to it that one counter goes up by one and passed octets stay."""
     with condition(lab):
         assert lab.ask(frame).verdict == verdict
@@ -146,7 +188,10 @@ def test_pass_room(lab: Lab, unique_name: Callable[[], str]) -> None:
     frame = _asked("s1100.sizes.test", 16, opt=Opt()).octets()
     with veth(unique_name(), "socket") as device, lab.on_device(device, "generic"):
         outcome = lab.ask_device(device, frame)
+        with lab.controlled(pass_rate=1, pass_burst=0):
+            policed = lab.ask_device(device, frame)
     assert (outcome.verdict, outcome.frame) == ("pass_room", frame)
+    assert policed.verdict == "drop_policed_room"
 
 
 def test_every_verdict_has_a_row() -> None:

@@ -19,6 +19,9 @@ QUESTION: Final = "question"
 
 _TAGS: Final = (b"\x81\x00", b"\x88\xa8")
 _META_TYPES: Final = frozenset((0, 41, 249, 250, 251, 252))
+_NEXT_HEADERS: Final = {packets.TCP: "pass_tcp", 44: "pass_ip_fragment"} | dict.fromkeys(
+    (0, 43, 51, 60, 135, 139, 140), "pass_ipv6_extension"
+)
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
@@ -32,6 +35,8 @@ class Host:
     port: int = 53
     verify: bool = True
     opcode_pass: int = 0
+    vlans: frozenset[tuple[tuple[int, int], ...]] = frozenset(packets.VLANS)
+    """Protocol and identifier of the tags, outermost first, that a device of the host takes."""
 
 
 @dataclass(slots=True)
@@ -45,13 +50,18 @@ class Judgement:
 
 def judge(frame: bytes, host: Host) -> Judgement:
     """Say what must become of a frame."""
-    if frame[:6] != host.mac:
-        return Judgement("pass_other_mac")
     at = 12
+    tags = []
     while frame[at : at + 2] in _TAGS and at < 20:
+        tag = int.from_bytes(frame[at : at + 2]), int.from_bytes(frame[at + 2 : at + 4]) & 0xFFF
+        tags += [tag] if tag[1] else []  # VLAN 0 is a priority and no VLAN
         at += 4
     if at + 2 > len(frame):
         return Judgement("pass_not_ip")
+    if tags and tuple(tags) not in host.vlans:
+        return Judgement("pass_unknown_vlan")
+    if frame[:6] != host.mac:
+        return Judgement("pass_other_mac")
     if frame[6] & 1:
         return Judgement("drop_source_address")
     ether_type = frame[at : at + 2]
@@ -95,7 +105,7 @@ def _ipv6(frame: bytes, at: int, host: Host) -> Judgement:
     if head[0] >> 4 != 6:
         return Judgement("pass_not_ip")
     if head[6] != packets.UDP:
-        return Judgement("pass_tcp" if head[6] == packets.TCP else "pass_ipv6_extension")
+        return Judgement(_NEXT_HEADERS.get(head[6], "pass_not_udp"))
     source, destination = head[8:24], head[24:40]
     if len(frame) < at + 48:
         return Judgement("pass_ip_length")
@@ -144,7 +154,7 @@ def judge_message(message: bytes, opcode_pass: int = 0) -> str:
     if opcode:
         return "pass_opcode" if opcode_pass >> opcode & 1 else "answer_notimp"
     if questions != 1 or answers:
-        return "answer_formerr"
+        return "pass_header_counts" if additionals else "answer_formerr"
     if authorities or additionals > 1:
         return "pass_header_counts"
     end = _name_end(message)
@@ -157,6 +167,15 @@ def judge_message(message: bytes, opcode_pass: int = 0) -> str:
     if qclass != 1:
         return "pass_query_class"
     return "pass_query_type" if qtype in _META_TYPES else QUESTION
+
+
+def shows_opt(message: bytes) -> bool:
+    """Return whether the one OPT of a malformed message can be read: then FORMERR has one too (RFC 6891 §7)."""
+    end = _name_end(message)
+    if end is None or message[4:12] != b"\0\1\0\0\0\0\0\1":
+        return False
+    record = message[end + 4 :]
+    return len(record) >= 11 and record[:3] == b"\0\0\x29" and len(record) >= 11 + (record[9] << 8 | record[10])
 
 
 def _name_end(message: bytes) -> int | None:

@@ -11,7 +11,7 @@ from tests.datapath import cases, expected, served
 from tests.datapath.lab import Lab
 from tests.datapath.packets import ones_sum
 from tests.datapath.runner import XDP_DROP, XDP_PASS, XDP_TX
-from tests.fuzz.model import QUESTION, Host, Judgement, judge
+from tests.fuzz.model import QUESTION, Host, Judgement, judge, shows_opt
 
 _ACTION: Final = {"answer": XDP_TX, "pass": XDP_PASS, "drop": XDP_DROP}
 _SETTINGS: Final = Settings()
@@ -74,7 +74,11 @@ class Trial:
             verdict, reply = self._answer(judged, action)
         elif verdict in _NO_ZONE:
             rcode, question, extended = _NO_ZONE[verdict]
+            question |= verdict == "answer_formerr" and shows_opt(judged.message)
             reply = expected.bare(judged.message, rcode, question=question, extended=extended)
+            if question and verdict == "answer_formerr":
+                said = respond(Exchange(self.lab.store, _SETTINGS, judged.message, "udp", judged.source_port))
+                assert (said.verdict, said.octets) == (verdict, reply), judged.message.hex()
         self.verdicts[verdict] += 1
         if action != _ACTION[verdict.partition("_")[0]]:
             raise AssertionError(f"XDP action {action} where {verdict} is due: {frame.hex()}")

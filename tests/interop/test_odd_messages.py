@@ -62,6 +62,9 @@ CASES = {
     "an authority record": (_header(ns=1) + _Q + _A, wire.FORMERR),
     "another additional record": (_header(ar=1) + _Q + _A, wire.FORMERR),
     "another additional record and OPT": (_header(ar=2) + _Q + _A + _opt(), wire.FORMERR),
+    "two questions, OPT": (_header(0, 2, ar=1) + _Q + _NX + _opt(), wire.FORMERR),
+    "an answer, OPT": (_header(an=1, ar=1) + _Q + _A + _opt(), wire.FORMERR),
+    "an answer cut short, OPT": (_header(an=1, ar=1) + _Q + _A[:-1] + _opt(), wire.FORMERR),
     "two OPT": (_header(ar=2) + _Q + _opt() + _opt(), wire.FORMERR),
     "OPT of a name": (_header(ar=1) + _Q + _opt(owner=b"\1a\0"), wire.FORMERR),
     "OPT in the answer": (_header(an=1) + _Q + _opt(), wire.FORMERR),
@@ -88,6 +91,13 @@ CASES = {
 }
 
 
+_WITH_OPT = {
+    "no question, OPT", "two questions, OPT", "an answer, OPT", "another additional record and OPT", "two OPT",
+    "an octet behind OPT", "option past the end", "option header cut short", "EDNS version 1, broken option",
+}  # fmt: skip
+"""The malformed messages whose OPT can be read: FORMERR has one too, and the question if it is one (RFC 6891 §7)."""
+
+
 @pytest.fixture(scope="module")
 def server() -> InProcess:
     """The server with the hand-made zones."""
@@ -108,7 +118,10 @@ def test_reply(case: str, server: InProcess) -> None:
     assert (reply.rcode, reply.opcode) == (rcode, query[2] >> 3 & 15)
     assert message[:2] == query[:2]
     assert reply.flags & ~wire.AA == 0
-    if rcode == wire.FORMERR or reply.opcode:
+    if case in _WITH_OPT:
+        assert reply.edns
+        assert reply.question == (_Q if query[4:6] == b"\0\1" else b"")
+    elif rcode == wire.FORMERR or reply.opcode:
         assert len(message) == len(_header()), "an error about the message itself is a bare header"
     else:
         assert query.startswith(reply.question, len(_header()))
@@ -125,3 +138,19 @@ def test_notify_is_refused(server: InProcess) -> None:
     ]
     rcodes = [wire.parse(reply).rcode for reply in replies if reply is not None]
     assert rcodes in ([wire.REFUSED, wire.NOTAUTH], [wire.NOTIMP, wire.NOTIMP])
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("soa_in", ["answer", "authority", "additional"])
+def test_notify_may_bring_records(server: InProcess, soa_in: str) -> None:
+    """The new SOA, which RFC 1996 §3.7 lets a primary send along, changes nothing about the reply; damage does."""
+    soa = _question(_APEX, wire.SOA) + struct.pack("!IH", 0, 22) + b"\0\0" + bytes(20)
+    counts = {"an": int(soa_in == "answer"), "ns": int(soa_in == "authority"), "ar": int(soa_in == "additional") + 1}
+    plain = server.answer(_header(_NOTIFY, ar=1) + _question(_APEX, wire.SOA) + _opt(), "udp")
+    told = server.answer(_header(_NOTIFY, **counts) + _question(_APEX, wire.SOA) + soa + _opt(), "udp")
+    assert told == plain
+    assert plain is not None
+    assert wire.parse(plain).rcode in (wire.REFUSED, wire.NOTIMP)
+    short = server.answer(_header(_NOTIFY, **counts) + _question(_APEX, wire.SOA) + soa[:-1], "udp")
+    assert short is not None
+    assert wire.parse(short).rcode in (wire.FORMERR, wire.NOTIMP)

@@ -30,6 +30,10 @@ CONSTANTS = [
     "RELOCATIONS_A_TURN",
     "SERVICE_SLOTS",
     "PORT_SLOTS",
+    "VLAN_SLOTS",
+    "VLAN_PROBES",
+    "VLAN_TAG",
+    "VLAN_SERVICE",
     "COUNTER_SLOTS",
 ]
 STRUCT = re.compile(r"^struct (\w+) \{(.*?)\};", re.MULTILINE | re.DOTALL)
@@ -96,7 +100,7 @@ def test_enums(printed: dict[str, int]) -> None:
     mine = {f"SCHEME_{name.upper()}": number for name, number in layout.SCHEMES.items()}
     for name, value in enum_values().items():
         assert printed[name] == value
-        if name.startswith(("NODE_", "ZONE_", "DENIAL_")):
+        if name.startswith(("NODE_", "ZONE_", "DENIAL_", "SERVICE_")):
             assert getattr(layout, name) == value
         elif name.startswith("SCHEME_"):
             assert mine[name] == value
@@ -125,4 +129,5 @@ def test_kinds() -> None:
     names = [name for name, _ in verdict_names.listed("ANSWER_KINDS")]
     assert names[0] == "positive"
     assert {name: number for number, name in enumerate(names)} == layout.KIND
-    assert all(meaning for _, meaning in verdict_names.listed("PASS_REASONS"))
+    for reasons in ("FREE_REASONS", "LIMITED_REASONS", "DROP_REASONS"):
+        assert all(meaning for _, meaning in verdict_names.listed(reasons))

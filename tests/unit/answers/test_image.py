@@ -94,7 +94,11 @@ def test_into_larger_arrays(file: Path, bits: int) -> None:
     before = replies(store)
     target = Store.create(store.bucket_bits + bits, store.heap.chunks + 1, store.zone_slots * 2, SEED + 1)
     target.set("pass_rate", 77)
+    words, lease = target.ctl, layout.OFFSETS["ctl"]["lease_until"] // 4
+    words[lease], words[lease + 1] = 1, 2
+    store.ctl[lease] = 3
     move(store, target)
+    assert words[lease : lease + 2].tolist() == [1, 2], "a lease is of the arrays, and of this start of the machine"
     assert replies(target) == before
     assert target.heap.free_octets() == store.heap.free_octets() + layout.HEAP_CHUNK
     assert (target.get("chunks"), target.get("pass_rate")) == (store.heap.chunks + 1, 77)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * How long the program may answer without anybody to look after it.
+ */
+#ifndef APPLIANCE_LEASE_H
+#define APPLIANCE_LEASE_H
+
+/*
+ * Has the control process been gone for too long? The tick counter is one load, the clock a call of 8 ns: it is only asked when the
+ * counter has moved on, or the lease.
+ */
+static inline s64 lease_is_over(struct query *q, struct ctl *c)
+{
+  u64 tick = bpf_jiffies64(), until = c->lease_until;
+  if (tick != q->tick || until != q->lease_until) {
+    q->tick = tick;
+    q->lease_until = until;
+    q->lease_over = until && bpf_ktime_get_coarse_ns() >= until;
+  }
+  return q->lease_over;
+}
+
+#endif
