@@ -24,8 +24,8 @@
 #define PORT_SLOTS 1024
 #define VLAN_SLOTS 4096
 #define VLAN_PROBES 8 /* slots from where the tags of a VLAN belong to where they are */
-#define VLAN_TAG 0x8000    /* a tag; with the next two bits and the VLAN identifier it is one of the two halves of vlan.tags */
-#define VLAN_SERVICE 0x1000 /* its protocol is 802.1ad */
+#define VLAN_TAG 0x8000     /* in a half of vlan.tags: there is a tag; its lower twelve bits are the VLAN identifier */
+#define VLAN_SERVICE 0x1000 /* the same: its protocol is 802.1ad */
 #define COUNTER_SLOTS 128
 
 enum node_flag { NODE_CUT = 1, NODE_APEX = 2, NODE_OUTSIDE = 4, NODE_FILLER = 8, NODE_DNAME = 16, NODE_WILDCARD = 32, NODE_CNAME = 64, NODE_BELOW = 128 };

@@ -140,6 +140,15 @@ static inline s64 is_extension(u64 next)
   return next == 0 || next == 43 || next == NEXT_AUTHENTICATION || next == 60 || next == 135 || next == 139 || next == 140;
 }
 
+static inline s64 next_header_verdict(u64 next)
+{
+  if (next == IPPROTO_TCP)
+    return PASS_tcp;
+  if (next == NEXT_FRAGMENT)
+    return PASS_ip_fragment;
+  return is_extension(next) ? PASS_ipv6_extension : PASS_not_udp;
+}
+
 static inline s64 parse_ipv6(void *at, void *end, struct query *q, u64 *ip_payload)
 {
   struct ipv6hdr *ip = at;
@@ -149,7 +158,7 @@ static inline s64 parse_ipv6(void *at, void *end, struct query *q, u64 *ip_paylo
     return PASS_not_ip;
   u64 next = ip->nexthdr;
   if (next != IPPROTO_UDP)
-    return next == IPPROTO_TCP ? PASS_tcp : next == NEXT_FRAGMENT ? PASS_ip_fragment : is_extension(next) ? PASS_ipv6_extension : PASS_not_udp;
+    return next_header_verdict(next);
   *ip_payload = ntohs(ip->payload_len);
   u64 *a = (u64 *)&ip->saddr;
   q->ipv6 = 1;
