@@ -248,11 +248,14 @@ def test_answers_to_questions_of_ours(wire_and_server: tuple[Wire, Server]) -> N
 
 
 def test_others_get_through_a_flood(wire_and_server: tuple[Wire, Server]) -> None:
-    """While one network floods, a client of another has its questions answered by userspace."""
+    """While one network floods, a client of another, within its light share, has its questions answered."""
     wire, _ = wire_and_server
     flood = wire.frame(QUERY, source=bytes([10, 99, 7, 1])).octets()
     asked = wire.frame(message("id.server", 16, qclass=3), source_port=4999).octets()
-    for number in range(100):
+    window = time.clock_gettime_ns(time.CLOCK_MONOTONIC) >> 30
+    while time.clock_gettime_ns(time.CLOCK_MONOTONIC) >> 30 == window:  # the floods of other tests were ours
+        time.sleep(0.01)
+    for number in range(30):
         for _ in range(BATCH):
             wire.socket.send(flood)
         asks = number % 10 == 9
