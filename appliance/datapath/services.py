@@ -6,12 +6,14 @@ from __future__ import annotations
 import ipaddress
 import random
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from appliance.errors import DatapathError
 
 SLOTS: Final = 256
+MOST: Final = 64
+"""Addresses: so few that a seed without collisions is found soon."""
 ENTRY: Final = struct.Struct("<16sI12x")
 _MASK64: Final = (1 << 64) - 1
 
@@ -42,8 +44,8 @@ def present(addresses: Iterable[str], seed: int) -> int:
 def find_seed(addresses: Iterable[str]) -> int:
     """Find a multiplier that gives each address a slot of its own."""
     wanted = sorted({packed(a) for a in addresses})
-    if len(wanted) > 64:
-        raise DatapathError(f"{len(wanted)} service addresses; the NIC path takes at most 64")
+    if len(wanted) > MOST:
+        raise DatapathError(f"{len(wanted)} service addresses; the NIC path takes at most {MOST}")
     source = random.Random(len(wanted))
     for _ in range(100_000):
         seed = source.getrandbits(64) | 1
@@ -52,10 +54,30 @@ def find_seed(addresses: Iterable[str]) -> int:
     raise DatapathError("no collision-free table for the service addresses")
 
 
-def table(addresses: Sequence[str], seed: int) -> bytes:
-    """The whole `services` array."""
-    rows = bytearray(SLOTS * ENTRY.size)
-    for address in addresses:
-        key = packed(address)
-        ENTRY.pack_into(rows, slot_of(key, seed) * ENTRY.size, key, 1)
-    return bytes(rows)
+def rewrite(table: memoryview, kinds: Mapping[str, int], seed: int) -> tuple[list[str], list[str]]:
+    """Let a table that is in use hold these addresses, each with its kind (not 0).
+
+    Return those that it holds, and those without a free slot. What stays is not touched. The program passes up what is
+    for an address that is not in the table, so that every step between is right, and an address whose slot has another
+    one is answered by userspace.
+    """
+    wanted = {packed(one): (one, kind) for one, kind in kinds.items()}
+    held: dict[int, bytes] = {}
+    for slot in range(SLOTS):
+        key, kind = ENTRY.unpack_from(table, slot * ENTRY.size)
+        if not kind:
+            continue
+        if key not in wanted:
+            table[slot * ENTRY.size : (slot + 1) * ENTRY.size] = bytes(ENTRY.size)
+            continue
+        held[slot] = key
+        if kind != wanted[key][1]:
+            ENTRY.pack_into(table, slot * ENTRY.size, key, wanted[key][1])
+    for key in [key for key in wanted if key not in held.values()]:
+        slot = slot_of(key, seed)
+        if slot not in held and len(held) < MOST:
+            held[slot] = key
+            ENTRY.pack_into(table, slot * ENTRY.size, key, wanted[key][1])
+    placed = set(held.values())
+    without = [one for key, (one, _) in wanted.items() if key not in placed]
+    return [one for key, (one, _) in wanted.items() if key in placed], without
