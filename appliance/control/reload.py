@@ -103,6 +103,7 @@ class Reloader:
         StateError for a zone that is not configured, ConfigError for patterns that cannot be read.
         """
         async with self._turn:
+            await self._publication.reconcile()
             if name:
                 return await self._reload_some([self._find(name)])
             told = []

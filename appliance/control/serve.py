@@ -21,6 +21,8 @@ from appliance import __version__
 from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control.channel import Channel
+from appliance.control.datapath import keep_looking
+from appliance.control.detach import detach_verb
 from appliance.control.lock import RunLock
 from appliance.control.memory import use_one_arena
 from appliance.control.notify import notify_manager
@@ -71,7 +73,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         publication = Publication(config, use_xdp, pool)
         reloader = Reloader(config, publication, Progress())
         cleanup.push_async_callback(pool.stop)
-        cleanup.push_async_callback(publication.withdraw)
+        cleanup.push_async_exit(publication.withdraw)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
         told = Told(started, reloader.zones, pool, listening.endpoints, publication, reloader.history)
@@ -88,6 +90,8 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.push_async_callback(_cancelled, recording)
         compacting = asyncio.create_task(reloader.compaction.keep_looking())
         cleanup.push_async_callback(_cancelled, compacting)
+        looking = asyncio.create_task(keep_looking(publication.interfaces))
+        cleanup.push_async_callback(_cancelled, looking)
         await _say_ready(told)
         notify_manager("READY=1")
         await stop.wait()
@@ -139,7 +143,8 @@ def _verbs(told: Told, reloader: Reloader, stop: asyncio.Event) -> dict[str, Any
         stop.set()
         return {"stopping": True, "pid": os.getpid()}
 
-    return {"status": status, "stats": stats, "reload": reload, "journal": journal, "stop": end}
+    detach = detach_verb(told.publication.interfaces)
+    return {"status": status, "stats": stats, "reload": reload, "journal": journal, "detach": detach, "stop": end}
 
 
 async def _say_ready(told: Told) -> None:

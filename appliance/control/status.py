@@ -10,11 +10,12 @@ from typing import Any
 
 from appliance import __version__
 from appliance.answers.tally import as_dict, holdings
-from appliance.control.datapath import NicPath
+from appliance.control.datapath import described
 from appliance.control.history import History
 from appliance.control.publish import Publication
 from appliance.control.workers import WorkerPool
 from appliance.control.zones import ServedZone
+from appliance.errors import DatapathError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,16 @@ class Told:
     async def status(self) -> dict[str, Any]:
         """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful."""
         pool = self.pool
-        path, interfaces = await self._interfaces()
+        path = self.publication.nic_path
+        interfaces, doubts = await self._interfaces()
         problems = [f"zone {zone.name}: {zone.error}" for zone in self.zones.values() if zone.error]
-        warnings: list[str] = []
+        warnings = doubts
         for zone in self.zones.values():
             for level, doubt in zone.doubts(time.time()):
                 (problems if level == "error" else warnings).append(f"zone {zone.name}: {doubt}")
         if self.publication.failed:
             problems.append(f"no NIC path: {self.publication.no_nic_path}")
+        serves = any(one["mode"] != "off" for one in interfaces)
         if self.history.failure:
             warnings.append(self.history.failure)
         problems += [f"interface {one['name']}: {one['problem']}" for one in interfaces if one["problem"]]
@@ -53,9 +56,10 @@ class Told:
             "problems": problems,
             "warnings": warnings,
             "nic_path": {
-                "on": path is not None,
+                "on": serves,
                 "generation": path.name if path else None,
-                "reason": self.publication.no_nic_path,
+                "reason": self.publication.no_nic_path or ("" if serves else "no interface runs it"),
+                "since": self.publication.since,
             },
             "interfaces": interfaces,
             "listening": [{"address": address, "port": port} for address, port in self.endpoints],
@@ -63,15 +67,12 @@ class Told:
             "zones": [zone.described() for zone in self.zones.values()],
         }
 
-    async def _interfaces(self) -> tuple[NicPath | None, list[dict[str, Any]]]:
-        """Return the NIC path and its interfaces; if a newer generation takes over just then, the newer one's."""
-        while (path := self.publication.nic_path) is not None:
-            try:
-                return path, await asyncio.to_thread(path.interfaces)
-            except (KeyError, ValueError):  # its arrays are unmapped
-                if path is self.publication.nic_path:
-                    raise
-        return None, []
+    async def _interfaces(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return what runs on the interfaces now, and what is doubtful beside it."""
+        try:
+            return await asyncio.to_thread(described, self.publication.interfaces)
+        except DatapathError as error:
+            return [], [f"the interfaces cannot be looked at: {error}"]
 
     def stats(self) -> dict[str, Any]:
         """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both."""
