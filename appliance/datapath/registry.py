@@ -85,9 +85,8 @@ def _made() -> Path:
         if not reason:
             folder.chmod(0o700)  # systemd makes it with the mode of run_dir
     except OSError as error:
-        raise DatapathError(
-            f"cannot use {folder}: {error.strerror}; the NIC path needs root, and its unit RuntimeDirectory="
-        ) from error
+        mend = f"the NIC path needs root, and in a unit RuntimeDirectory={folder.name}"
+        raise DatapathError(f"cannot use {folder}: {error.strerror}; {mend}") from error
     if reason:
         raise DatapathError(f"{folder} {reason}; remove it, the next start makes it anew")
     return folder
