@@ -18,7 +18,8 @@ from appliance.answers.compile import capacity, compile_zones
 from appliance.answers.transfer import larger_than, move, room_for
 from appliance.control.sizes import shared_store
 from appliance.datapath import cache, links
-from appliance.datapath.generation import Generation, InterfaceSpec
+from appliance.datapath.interfaces import Interfaces
+from appliance.datapath.specs import InterfaceSpec
 from appliance.errors import DatapathError
 from appliance.zone import names
 from appliance.zone.load import load_zone
@@ -111,28 +112,28 @@ def _swaps(part: str, origin: str, path: Path) -> Figure:
     """Let generations follow each other, each larger than the last, as a growing store does."""
     zone = load_zone(path, names.from_text(origin))
     sizes = capacity([zone])
-    specs = [InterfaceSpec(SERVER_DEVICE, "native")]
+    kept = Interfaces([InterfaceSpec(SERVER_DEVICE, "native")])
     compiled = shared_store(sizes, 0)
     compile_zones(compiled, [zone])
-    present = Generation.load(specs, **room_for(compiled)._asdict())
+    present = kept.load(**room_for(compiled)._asdict())
     move(compiled, present.store)
     present.serving(True)
-    present.attach()
+    kept.serve(present)
     found: list[float] = []
     for _ in range(RUNS):
         larger = larger_than(present.store)
         begin = time.perf_counter()
-        following = Generation.load(specs, **larger._asdict())
+        following = kept.load(**larger._asdict())
         move(present.store, following.store)
         following.serving(True)
-        following.attach()
+        kept.serve(following)
         found.append(time.perf_counter() - begin)
         present.store.close()
         present.close()
         present = following
     if links.read(SERVER_DEVICE).program != present.program_id():
         raise DatapathError("the last generation is not on the device")
-    present.detach()
+    kept.end(leave=False)
     present.store.close()
     present.close()
     return at_most(f"starts_{part}_swap", statistics.median(found), "s", SWAP_S, slowest=max(found))

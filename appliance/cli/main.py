@@ -176,6 +176,36 @@ def health(zones: tuple[str, ...], timeout: float | None, config: Path, as_json:
     sys.exit(OK if result["healthy"] else ERROR)
 
 
+@cli.command()
+@click.argument("interface", default="")
+@click.option("--force", is_flag=True, help="Take off whatever program runs on INTERFACE, also one that is not ours.")
+@_config_option
+@_json_option
+def detach(interface: str, force: bool, config: Path, as_json: bool) -> None:
+    """Take the XDP program off INTERFACE, or off all that run ours, with or without a running server.
+
+    A running server does it itself, serves from userspace and says so in status until `appliance reload`.
+    """
+    from appliance.control.detach import detach as take_off
+
+    try:
+        socket = configured(config).control_socket
+    except ApplianceError as error:  # a broken configuration is no reason to let a program answer
+        click.echo(f"appliance: {error}; going on without a server", err=True)
+        socket = None
+    try:
+        result = take_off(socket, interface, force=force)
+    except ApplianceError as error:
+        fail(error)
+    if as_json:
+        print_json(result)
+    else:
+        from appliance.cli.output import show_detached
+
+        show_detached(result)
+    sys.exit(OK if result["ok"] else ERROR)
+
+
 @cli.command("check-config")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, readable=False), default=DEFAULT_CONFIG)
 @_json_option

@@ -2,6 +2,7 @@
 """Status and counters as tables for a person."""
 
 import datetime
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -24,9 +25,8 @@ def show_status(status: dict[str, Any]) -> None:
     listening = ", ".join(f"{one['address']} port {one['port']}" for one in status["listening"])
     console.print(f"listening on {listening}")
     path = status["nic_path"]
-    console.print(f"NIC path: generation {path['generation']}" if path["on"] else f"NIC path: off, {path['reason']}")
-    if status["zone_summary"] is not None:
-        console.print(_zone_line(status["zone_summary"]), soft_wrap=True)
+    off = f"NIC path: off since {moment(path['since'])}, {path['reason']}"
+    console.print(Text(f"NIC path: generation {path['generation']}" if path["on"] else off), soft_wrap=True)
     if status["interfaces"]:
         console.print(_interfaces(status["interfaces"]))
     if status.get("zones"):
@@ -68,6 +68,19 @@ def show_health(health: dict[str, Any]) -> None:
     console.print("healthy" if health["healthy"] else Text("not healthy", style="red"))
 
 
+def show_detached(result: dict[str, Any]) -> None:
+    """Print the result of the verb detach; what is not as asked goes to standard error."""
+    for one in result["programs"]:
+        if one["gone"]:
+            print(f"{one['interface']}: program {one['program']} taken off")
+        else:
+            print(one["reason"], file=sys.stdout if one["ok"] else sys.stderr)
+    if not any(one["gone"] for one in result["programs"]):
+        print("no program was taken off")
+    if result["by_server"]:
+        print("the server serves from userspace there; `appliance reload` puts the program back")
+
+
 def show_journal(result: dict[str, Any]) -> None:
     """Print the result of the verb journal."""
     if not result["steps"]:
@@ -88,10 +101,12 @@ def _console() -> Console:
 
 
 def _interfaces(interfaces: list[dict[str, Any]]) -> Table:
-    table = _table("interface", "mode", "checksums", "addresses", "remark")
+    table = _table("interface", "mode", "program", "since", "checksums", "addresses", "remark", right=("program",))
     for one in interfaces:
         verify = "verified" if one["verify_checksum"] else "not verified"
-        table.add_row(one["name"], _state(one["mode"]), verify, " ".join(one["addresses"]), Text(one["reason"]))
+        program = str(one["program"] or "")
+        row = (one["name"], _state(one["mode"]), program, moment(one["since"]), verify, " ".join(one["addresses"]))
+        table.add_row(*row, Text(one["reason"] or one["problem"]))
     return table
 
 

@@ -1,16 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The NIC path as the control process uses it: every call to a Generation is here."""
+"""The NIC path as the control process uses it: what the configuration says of it, in the words of datapath/."""
 
+import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from appliance.answers.sizes import Capacity
 from appliance.answers.store import Store
 from appliance.config.schema import Config
-from appliance.datapath.generation import Generation, InterfaceSpec
+from appliance.datapath.events import Changes
+from appliance.datapath.interfaces import Interfaces
+from appliance.datapath.specs import InterfaceSpec
 from appliance.errors import DatapathError
+
+_SETTLE_S: Final = 0.05
+"""One change of an interface has several notices."""
+_SHARE: Final = 4
+"""Of the time at most a fifth is spent on looking."""
+_LOOK_S: Final = 60.0
+"""What the kernel tells nobody, as programs on interfaces that are down, is seen so late."""
+
+_log = logging.getLogger(__name__)
 
 
 def wanted(config: Config) -> list[InterfaceSpec]:
@@ -23,17 +36,60 @@ def wanted(config: Config) -> list[InterfaceSpec]:
 
 
 def may_do_without(config: Config) -> bool:
-    """Tell whether the configuration leaves it to us how, and so whether, an interface runs the program."""
+    """Return whether the configuration leaves it to us how, and so whether, an interface runs the program."""
     return all(one.mode in ("auto", "off") for one in config.interface)
+
+
+def interfaces(config: Config, use_xdp: bool) -> Interfaces:
+    """Return the interfaces as this server is to keep them; without `use_xdp` it wants no program on any."""
+    names = [one.name for one in config.interface]
+    return Interfaces(wanted(config) if use_xdp else (), names, config.server.run_dir)
+
+
+async def keep_looking(kept: Interfaces) -> None:
+    """Reconcile the interfaces whenever the kernel tells of a change, until cancelled."""
+    loop, changed = asyncio.get_running_loop(), asyncio.Event()
+    changes = _listening()
+
+    def read() -> None:
+        if changes is not None and changes.drain():
+            changed.set()
+
+    if changes is not None:
+        loop.add_reader(changes, read)
+    try:
+        while True:
+            before = loop.time()
+            try:
+                await asyncio.to_thread(kept.reconcile)
+            except DatapathError as error:
+                _log.warning("the interfaces cannot be looked at: %s", error)
+            took = loop.time() - before
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), _LOOK_S)
+            await asyncio.sleep(max(_SETTLE_S, _SHARE * took))  # interfaces of others may come and go all the time
+            changed.clear()
+    finally:
+        if changes is not None:
+            loop.remove_reader(changes)
+            changes.close()
+
+
+def _listening() -> Changes | None:
+    try:
+        return Changes()
+    except DatapathError as error:
+        _log.warning("%s; they are looked at every %.0f s", error, _LOOK_S)
+        return None
 
 
 class NicPath:
     """One generation: loaded with an empty store at construction, answering after attach()."""
 
-    def __init__(self, config: Config, sizes: Capacity, opcode_pass: int) -> None:
-        """Compile, load and pin the program. Raises DatapathError."""
-        self._generation = Generation.load(
-            wanted(config),
+    def __init__(self, config: Config, kept: Interfaces, sizes: Capacity, opcode_pass: int) -> None:
+        """Load and pin the program. Raises DatapathError."""
+        self._kept = kept
+        self._generation = kept.load(
             **sizes._asdict(),
             edns_size=config.limits.edns_size,
             pass_rate=config.limits.pass_rate,
@@ -53,42 +109,16 @@ class NicPath:
         """Name of the generation's folder of pins."""
         return self._generation.folder.name
 
-    def attach(self) -> None:
-        """Answer from now on, taking the interfaces over from a former generation. Raises DatapathError."""
-        self.renew_lease()
-        self._generation.serving(True)
-        self._generation.attach()
-
     def renew_lease(self) -> None:
         """Let the program answer for another `lease_s` from now on; 0: without end."""
         until_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(self._lease_s * 1e9)
         self._generation.lease(until_ns if self._lease_s else 0)
 
-    def look_around(self) -> None:
-        """Tell the program of addresses and VLAN devices that came or went. Asks the kernel: not for the event loop."""
-        with contextlib.suppress(DatapathError):  # it goes on with what it knows; the conditions tell what is wrong
-            self._generation.look_around()
-
-    def detach(self) -> None:
-        """Take the program off the interfaces and forget it. Raises DatapathError."""
-        self._generation.detach()
-
-    def interfaces(self) -> list[dict[str, Any]]:
-        """Return what each interface got, and how it is now. Asks the kernel: not for the event loop's thread."""
-        self.look_around()
-        now = self._generation.conditions()
-        return [
-            {
-                "name": one.name,
-                "mode": one.mode or "off",
-                "reason": one.reason,
-                "verify_checksum": one.verify_checksum,
-                "addresses": list(one.addresses),
-                "problem": now[one.name].refusal,
-                "remarks": list(now[one.name].remarks),
-            }
-            for one in self._generation.interfaces
-        ]
+    def attach(self, *, forced: bool = False) -> None:
+        """Answer from now on, taking the interfaces over from a former generation. Raises DatapathError."""
+        self.renew_lease()
+        self._generation.serving(True)
+        self._kept.serve(self._generation, forced=forced)
 
     def counters(self) -> dict[str, int]:
         """Return the verdict counters by name, those of the generations before this one included."""
@@ -104,5 +134,30 @@ class NicPath:
         self._generation.close()
 
     def discard(self) -> None:
-        """Undo the load, and the attachment as far as it went."""
-        self._generation.detach()
+        """Undo the load."""
+        self._kept.drop(self._generation)
+
+
+def described(kept: Interfaces) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the interfaces as they are now, and what is doubtful beside them. Asks the kernel: not for the loop."""
+    report = kept.report()
+    told = [
+        {
+            "name": one.name,
+            "mode": one.mode if one.serves and one.mode else "off",
+            "program": one.program,
+            "since": round(one.since, 3),
+            "reason": one.reason,
+            "verify_checksum": one.verify_checksum,
+            "addresses": list(one.addresses),
+            "problem": one.problem,
+            "remarks": list(one.remarks),
+        }
+        for one in report.rows
+    ]
+    doubts = report.doubts
+    if report.crowded:
+        some = ", ".join(report.crowded[:3]) + (", …" if len(report.crowded) > 3 else "")
+        mend = "`appliance reload` finds places for all" if kept.are_crowded else "there is no room for more"
+        doubts.append(f"queries to {len(report.crowded)} addresses ({some}) go to userspace: {mend}")
+    return told, doubts

@@ -22,7 +22,7 @@ from appliance.control.meanwhile import Meanwhile, check_same
 from appliance.control.memory import trim
 from appliance.control.sizes import MIB, check_budget, octets, shared_store
 from appliance.control.workers import WorkerPool
-from appliance.errors import DatapathError, StateError
+from appliance.errors import ApplianceError, DatapathError, StateError
 from appliance.server.respond import OPCODE_NOTIFY
 from appliance.zone.model import Zone
 
@@ -51,11 +51,14 @@ class Publication:
         self._retired: deque[tuple[float, Retired]] = deque()
         self._meanwhile: Meanwhile | None = None
         self.nic_path: NicPath | None = None
+        self.interfaces = datapath.interfaces(config, use_xdp)
         self.failed = False
         """Whether the configuration wants a NIC path and there is none."""
         self.no_nic_path = "" if use_xdp else "--no-xdp was given"
         if use_xdp and not datapath.wanted(config):
             self.no_nic_path = "the configuration names no interface for it"
+        self.since = time.time()
+        """When it was decided that there is no NIC path."""
 
     @property
     def store(self) -> Store:
@@ -73,12 +76,20 @@ class Publication:
         sizes = room_for(store)
         check_budget(sizes, self._config.store.memory_mib)
         self._pool.start(store)  # before the NIC path passes anything up
+        await asyncio.to_thread(self._take_old_programs_off)
         if stays and not self.no_nic_path and octets(sizes) >= self._config.store.set_aside_mib * MIB:
             kept = await asyncio.to_thread(set_aside, store)
             if kept is not None:
                 await self._let_go(store, kept)
                 store, stays = kept, False
         await self._settle(store, sizes, stays)
+
+    def _take_old_programs_off(self) -> None:
+        """Take off what an ended server left where nothing is to serve: it answers what was true then."""
+        try:
+            self.interfaces.begin() if not self.no_nic_path else self.interfaces.serve(None)
+        except DatapathError as error:
+            _log.warning("the interfaces cannot be looked at: %s", error)
 
     async def _let_go(self, store: Store, kept: Store) -> None:
         """Serve from a file what is in memory, so that this is free when the arrays of the NIC path are made."""
@@ -111,13 +122,12 @@ class Publication:
             self._pool.start(settled)
 
     def _attach(self, nic_path: NicPath, former: NicPath | None) -> bool:
-        """Attach; tell whether it worked. Raises DatapathError if one must not do without."""
+        """Attach where that can be; return whether it worked. Raises DatapathError if one must not do without."""
         try:
-            nic_path.attach()
+            nic_path.attach(forced=former is None and not datapath.may_do_without(self._config))
         except DatapathError as error:
             nic_path.discard()
             if former is not None:
-                former.attach()
                 raise
             self._do_without(error)
             return False
@@ -126,7 +136,7 @@ class Publication:
     def _moved(self, store: Store, sizes: Capacity, stays: bool) -> tuple[Store, NicPath | None]:
         if not self.no_nic_path:
             try:
-                nic_path = NicPath(self._config, sizes, OPCODES_PASSED_UP)
+                nic_path = NicPath(self._config, self.interfaces, sizes, OPCODES_PASSED_UP)
             except DatapathError as error:
                 self._do_without(error)
             else:
@@ -150,8 +160,9 @@ class Publication:
         if not datapath.may_do_without(self._config):
             raise DatapathError(f'{error}; mode = "auto" or --no-xdp would serve from userspace')
         self.failed = True
-        self.no_nic_path = str(error)
+        self.no_nic_path, self.since = str(error), time.time()
         _log.warning("no NIC path, serving from userspace: %s", error)
+        self._take_old_programs_off()
 
     async def replace(self, zone: Zone, changed: Changed | None = None) -> None:
         """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError.
@@ -266,19 +277,29 @@ class Publication:
         while self._retired and time.monotonic() - self._retired[0][0] >= GRACE_S:
             store.reclaim(self._retired.popleft()[1])
 
-    async def withdraw(self) -> None:
-        """End: take the program off the interfaces, unless the configuration leaves it there."""
-        nic_path, self.nic_path = self.nic_path, None
-        if nic_path is None:
-            return
-        if not self._config.server.detach_on_stop:
+    async def reconcile(self) -> None:
+        """Put back on the interfaces what was taken off, and give every address its place; zones do not wait for it."""
+        try:
+            await asyncio.to_thread(self.interfaces.reconcile, anew=True)
+            if self.nic_path is not None and self.interfaces.are_crowded:
+                await self._settle(self.store, room_for(self.store), False)
+        except ApplianceError as error:
+            _log.error("the NIC path stays as it is: %s", error)
+
+    async def withdraw(self, failure: type[BaseException] | None = None, *_: object) -> None:
+        """End, after a start that failed or in order: take off what is not to stay on the interfaces."""
+        may_leave = not self._config.server.detach_on_stop
+        nic_path = self.nic_path
+        leave = nic_path is not None and may_leave
+        in_vain = failure is not None or (self._store is None and may_leave)  # what is there is no older than before
+        self.nic_path = None
+        if leave and nic_path is not None:
             lease_s = self._config.server.lease_s
             until = f"for {lease_s:.0f} s (lease_s)" if lease_s else "without end (lease_s = 0)"
             nic_path.renew_lease()
             _log.info("the NIC path goes on answering %s (detach_on_stop = false)", until)
-            return
         try:
-            await asyncio.to_thread(nic_path.detach)
+            await asyncio.to_thread(self.interfaces.end, leave=leave, failed=in_vain)
         except DatapathError as error:
             _log.error("the XDP program could not be taken off: %s", error)
 

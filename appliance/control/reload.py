@@ -122,6 +122,7 @@ class Reloader:
         if name and allow_removal:
             raise StateError("--allow-removal is for a reload of all zones: leave the name of the zone out")
         async with self._turn:
+            await self._publication.reconcile()
             if name:
                 return _plain(await self._reload_some([self._find(name)]))
             told = await self._look_again(allow_removal)

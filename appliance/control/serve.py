@@ -19,6 +19,7 @@ from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
+from appliance.control.datapath import keep_looking
 from appliance.control.hangup import Hangups
 from appliance.control.lease import keep_renewing
 from appliance.control.lock import RunLock
@@ -76,7 +77,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
             cleanup.push_async_callback(channel.close)
         publication = Publication(config, use_xdp, pool)
         cleanup.push_async_callback(pool.stop)
-        cleanup.push_async_callback(publication.withdraw)
+        cleanup.push_async_exit(publication.withdraw)
         background = Background()
         cleanup.push_async_callback(background.stop)
         background.keep("asking whether the workers are alive", pool.keep_asking)
@@ -104,6 +105,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.push_async_callback(beside.stop)
         cleanup.callback(hangups.ignore)
         _keep_up(reloader, beside)
+        beside.keep("looking at the interfaces", partial(keep_looking, publication.interfaces))
         await _say_ready(told)
         notify_manager("READY=1")
         hangups.act(reloader.on_signal)

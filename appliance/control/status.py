@@ -10,9 +10,9 @@ from typing import Any
 
 from appliance import __version__, crash
 from appliance.answers.tally import as_dict, holdings
+from appliance.control import datapath
 from appliance.control.background import Background
 from appliance.control.channel import Listing
-from appliance.control.datapath import NicPath
 from appliance.control.history import History
 from appliance.control.publish import Publication
 from appliance.control.stage import Stage
@@ -20,6 +20,7 @@ from appliance.control.summary import described, summary
 from appliance.control.workers import WorkerPool
 from appliance.control.zone_set import ZoneSet
 from appliance.control.zones import ServedZone
+from appliance.errors import DatapathError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,15 @@ class Told:
 
         whole lists every zone too.
         """
-        path, interfaces = await self._interfaces()
+        path = self.publication.nic_path
+        interfaces, doubts = await self._interfaces()
         found = summary(self.zones.values(), time.time())
         problems = list(found.problems) + self.zone_set.problems()
         held = self.zone_set.limit.held
-        warnings = list(found.warnings)
+        warnings = [*doubts, *found.warnings]
         if self.publication.failed:
             problems.append(f"no NIC path: {self.publication.no_nic_path}")
+        serves = any(one["mode"] != "off" for one in interfaces)
         if self.history.failure:
             warnings.append(self.history.failure)
         problems += [f"interface {one['name']}: {one['problem']}" for one in interfaces if one["problem"]]
@@ -61,9 +64,10 @@ class Told:
             "problems": problems,
             "warnings": warnings,
             "nic_path": {
-                "on": path is not None,
+                "on": serves,
                 "generation": path.name if path else None,
-                "reason": self.publication.no_nic_path,
+                "reason": self.publication.no_nic_path or ("" if serves else "no interface runs it"),
+                "since": self.publication.since,
             },
             "interfaces": interfaces,
             "removal_held": held.described() if held else None,
@@ -71,15 +75,12 @@ class Told:
         }
         return Listing(result, "zones", described(self.zones)) if whole else result
 
-    async def _interfaces(self) -> tuple[NicPath | None, list[dict[str, Any]]]:
-        """Return the NIC path and its interfaces; if a newer generation takes over just then, the newer one's."""
-        while (path := self.publication.nic_path) is not None:
-            try:
-                return path, await asyncio.to_thread(path.interfaces)
-            except (KeyError, ValueError):  # its arrays are unmapped
-                if path is self.publication.nic_path:
-                    raise
-        return None, []
+    async def _interfaces(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return what runs on the interfaces now, and what is doubtful beside it."""
+        try:
+            return await asyncio.to_thread(datapath.described, self.publication.interfaces)
+        except DatapathError as error:
+            return [], [f"the interfaces cannot be looked at: {error}"]
 
     def stats(self) -> dict[str, Any]:
         """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both.

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from appliance.control.channel import Verb
+from appliance.control.detach import take_off_by_server
 from appliance.control.reload import Reloader
 from appliance.control.stage import Stage
 from appliance.control.status import Told, starting
@@ -46,7 +47,7 @@ class Verbs:
     @property
     def control(self) -> Mapping[str, Verb]:
         """All verbs."""
-        return {**self.reading, "reload": self._reload, "stop": self._end}
+        return {**self.reading, "reload": self._reload, "detach": self._detach, "stop": self._end}
 
     async def _status(self, request: dict[str, Any]) -> Any:
         if self._told is None or self._stage.state == "starting":
@@ -60,6 +61,11 @@ class Verbs:
         zone = _zone(request)
         steps = await self._served()[1].steps(zone)
         return {"zone": zone, "steps": [asdict(step) for step in steps]}
+
+    async def _detach(self, request: dict[str, Any]) -> Any:
+        if self._told is None:
+            raise ApplianceError(f"{self._stage.doing()}; the interfaces are not served yet")
+        return await take_off_by_server(self._told.publication.interfaces, request)
 
     async def _end(self, request: dict[str, Any]) -> Any:
         self._stage.end()

@@ -3,57 +3,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
-
 from appliance.datapath import links, offloads
 from appliance.datapath.links import Link, Mode
 from appliance.datapath.offloads import Judgement
-from appliance.datapath.syscall import open_pin
+from appliance.datapath.specs import InterfaceSpec
 from appliance.errors import DatapathError
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceSpec:
-    """What is asked of one interface; no addresses means those that it has."""
-
-    name: str
-    mode: Literal["auto", "native", "generic"] = "auto"
-    addresses: tuple[str, ...] = ()
-    port: int = 53
-    verify_checksum: Literal["auto", "on", "off"] = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """What one interface got."""
-
-    name: str
-    mode: Mode | None
-    addresses: tuple[str, ...]
-    verify_checksum: bool
-    reason: str = ""
-
-
 def verifies(spec: InterfaceSpec, link: Link) -> bool:
-    """Tell whether the program is to verify the checksums of what comes from an interface."""
+    """Return whether the program is to verify the checksums of what comes from an interface."""
     return spec.verify_checksum == "on" or (spec.verify_checksum == "auto" and link.delivers_whole_checksums)
 
 
-def attach(spec: InterfaceSpec, fd: int, ours: Mapping[int, Path]) -> Interface:
-    """Attach a program (descriptor) in the best mode that the interface may have, replacing one of `ours` (pins by id).
+def attach(spec: InterfaceSpec, link: Link, fd: int, former: int | None) -> tuple[Mode, str]:
+    """Attach a program (descriptor) in the best mode that the interface may have; return it and why it is no better.
 
-    Raises DatapathError, leaving on the interface what was there.
+    The program that `link` shows is replaced, in one message where the mode stays; `former` is its descriptor, None
+    if it cannot be opened. Raises DatapathError, leaving on the interface what was there.
     """
-    link = links.read(spec.name)
-    if link.program and link.program not in ours:
-        raise DatapathError(
-            f"{spec.name} runs another XDP program (id {link.program}); "
-            f"take it off with `ip link set dev {spec.name} xdp off`"
-        )
     wanted: tuple[Mode, ...] = ("native", "generic") if spec.mode == "auto" else (spec.mode,)
     on, _ = _features(spec.name)
     reasons = []
@@ -64,48 +31,36 @@ def attach(spec: InterfaceSpec, fd: int, ours: Mapping[int, Path]) -> Interface:
             reasons.append(refusal)
             continue
         try:
-            _attach_in(link, fd, mode, ours)
+            _attach_in(link, fd, mode, former)
         except DatapathError as error:
             hint = offloads.why_refused(link, on) if mode == "native" else ""
             reasons.append(f"{error}; {hint}" if hint else str(error))
             continue
-        return Interface(spec.name, mode, spec.addresses, verifies(spec, link), "; ".join(reasons))
+        return mode, "; ".join(reasons)
     raise DatapathError("; ".join(reasons))
 
 
-def _attach_in(link: Link, fd: int, mode: Mode, ours: Mapping[int, Path]) -> None:
+def _attach_in(link: Link, fd: int, mode: Mode, former: int | None) -> None:
     """Attach in one mode; a program in the other mode has to leave first, and comes back when that was in vain."""
     if not link.program or link.mode is None or link.mode == mode:
-        links.attach(link, fd, mode)
+        links.attach(link, fd, mode, former, if_none=not link.program)
         return
-    former = open_pin(ours[link.program])
+    links.detach(link, link.mode, former)
     try:
-        links.detach(link, link.mode)
-        try:
-            links.attach(link, fd, mode)
-        except DatapathError:
-            links.attach(link, former, link.mode)
-            raise
-    finally:
-        os.close(former)
+        links.attach(link, fd, mode, if_none=True)
+    except DatapathError:
+        if former is not None:
+            links.attach(link, former, link.mode, if_none=True)
+        raise
 
 
-def condition(interface: Interface, ours: Collection[int], answers_for: Callable[[int], bytes]) -> Judgement:
-    """Look at an interface that one of our programs (ids) was attached to.
-
-    `answers_for` is the MAC address that the program was told, by ifindex.
-    """
-    try:
-        link = links.read(interface.name)
-        if link.program not in ours or link.mode is None:
-            return Judgement(f"{link.name} does not run the XDP program any more; restart the server to put it back")
-        if link.mac != answers_for(link.index):
-            return Judgement(f"the MAC address of {link.name} has changed, queries go to userspace; restart the server")
-    except DatapathError as error:
-        return Judgement(str(error))
+def judged(link: Link) -> Judgement:
+    """Return what keeps queries from the program on an interface as it is now, and what could be better."""
+    if link.mode is None:
+        return Judgement()
     on, unknown = _features(link.name)
-    judged = offloads.judge(link, link.mode, on)
-    return Judgement(judged.refusal, judged.remarks + unknown)
+    found = offloads.judge(link, link.mode, on)
+    return Judgement(found.refusal, found.remarks + unknown)
 
 
 def _features(name: str) -> tuple[frozenset[str], tuple[str, ...]]:

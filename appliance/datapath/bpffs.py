@@ -14,17 +14,30 @@ from appliance.errors import DatapathError
 DEFAULT: Final = Path("/sys/fs/bpf")
 
 
+def present() -> Path | None:
+    """Return the folder of our pins for this network namespace if there is one; nothing is mounted or made."""
+    folder = _folder()
+    return folder if folder.is_dir() else None
+
+
+def _mounted_at() -> Path:
+    return Path(os.environ.get("APPLIANCE_BPFFS", DEFAULT))
+
+
+def _folder() -> Path:
+    return _mounted_at() / "appliance" / f"net-{Path('/proc/thread-self/ns/net').stat().st_ino}"
+
+
 def root() -> Path:
     """Folder of our pins for this network namespace, on a bpf file system that is mounted when it is not yet.
 
     Interfaces belong to namespaces, and so do the programs on them: two servers in two namespaces must not tidy
     each other up.
     """
-    mount = Path(os.environ.get("APPLIANCE_BPFFS", DEFAULT))
+    mount = _mounted_at()
     if not _is_bpffs(mount):
         _mount(mount)
-    namespace = Path("/proc/self/ns/net").stat().st_ino
-    folder = mount / "appliance" / f"net-{namespace}"
+    folder = _folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A generation: one loaded program with its arrays. Made by the loader process, attached and swapped from here.
+"""A generation: one loaded program with its arrays. Made by the loader process, attached and swapped by the door.
 
 Programs and maps are pinned, so they stay attached and keep answering when this process stops or dies. A newer
 generation takes the interface over in one netlink message; only then is the older one unpinned.
@@ -7,16 +7,15 @@ generation takes the interface over in one netlink message; only then is the old
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,35 +23,43 @@ import msgspec
 
 from appliance.answers import layout
 from appliance.answers.store import Store
-from appliance.datapath import attachment, bpffs, links, obtain, offloads, services, verdicts, vicinity
+from appliance.datapath import attachment, bpffs, links, obtain, pins, services, verdicts, vicinity
 from appliance.datapath.arrays import Arrays
-from appliance.datapath.attachment import Interface, InterfaceSpec
+from appliance.datapath.links import Link
 from appliance.datapath.loader import PLAN_LINK, Plan
-from appliance.datapath.syscall import TestRun, open_pin, program_id, test_run
+from appliance.datapath.specs import InterfaceSpec
+from appliance.datapath.syscall import TestRun, load_time, open_pin, program_id, test_run
 from appliance.errors import DatapathError
 
-__all__ = ["Generation", "Interface", "InterfaceSpec"]
+__all__ = ["Generation", "InterfaceSpec", "Placed"]
 
 LOADER_TIMEOUT_S: Final = float(os.environ.get("APPLIANCE_LOADER_TIMEOUT_S", "300"))
 """The environment may ask for more: an emulated processor takes minutes."""
-_FINISH_S: Final = 0.05  # longer than any packet stays in a program that was replaced
 _PORT_VERIFY: Final = 1
 _PACKAGES: Final = Path(__file__).parents[2]
-_PORT_SIZE: Final = layout.SIZES["port"]
+_PORT: Final = layout.SIZES["port"]
 _log = logging.getLogger(__name__)
 
 
-class Generation:
-    """One loaded program: `store` is its answer store, mapped; `interfaces` what attach() obtained."""
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What the program was told: the addresses it answers for, those without room, why interfaces are left out."""
 
-    def __init__(self, folder: Path, plan: Plan, specs: Sequence[InterfaceSpec], seed: int | None = None) -> None:
+    addresses: tuple[str, ...] = ()
+    crowded: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+class Generation:
+    """One loaded program: `store` is its answer store, mapped."""
+
+    def __init__(self, folder: Path, plan: Plan, seed: int | None = None) -> None:
         """Open the pins in `folder`; a seed makes an empty store of the new arrays, else the one there is used."""
         self.folder = folder
         self.plan = plan
-        self._specs = tuple(specs)
         self._arrays = Arrays(folder, plan)
-        self.interfaces: list[Interface] = []
-        self._kinds: dict[str, int] = {}
+        self._known: tuple[str, ...] = ()
+        """What the table of addresses holds."""
         ctl, buckets, heap, zones = (self._arrays[name] for name in ("ctl", "buckets", "heap", "zones"))
         if seed is None:
             self.store = Store.over(ctl, buckets, heap, zones)
@@ -81,123 +88,90 @@ class Generation:
         ports = {s.port for s in interfaces} or {53}
         if len(ports) != 1:
             raise DatapathError(f"the interfaces ask for different ports {sorted(ports)}; one program serves one port")
-        resolved = [_resolve(s) for s in interfaces]
-        around = vicinity.read()
-        answered = [a for s in resolved for a in s.addresses]
-        service_seed = services.find_seed(answered, vicinity.kinds(answered, around.networks))
         folder = bpffs.root() / f"g{time.time_ns()}-{os.getpid()}"
+        present = {link.name: link for link in links.everything([spec.name for spec in interfaces])}
+        here = [(spec, present[spec.name]) for spec in interfaces if spec.name in present]
+        answered = _service_addresses(interfaces, present)
+        service_seed = services.find_seed(answered, vicinity.kinds(answered, vicinity.read().networks))
         plan = Plan(str(folder), bucket_bits, chunks, zones + 1, _possible_cpus(), ports.pop(), edns_size, service_seed)
         _run_loader(plan)
         try:
-            generation = cls(folder, plan, resolved, secrets.randbits(64) if seed is None else seed)
-            generation._write_services(around)
+            generation = cls(folder, plan, secrets.randbits(64) if seed is None else seed)
+            generation.place(here)
             for name, value in (("pass_rate", pass_rate), ("pass_burst", pass_burst), ("opcode_pass", opcode_pass)):
                 generation.store.set(name, value)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            pins.remove(folder)
             raise
         return generation
 
     @classmethod
     def adopt(cls) -> Generation | None:
         """Open the newest generation that still runs on an interface of this namespace, left by an ended process."""
-        running: dict[int, list[links.Link]] = {}
-        for link in links.with_programs():
-            running.setdefault(link.program, []).append(link)
-        for folder, number in reversed(list(_pinned())):
-            if number not in running:
-                continue
-            plan = msgspec.json.decode(str((folder / PLAN_LINK).readlink()), type=Plan)
-            found = running[number]
-            specs = [InterfaceSpec(k.name, k.mode or "auto", k.addresses, plan.port) for k in found]
-            generation = cls(folder, plan, specs)
-            generation.interfaces = [generation._as_attached(k) for k in found]
-            return generation
+        running = {link.program for link in links.with_programs()}
+        for folder, number in reversed(list(pins.folders())):
+            if number and number in running:
+                return cls(folder, msgspec.json.decode(str((folder / PLAN_LINK).readlink()), type=Plan))
         return None
-
-    def _as_attached(self, link: links.Link) -> Interface:
-        slot = (link.index % 1024) * 16
-        verify = bool(self._arrays["ports"][slot + 10] & _PORT_VERIFY)
-        return Interface(link.name, link.mode, link.addresses, verify)
 
     @property
     def arrays(self) -> Arrays:
         """The mapped arrays, for whoever fills the store."""
         return self._arrays
 
-    def _write_services(self, around: vicinity.Vicinity) -> None:
-        self._kinds = self._kinds_of(around)
-        for spec in self._specs:
-            link = links.read(spec.name)
-            self.set_port(link.index, link.mac, verify=attachment.verifies(spec, link))
-        self._write_vicinity(around)
-
-    def look_around(self) -> None:
-        """Tell the program which addresses, networks and VLAN devices the host has now. Raises DatapathError."""
+    def place(self, served: Sequence[tuple[InterfaceSpec, Link]]) -> Placed:
+        """Tell the program these interfaces and their addresses, and no others; what stays is not touched."""
         around = vicinity.read()
-        self._kinds = self._kinds_of(around)
-        self._write_vicinity(around)
+        answered = [a for spec, link in served for a in spec.addresses or link.addresses]
+        kinds = vicinity.kinds(answered, around.networks)
+        placed, crowded = services.rewrite(self._arrays["services"], kinds, self.plan.service_seed)
+        self._known = tuple(placed)
+        self._forget_ports({link.index for _, link in served})
+        self._write_vlans({link.index for _, link in served}, around)
+        problems = []
+        for spec, link in served:
+            try:
+                self.set_port(link.index, link.mac, verify=attachment.verifies(spec, link))
+            except DatapathError as error:
+                problems.append((spec.name, str(error)))
+        mine = tuple(one for one in placed if kinds[one] == layout.SERVICE_ANSWERED)
+        return Placed(mine, tuple(crowded), tuple(problems))
 
-    def _kinds_of(self, around: vicinity.Vicinity) -> dict[str, int]:
-        return vicinity.kinds((a for s in self._specs for a in s.addresses), around.networks)
+    def _write_vlans(self, interfaces: set[int], around: vicinity.Vicinity) -> None:
+        """Tell the program the tags that devices take; what it does not know goes to userspace."""
+        table, left = vicinity.vlan_table(interfaces, around.devices)
+        if self._arrays["vlans"] != table:
+            self._arrays["vlans"][:] = table
+            if left:
+                _log.warning("%d VLANs are more than the NIC path can know: their queries go to userspace", left)
 
-    def _write_vicinity(self, around: vicinity.Vicinity) -> None:
-        self._arrays["services"][:] = services.table(self._kinds, self.plan.service_seed)
+    def _forget_ports(self, keep: set[int]) -> None:
         ports = self._arrays["ports"]
-        bits = services.present(self._kinds, self.plan.service_seed).to_bytes(4, "little")
-        served = {slot: int.from_bytes(ports[slot : slot + 4], "little") for slot in range(0, len(ports), _PORT_SIZE)}
-        for slot in filter(served.get, served):
-            ports[slot + 12 : slot + 16] = bits
-        self._arrays["vlans"][:], left = vicinity.vlan_table(filter(None, served.values()), around.devices)
-        if left:
-            _log.warning("%d VLANs are more than the NIC path can know: their queries go to userspace", left)
+        for slot in range(0, len(ports), _PORT):
+            present = int.from_bytes(ports[slot : slot + 4], "little")
+            if present and present not in keep:
+                ports[slot : slot + _PORT] = bytes(_PORT)
 
     def set_port(self, ifindex: int, mac: bytes, *, verify: bool) -> None:
         """Tell the program an interface's index and address. Raises DatapathError when its slot is taken by another."""
-        slot = (ifindex % 1024) * 16
+        slot = (ifindex % 1024) * _PORT
         ports = self._arrays["ports"]
         present = int.from_bytes(ports[slot : slot + 4], "little")
         if present not in (0, ifindex):
             raise DatapathError(f"interfaces {present} and {ifindex} share a slot of the port table; serve one of them")
-        bits = services.present(self._kinds, self.plan.service_seed)
+        bits = services.present(self._known, self.plan.service_seed)
         flags = bytes([_PORT_VERIFY if verify else 0, 0])
         row = ifindex.to_bytes(4, "little") + mac + flags + bits.to_bytes(4, "little")
-        ports[slot : slot + 16] = row
-
-    def attach(self) -> None:
-        """Attach to every interface, replacing a former generation of ours in one message each.
-
-        Raises DatapathError, leaving what was attached before on the interfaces that could not be taken.
-        """
-        fd = open_pin(self.folder / "prog_dns")
-        try:
-            ours = _our_programs()
-            self.interfaces = [attachment.attach(spec, fd, ours) for spec in self._specs]
-        finally:
-            os.close(fd)
-        time.sleep(_FINISH_S)
-        remove_unattached(keep=self.folder)
+        if ports[slot : slot + _PORT] != row:
+            ports[slot : slot + _PORT] = row
 
     def detach(self) -> None:
-        """Take the program off its interfaces, those that are still there, and unpin everything."""
+        """Take the program off wherever it runs in this namespace, and unpin everything."""
         mine = self.program_id()
         for link in links.with_programs():
             if link.program == mine and link.mode is not None:
                 links.detach(link, link.mode)
-        self.interfaces = []
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another generation's pins, or another namespace's, are beside ours
-            self.folder.parent.rmdir()
-            self.folder.parent.parent.rmdir()
-
-    def conditions(self) -> dict[str, offloads.Judgement]:
-        """Look at each interface as it is now: what keeps its queries from the program, what could be better."""
-        ours = _our_programs()  # a newer generation may be taking the interfaces over just now
-        return {one.name: attachment.condition(one, ours, self._port_mac) for one in self.interfaces}
-
-    def _port_mac(self, ifindex: int) -> bytes:
-        slot = (ifindex % 1024) * 16
-        return bytes(self._arrays["ports"][slot + 4 : slot + 10])
+        pins.remove(self.folder)
 
     def serving(self, on: bool) -> None:
         """Let the program answer, or pass everything up."""
@@ -216,21 +190,29 @@ class Generation:
         """Open a pinned program; the caller closes it."""
         return open_pin(self.folder / f"prog_{name}")
 
-    def program_id(self) -> int:
-        """Kernel id of the entry program."""
+    @contextmanager
+    def program(self) -> Iterator[int]:
+        """Yield a descriptor of the entry program."""
         fd = self.program_fd()
         try:
-            return program_id(fd)
+            yield fd
         finally:
             os.close(fd)
 
+    def program_id(self) -> int:
+        """Kernel id of the entry program."""
+        with self.program() as fd:
+            return program_id(fd)
+
+    def loaded_ns(self) -> int:
+        """Return when the entry program was loaded, in nanoseconds since the boot."""
+        with self.program() as fd:
+            return load_time(fd)
+
     def run(self, packet: bytes, *, ifindex: int | None = None, repeat: int = 1) -> TestRun:
         """Run the program on one packet without a device (BPF_PROG_TEST_RUN)."""
-        fd = self.program_fd()
-        try:
+        with self.program() as fd:
             return test_run(fd, packet, repeat=repeat, ifindex=ifindex)
-        finally:
-            os.close(fd)
 
     def close(self) -> None:
         """Unmap the arrays; the program stays attached."""
@@ -242,12 +224,13 @@ def _possible_cpus() -> int:
     return int(text.replace(",", "-").split("-")[-1]) + 1
 
 
-def _resolve(spec: InterfaceSpec) -> InterfaceSpec:
-    link = links.read(spec.name)
-    addresses = spec.addresses or link.addresses
-    if not addresses:
-        raise DatapathError(f"interface {spec.name} has no address and none is configured; add one or set addresses")
-    return replace(spec, addresses=addresses)
+def _service_addresses(specs: Sequence[InterfaceSpec], present: Mapping[str, Link]) -> list[str]:
+    """Return the addresses that are to be answered for, as far as they are known now and have room."""
+    found: dict[str, None] = {}
+    for spec in specs:
+        link = present.get(spec.name)
+        found.update(dict.fromkeys(spec.addresses or (link.addresses if link is not None else ())))
+    return [*found][: services.MOST]
 
 
 def _run_loader(plan: Plan) -> None:
@@ -270,38 +253,3 @@ def _run_loader(plan: Plan) -> None:
         _log.log(logging.WARNING if level == obtain.WARNING else logging.INFO, "%s", remark)
     if done.returncode != 0:
         raise DatapathError(said.splitlines()[-1] if said else f"the loader ended with status {done.returncode}")
-
-
-def _folders() -> Iterable[tuple[Path, int]]:
-    """Yield the folders of pins, oldest first, and the id of the program in each; 0 where there is none."""
-    for folder in sorted(bpffs.root().glob("g*")):
-        try:
-            fd = open_pin(folder / "prog_dns")
-        except DatapathError:
-            yield folder, 0
-            continue
-        try:
-            yield folder, program_id(fd)
-        finally:
-            os.close(fd)
-
-
-def _pinned() -> Iterable[tuple[Path, int]]:
-    return ((folder, number) for folder, number in _folders() if number)
-
-
-def _our_programs() -> dict[int, Path]:
-    return {number: folder / "prog_dns" for folder, number in _pinned()}
-
-
-def remove_unattached(keep: Path | None = None) -> None:
-    """Unpin generations of ended processes that no interface of this namespace runs any more."""
-    attached = {k.program for k in links.with_programs()}
-    for folder, number in list(_folders()):
-        owner = int(folder.name.rpartition("-")[2])
-        alive = Path(f"/proc/{owner}").exists()
-        # Without a program it is half made, by us or by another, or was left so by a loader that was killed.
-        others = alive and not (number and owner == os.getpid())
-        if folder == keep or number in attached or others:
-            continue
-        shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["native", "generic"]
 
+_FLAG_IF_NONE: Final = 1 << 0
 _FLAG_REPLACE: Final = 1 << 4
 _FLAGS: Final[dict[Mode, int]] = {"native": 1 << 2, "generic": 1 << 1}
 _ATTACHED: Final[dict[int, Mode]] = {1: "native", 2: "generic"}
@@ -66,7 +67,7 @@ def read(name: str) -> Link:
             raise DatapathError(f"no interface {name}; `ip link` lists those there are")
         index = found[0]
         message = route.get_links(index)[0]
-        addresses = [a.get_attr("IFA_ADDRESS") for a in route.get_addr(index=index)]
+        addresses = [_local(a) for a in route.get_addr(index=index)]
         vlans = [m.get_attr("IFLA_IFNAME") for m in route.get_links() if _is_vlan_on(index, m)]
     return _link(name, index, message, tuple(addresses), tuple(vlans))
 
@@ -106,20 +107,26 @@ def _driver(name: str) -> str:
     return driver.resolve().name if driver.exists() else "unknown"
 
 
-def attach(link: Link, fd: int, mode: Mode, replaces: int | None = None) -> None:
-    """Attach a program, in one message; with `replaces` only if that program (descriptor) is the one attached now."""
+def attach(link: Link, fd: int, mode: Mode, replaces: int | None = None, *, if_none: bool = False) -> None:
+    """Attach a program, in one message; with `replaces` only if that program (descriptor) is the one attached now.
+
+    With `if_none` only where no program is attached now.
+    """
+    _set(link, _attributes(fd, mode, replaces, if_none), f"attach to {link.name} in {mode} mode")
+
+
+def detach(link: Link, mode: Mode, only: int | None = None) -> None:
+    """Take any program off in the given mode; with `only` if that program (descriptor) is the one attached now."""
+    _set(link, _attributes(-1, mode, only, False), f"detach from {link.name}")
+
+
+def _attributes(fd: int, mode: Mode, expected: int | None, if_none: bool) -> list[tuple[str, object]]:
     attributes: list[tuple[str, object]] = [("IFLA_XDP_FD", fd)]
-    flags = _FLAGS[mode]
-    if replaces is not None:
+    flags = _FLAGS[mode] | (_FLAG_IF_NONE if if_none else 0)
+    if expected is not None:
         flags |= _FLAG_REPLACE
-        attributes.append(("IFLA_XDP_EXPECTED_FD", replaces))
-    attributes.append(("IFLA_XDP_FLAGS", flags))
-    _set(link, attributes, f"attach to {link.name} in {mode} mode")
-
-
-def detach(link: Link, mode: Mode) -> None:
-    """Take any program off in the given mode."""
-    _set(link, [("IFLA_XDP_FD", -1), ("IFLA_XDP_FLAGS", _FLAGS[mode])], f"detach from {link.name}")
+        attributes.append(("IFLA_XDP_EXPECTED_FD", expected))
+    return [*attributes, ("IFLA_XDP_FLAGS", flags)]
 
 
 def _set(link: Link, attributes: list[tuple[str, object]], doing: str) -> None:
@@ -129,9 +136,34 @@ def _set(link: Link, attributes: list[tuple[str, object]], doing: str) -> None:
 
 def with_programs() -> list[Link]:
     """The interfaces of this network namespace that run an XDP program."""
+    return [link for link in everything() if link.program]
+
+
+def everything(names: Collection[str] = ()) -> list[Link]:
+    """Return the interfaces of this network namespace that have one of these names or run an XDP program."""
     with netlink("list interfaces") as route:
-        names = [m.get_attr("IFLA_IFNAME") for m in route.get_links() if _program_of(m)]
-    return [read(name) for name in names]
+        messages = list(route.get_links())
+        chosen = [m for m in messages if m.get_attr("IFLA_IFNAME") in names or _program_of(m)]
+        addresses = _addresses(route) if chosen else {}
+    found = []
+    for message in chosen:
+        name, index = str(message.get_attr("IFLA_IFNAME")), int(message["index"])
+        vlans = tuple(m.get_attr("IFLA_IFNAME") for m in messages if _is_vlan_on(index, m))
+        found.append(_link(name, index, message, tuple(addresses.get(index, ())), vlans))
+    return found
+
+
+def _local(message: Any) -> str:
+    """Return an interface's own address: IFA_ADDRESS is the other end's where a link has two."""
+    return str(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
+
+
+def _addresses(route: IPRoute) -> dict[int, list[str]]:
+    """Return the addresses of all interfaces by index."""
+    found: dict[int, list[str]] = {}
+    for message in route.get_addr():
+        found.setdefault(message["index"], []).append(_local(message))
+    return found
 
 
 def _program_of(message: Any) -> int:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import ipaddress
 import os
 import struct
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from appliance.datapath import links
-from appliance.datapath.syscall import bpf, test_run
+from appliance.datapath.syscall import open_program as open_by_id
+from appliance.datapath.syscall import test_run
 from appliance.errors import DatapathError
 
-_GET_FD_BY_ID: Final = 13
 _CLIENT4: Final = "192.0.2.53"
 _CLIENT6: Final = "2001:db8::53"
 """Addresses for documentation (RFC 5737, RFC 3849): no client has them, and no answer leaves."""
@@ -45,7 +44,7 @@ class Program:
         self._link = links.read(interface)
         self.attached = self._link.program != 0
         self._port = port
-        self._fd = _open(self._link.program) if self.attached else -1
+        self._fd = open_by_id(self._link.program) if self.attached else -1
         found = [ipaddress.ip_address(one) for one in addresses or self._link.addresses]
         self.addresses = [str(one) for one in (_first(found, 4), _first(found, 6)) if one is not None]
 
@@ -70,12 +69,6 @@ def _first(
     addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address], version: int
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return next((one for one in addresses if one.version == version), None)
-
-
-def _open(program: int) -> int:
-    """Open a program by its id, which the kernel lets root do."""
-    attributes = ctypes.create_string_buffer(struct.pack("=III", program, 0, 0), 12)
-    return bpf(_GET_FD_BY_ID, attributes, f"open XDP program {program}")
 
 
 def _frame(query: bytes, mac: bytes, address: str, port: int) -> bytes:

@@ -9,11 +9,13 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from appliance.answers.layout import SERVICE_ANSWERED
 from appliance.errors import DatapathError
 
 SLOTS: Final = 256
+MOST: Final = 64
+"""Addresses: so few that a seed without collisions is found soon."""
 ENTRY: Final = struct.Struct("<16sI12x")
-_ADDRESSES_MAX: Final = 64
 _MASK64: Final = (1 << 64) - 1
 
 
@@ -43,10 +45,10 @@ def present(addresses: Iterable[str], seed: int) -> int:
 def find_seed(addresses: Iterable[str], others: Iterable[str] = ()) -> int:
     """Find a multiplier that gives each address a slot of its own, and as many others as there is room for."""
     answered = {packed(a) for a in addresses}
-    if len(answered) > _ADDRESSES_MAX:
-        raise DatapathError(f"{len(answered)} service addresses; the NIC path takes at most {_ADDRESSES_MAX}")
+    if len(answered) > MOST:
+        raise DatapathError(f"{len(answered)} service addresses; the NIC path takes at most {MOST}")
     beside = [address for address in dict.fromkeys(map(packed, others)) if address not in answered]
-    wanted = sorted(answered) + beside[: _ADDRESSES_MAX - len(answered)]
+    wanted = sorted(answered) + beside[: MOST - len(answered)]
     source = random.Random(len(wanted))
     for _ in range(100_000):
         seed = source.getrandbits(64) | 1
@@ -55,12 +57,35 @@ def find_seed(addresses: Iterable[str], others: Iterable[str] = ()) -> int:
     raise DatapathError("no collision-free table for the service addresses")
 
 
-def table(kinds: Mapping[str, int], seed: int) -> bytes:
-    """The whole `services` array: what is known of each address. Of two that share a slot the first one stays."""
-    rows = bytearray(SLOTS * ENTRY.size)
-    for address, kind in kinds.items():
-        key = packed(address)
-        at = slot_of(key, seed) * ENTRY.size
-        if not any(rows[at : at + ENTRY.size]):
-            ENTRY.pack_into(rows, at, key, kind)
-    return bytes(rows)
+def rewrite(table: memoryview, kinds: Mapping[str, int], seed: int) -> tuple[list[str], list[str]]:
+    """Let a table that is in use hold these addresses, each with its kind (not 0).
+
+    Return those that it holds, and those that are to be answered for and have no slot: userspace answers there. They
+    take the slots of addresses of other kinds. What stays is not touched. The program passes up what is for an address
+    that is not in the table, so that every step between is right.
+    """
+    wanted = {packed(one): (one, kind) for one, kind in kinds.items()}
+    held: dict[int, bytes] = {}
+    for slot in range(SLOTS):
+        key, kind = ENTRY.unpack_from(table, slot * ENTRY.size)
+        if not kind:
+            continue
+        if key not in wanted:
+            table[slot * ENTRY.size : (slot + 1) * ENTRY.size] = bytes(ENTRY.size)
+            continue
+        held[slot] = key
+        if kind != wanted[key][1]:
+            ENTRY.pack_into(table, slot * ENTRY.size, key, wanted[key][1])
+    answered = {key for key, (_, kind) in wanted.items() if kind == SERVICE_ANSWERED}
+    room = MOST - len(answered.intersection(held.values()))
+    for key in sorted(wanted, key=lambda one: one not in answered):
+        slot = slot_of(key, seed)
+        own = key in answered
+        if held.get(slot) == key or (slot in held and (not own or held[slot] in answered)) or (own and room <= 0):
+            continue
+        room -= own
+        held[slot] = key
+        ENTRY.pack_into(table, slot * ENTRY.size, key, wanted[key][1])
+    placed = set(held.values())
+    without = [one for key, (one, _) in wanted.items() if key in answered and key not in placed]
+    return [one for key, (one, _) in wanted.items() if key in placed], without

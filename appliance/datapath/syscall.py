@@ -21,8 +21,10 @@ _PROG_LOAD: Final = 5
 _OBJ_PIN: Final = 6
 _OBJ_GET: Final = 7
 _PROG_TEST_RUN: Final = 10
+_PROG_GET_FD_BY_ID: Final = 13
 _OBJ_GET_INFO_BY_FD: Final = 15
 _ID: Final = 4
+_LOAD_TIME: Final = 40
 _VERIFIED_STEPS: Final = 216
 _INFO_SIZE: Final = 224
 _MAP_INFO: Final = struct.Struct("=6I16s")
@@ -135,9 +137,20 @@ def open_pin(path: Path) -> int:
     return bpf(_OBJ_GET, attributes, f"open {path}")
 
 
+def open_program(number: int) -> int:
+    """Open a program by its id, which needs CAP_SYS_ADMIN; the caller closes the descriptor."""
+    attributes = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 12)
+    return bpf(_PROG_GET_FD_BY_ID, attributes, f"open program {number}")
+
+
 def program_id(fd: int) -> int:
     """Kernel id of a loaded program."""
     return _program_info(fd, _ID)
+
+
+def load_time(fd: int) -> int:
+    """Return when a program was loaded, in nanoseconds since the boot."""
+    return _program_info(fd, _LOAD_TIME, "=Q")
 
 
 def verified_steps(fd: int) -> int:
@@ -145,12 +158,12 @@ def verified_steps(fd: int) -> int:
     return _program_info(fd, _VERIFIED_STEPS)
 
 
-def _program_info(fd: int, offset: int) -> int:
-    """Return a 32-bit field of `struct bpf_prog_info`."""
+def _program_info(fd: int, offset: int, kind: str = "=I") -> int:
+    """Return a field of `struct bpf_prog_info`."""
     info = ctypes.create_string_buffer(_INFO_SIZE)
     attributes = ctypes.create_string_buffer(struct.pack("=IIQ", fd, _INFO_SIZE, ctypes.addressof(info)), 16)
     bpf(_OBJ_GET_INFO_BY_FD, attributes, "ask for a program's identity")
-    return int(struct.unpack_from("=I", info, offset)[0])
+    return int(struct.unpack_from(kind, info, offset)[0])
 
 
 def test_run(

@@ -3,6 +3,7 @@
 
 import itertools
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,10 @@ from tests.harness import leaks
 
 @pytest.fixture(scope="session")
 def own_bpffs() -> Iterator[Path]:
-    """Yield a folder where the product mounts its bpf file system; unmounted, with every pin, after the session."""
+    """Yield a folder where the product mounts its bpf file system; unmounted, with every pin, after the session.
+
+    The registry of what is attached is the session's own too, beside it.
+    """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     folder = Path(f"/run/t{os.environ[leaks.RUN_VARIABLE]}-{worker}-bpf")
     before = os.environ.get("APPLIANCE_BPFFS")
@@ -25,9 +29,11 @@ def own_bpffs() -> Iterator[Path]:
         yield folder
         return
     os.environ["APPLIANCE_BPFFS"] = str(folder)
+    os.environ["APPLIANCE_NIC_REGISTRY"] = f"{folder}-registry"
     try:
         yield folder
     finally:
+        shutil.rmtree(os.environ.pop("APPLIANCE_NIC_REGISTRY"), ignore_errors=True)
         if before is None:
             del os.environ["APPLIANCE_BPFFS"]
         else:

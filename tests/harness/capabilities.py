@@ -3,7 +3,9 @@
 
 import functools
 import os
+import re
 import shutil
+from pathlib import Path
 
 from demo import xdp_pass
 
@@ -11,6 +13,7 @@ STRICT = os.environ.get("APPLIANCE_CI") == "1" or os.environ.get("CI", "").lower
 """Whether a skipped test fails the run: set where everything must be there."""
 
 _NEEDS_BPF = ("datapath", "netns", "chaos", "soak", "releases")
+_UNIT = Path(__file__).parents[2] / "provisioning/systemd/appliance.service"
 _NEEDS_ROOT = (*_NEEDS_BPF, "interop")
 _TOOLS = {
     "kernels": ("qemu-system-x86_64", "busybox", "cpio", "modprobe"),
@@ -41,3 +44,10 @@ def lack(marker: str) -> str | None:
 def markers() -> tuple[str, ...]:
     """Return the markers that need something of the machine."""
     return (*_NEEDS_ROOT, "kernels")
+
+
+def as_the_unit() -> list[str]:
+    """Return the start of a command that runs with the capabilities of the service's unit, and no others."""
+    (named,) = re.findall(r"^CapabilityBoundingSet=(.*)$", _UNIT.read_text(), re.MULTILINE)
+    bounds = ",".join(["-all", *(f"+{name.removeprefix('CAP_').lower()}" for name in named.split())])
+    return ["setpriv", f"--bounding-set={bounds}", "--inh-caps=-all", "--no-new-privs", "--"]

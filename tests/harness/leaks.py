@@ -5,13 +5,15 @@ import os
 from pathlib import Path
 
 from appliance.config.schema import Server
+from appliance.datapath import registry
 
 RUN_VARIABLE = "APPLIANCE_TEST_RUN"
 """Environment variable with the run's identity; inherited by each process a test starts."""
 
 _NAMESPACES = Path("/run/netns")
 _PINS = Path("/sys/fs/bpf")
-_FOLDERS = (Path(Server().run_dir), Path(Server().state_dir))  # where a server of this machine keeps its files
+_FOLDERS = (Path(Server().run_dir), Path(Server().state_dir), registry.DEFAULT)
+"""Where a server of this machine keeps its files."""
 _PROC = Path("/proc")
 _ALWAYS_THERE = {"maps.debug", "progs.debug"}  # every bpf file system has them
 

@@ -5,19 +5,24 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from appliance.config.load import load_config
 from appliance.control import client
+from appliance.datapath import bpffs
 from appliance.errors import ApplianceError
 from demo.network import Pair
+from tests.harness.capabilities import as_the_unit
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
-START_S = 60.0
+START_S = 240.0
+EVENT_S = 60.0
 
 # Runs at the client's end: sends each query (hex, one a line) over one socket and prints each reply, or "-".
 _CLIENT = """
@@ -82,12 +87,22 @@ def ask(
     return [None if line == "-" else bytes.fromhex(line) for line in done.stdout.split()]
 
 
-def start(pair: Pair, folder: Path, *options: str) -> Server:
-    """Start a server on the configuration in a folder; it ends with its namespace at the latest."""
+def start(pair: Pair, folder: Path, *options: str, **environment: str) -> Server:
+    """Start a server on the configuration in a folder, with the rights that its unit gives it and no others.
+
+    It ends with its namespace at the latest.
+    """
+    bpffs.root()  # the unit finds it mounted
     with (folder / "log").open("a") as log:
         command = [sys.executable, "-m", "appliance", "serve", "--config", str(folder / "appliance.toml"), *options]
         process = pair.server.start(
-            *command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT, env={**os.environ}
+            *as_the_unit(),
+            *command,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            cwd=ROOT,
+            env={**os.environ, **environment},
         )
     return Server(pair, folder, process)
 
@@ -109,9 +124,9 @@ def _answers(server: Server) -> bool:
 
 
 @contextmanager
-def serving(pair: Pair, folder: Path, *options: str) -> Iterator[Server]:
+def serving(pair: Pair, folder: Path, *options: str, **environment: str) -> Iterator[Server]:
     """Yield a ready server, stopped in order afterwards."""
-    server = start(pair, folder, *options)
+    server = start(pair, folder, *options, **environment)
     try:
         wait_ready(server)
         yield server
@@ -119,6 +134,16 @@ def serving(pair: Pair, folder: Path, *options: str) -> Iterator[Server]:
         if server.process.poll() is None:
             server.process.terminate()
         server.process.wait(30)
+
+
+def wait_for(condition: Callable[[], T], server: Server, what: str = "it") -> T:
+    """Wait until a condition holds, and return what it said."""
+    deadline = time.monotonic() + EVENT_S
+    while not (said := condition()):
+        assert server.process.poll() is None, server.log()
+        assert time.monotonic() < deadline, f"{what} did not come to pass\n{server.log()}"
+        time.sleep(0.02)
+    return said
 
 
 def program_on(pair: Pair) -> bool:

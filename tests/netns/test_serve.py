@@ -14,7 +14,7 @@ import dns.opcode
 import pytest
 
 from demo.network import Pair
-from tests.netns.serving import Server, ask, program_on, serving, start, wait_ready
+from tests.netns.serving import START_S, Server, ask, program_on, serving, start, wait_ready
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("own_bpffs")]
 
@@ -239,24 +239,17 @@ def test_killed_and_started_again_without_losing_a_query(veth_pair: Pair, folder
 
 
 def test_a_mode_that_cannot_be_had_is_an_error(veth_pair: Pair, folder: Path) -> None:
-    text = (folder / "appliance.toml").read_text().replace('"eth0"\nmode = "auto"', '"none"\nmode = "native"')
-    (folder / "appliance.toml").write_text(text)
+    """The driver has no native mode with a large MTU, and nothing else was allowed."""
+    veth_pair.client.run("ip", "link", "set", "dev", "eth0", "xdp", "off")
+    for end in (veth_pair.client, veth_pair.server):
+        end.run("ip", "link", "set", "dev", "eth0", "mtu", "9000")
+    write(folder, mode="native")
     server = start(veth_pair, folder)
-    assert server.process.wait(60) == 1
+    assert server.process.wait(START_S) == 1
     last = server.log().splitlines()[-1]
-    assert last.startswith("appliance: no interface none")
+    assert "in native mode" in last
     assert last.endswith('mode = "auto" or --no-xdp would serve from userspace')
     assert not (folder / "run" / "control.sock").exists()
-
-
-def test_auto_goes_on_in_userspace_and_says_so(veth_pair: Pair, folder: Path) -> None:
-    text = (folder / "appliance.toml").read_text().replace('"eth0"', '"none"')
-    (folder / "appliance.toml").write_text(text)
-    with serving(veth_pair, folder) as server:
-        assert server.ask(query("www.example."))[0] is not None
-        status = server.told("status")
-        assert any(problem.startswith("no NIC path: no interface none") for problem in status["problems"])
-        assert server.told("stats")["userspace"]["answer_positive"] == 1
 
 
 def test_a_foreign_program_is_left_alone(veth_pair: Pair, folder: Path) -> None:

@@ -16,6 +16,8 @@ PACKAGE = ROOT / "appliance"
 # A folder may import itself and every folder named before it; config is read from datapath on.
 ORDER = ["errors", "access", "crash", "zone", "answers", "config", "datapath", "server", "state", "control", "cli"]
 BCC_ALLOWED = {"appliance/datapath/compiler.py"}
+# What the other folders may know of the NIC path: requests and answers as plain data, no program, no netlink.
+DATAPATH_SHOWS = {"door", "events", "interfaces", "probe", "specs", "taking", "verdicts"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -58,3 +60,21 @@ def test_answers_and_zone_know_no_configuration() -> None:
 def test_only_the_loaders_compiler_imports_bcc() -> None:
     users = {relative(path) for path in PACKAGE.rglob("*.py") if any(n.split(".")[0] == "bcc" for n in imports(path))}
     assert users <= BCC_ALLOWED
+
+
+def test_the_nic_path_has_one_door() -> None:
+    """What holds descriptors of programs stays behind it, so that it can move into a process with rights of its own."""
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if part(path) == "datapath":
+            continue
+        for name in imports(path):
+            pieces = name.split(".")
+            if pieces[:2] == ["appliance", "datapath"] and len(pieces) > 2 and pieces[2] not in DATAPATH_SHOWS:
+                wrong.append(f"{relative(path)} imports {name}")
+    assert not wrong
+
+
+def test_only_the_nic_path_speaks_netlink() -> None:
+    users = {part(path) for path in PACKAGE.rglob("*.py") if any(n.split(".")[0] == "pyroute2" for n in imports(path))}
+    assert users == {"datapath"}

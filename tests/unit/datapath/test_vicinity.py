@@ -48,7 +48,10 @@ def test_seed_with_many_others() -> None:
     answered = [f"192.0.2.{n}" for n in range(60)]
     kinds = vicinity.kinds(answered, [Network(f"10.0.{n}.1", 24) for n in range(200)])
     seed = services.find_seed(answered, kinds)
-    table = services.table(kinds, seed)
+    table = bytearray(services.SLOTS * services.ENTRY.size)
+    placed, without = services.rewrite(memoryview(table), kinds, seed)
+    assert set(answered) <= set(placed)
+    assert not without
     rows = [services.ENTRY.unpack_from(table, at) for at in range(0, len(table), services.ENTRY.size)]
     found = {address: kind for address, kind in rows if kind}
     assert all(found[services.packed(address)] == layout.SERVICE_ANSWERED for address in answered)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on the interfaces now, and whose it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from appliance.datapath import links, owners, pins, registry
+from appliance.datapath.links import Link
+from appliance.datapath.registry import Entry
+from appliance.datapath.syscall import load_time, open_pin, open_program, program_id
+from appliance.errors import DatapathError
+
+Whose = Literal["nobody", "own", "ended", "living", "foreign"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One interface; `whose` tells of its program: this process's, an ended server's of ours, a living one's."""
+
+    link: Link
+    whose: Whose = "nobody"
+    pid: int = 0
+    run_dir: str = ""
+    since: float | None = None
+    pins: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All that was looked for, and why entries of the registry are not believed."""
+
+    found: tuple[Found, ...]
+    doubts: tuple[str, ...] = ()
+
+
+def look(names: Collection[str] = ()) -> Look:
+    """Return the interfaces with these names and all that run an XDP program. Raises DatapathError."""
+    present = links.everything(names)
+    if not any(link.program for link in present):
+        return Look(tuple(Found(link) for link in present))
+    noted, doubts = registry.read()
+    pinned = pins.programs()
+    judged = (_judged(link, _noted_of(link, noted), pinned.get(link.program)) for link in present)
+    return Look(tuple(judged), tuple(doubts))
+
+
+def _noted_of(link: Link, noted: Collection[Entry]) -> Entry | None:
+    """Return the entry of the program on an interface; if there is none for that interface, one of the program."""
+    of_program = [entry for entry in noted if entry.program == link.program]
+    return next((entry for entry in of_program if entry.ifindex == link.index), next(iter(of_program), None))
+
+
+def _judged(link: Link, entry: Entry | None, folder: Path | None) -> Found:
+    if not link.program:
+        return Found(link)
+    if entry is not None and not _is_that_program(entry, folder):
+        entry = None
+    if entry is not None:
+        since = entry.since if entry.ifindex == link.index else None
+        if owners.is_this_process(entry.owner):
+            return Found(link, "own", entry.owner.pid, entry.owner.run_dir, since, str(folder or ""))
+        whose: Whose = "living" if owners.lives(entry.owner, registry.place()) else "ended"
+        return Found(link, whose, entry.owner.pid, entry.owner.run_dir, since, str(folder or ""))
+    if folder is not None:  # of an earlier version, or the registry was lost
+        pid, made = pins.maker(folder)
+        if pid == os.getpid() and owners.made_pins(pid, made):
+            return Found(link, "own", pid, pins=str(folder))
+        return Found(link, "living" if pins.maker_lives(folder) else "ended", pid, pins=str(folder))
+    return Found(link, "foreign")
+
+
+def _is_that_program(entry: Entry, folder: Path | None) -> bool:
+    """Return whether a program is the one that the entry names, not a later one with its id.
+
+    Without its pin, and without the right to open a program by its id, the id must do: the kernel hands ids out in
+    turn, two thousand million of them before one comes again, and an entry is of this boot.
+    """
+    try:
+        with opened(entry.program, str(folder or "")) as fd:
+            return load_time(fd) == entry.loaded_ns
+    except DatapathError:
+        return True
+
+
+@contextmanager
+def opened(program: int, folder: str) -> Iterator[int]:
+    """Yield a descriptor of a program, by its pin or else by its id. Raises DatapathError."""
+    fd = -1
+    if folder:
+        fd = open_pin(Path(folder) / "prog_dns")
+        if program_id(fd) != program:
+            os.close(fd)
+            fd = -1
+    if fd < 0:
+        fd = open_program(program)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

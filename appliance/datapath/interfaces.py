@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The interfaces of this server, kept as its configuration wants them: looked at, acted upon, reported.
+
+The state of the interfaces is the truth. One function (reconcile) compares it with what is wanted; here is done what
+it says, at a start, at a reload, at a stop and whenever the kernel tells of a change.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from appliance.datapath.door import Attach, Attached, Detach, Door, Drop, Grow, List, Load, Loaded, Replace, Tidy
+from appliance.datapath.found import Look
+from appliance.datapath.generation import Generation, Placed
+from appliance.datapath.reconcile import Action, Wish, reconcile
+from appliance.datapath.report import Report, row_of
+from appliance.datapath.services import MOST
+from appliance.datapath.specs import InterfaceSpec
+from appliance.datapath.taking import Taken, take_off
+from appliance.errors import DatapathError
+
+_TO_BE_LOADED: Final = -1
+_ATTEMPTS: Final = 5
+_WITHIN_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Interfaces:
+    """Every method may be called from any thread, and none from the event loop's: they ask the kernel."""
+
+    def __init__(self, specs: Sequence[InterfaceSpec], named: Sequence[str] = (), run_dir: str = "") -> None:
+        """Serve `specs`; `named` are all interfaces of the configuration."""
+        self._specs = tuple(specs)
+        self._named = frozenset((*named, *(spec.name for spec in specs)))
+        self._run_dir = run_dir
+        self._door = Door(specs, tuple(named), run_dir)
+        self._turn = threading.RLock()
+        self._program = _TO_BE_LOADED if specs else 0
+        self._generation: Generation | None = None
+        self._placed = Placed()
+        self._got: dict[str, Attached] = {}
+        self._failed: dict[str, str] = {}
+        self._kept_off: dict[str, float] = {}
+        self._attempts: dict[tuple[str, int], deque[float]] = defaultdict(lambda: deque(maxlen=_ATTEMPTS))
+        self._refused: dict[str, str] = {}
+        self._problems: dict[str, tuple[str, float]] = {}
+
+    def load(self, **sizes: int) -> Generation:
+        """Load a generation with an empty store, which is not attached yet. Raises DatapathError."""
+        with self._turn:
+            former = self._generation
+        request = Load(**sizes) if former is None else Grow(generation=former.folder.name, **sizes)
+        loaded: Loaded = self._door.ask(request)
+        return self._door.memory(loaded.generation)
+
+    def begin(self) -> None:
+        """Take off what is not to serve, whatever the configuration; what is to be replaced stays until then."""
+        with self._turn:
+            self._act(sweep=True)
+
+    def serve(self, generation: Generation | None, *, forced: bool = False) -> None:
+        """Serve a generation from now on in the place of the one before; None: take off whatever is ours.
+
+        `forced` raises DatapathError, leaving what was there, when an interface that is there refuses the program and
+        none takes it.
+        """
+        with self._turn:
+            former = self._generation
+            program = generation.program_id() if generation is not None else 0
+            before, self._program, self._generation = self._program, program, generation
+            self._got.clear()
+            self._attempts.clear()
+            try:
+                self._act(sweep=former is None, forced=forced)
+            except DatapathError:
+                self._program, self._generation = before, former
+                raise
+            if former is not None:
+                self._door.forget(former.folder.name)
+            self._tidy()
+
+    def drop(self, generation: Generation) -> None:
+        """Undo the load of a generation that is not served. Raises DatapathError."""
+        self._door.ask(Drop(generation=generation.folder.name))
+
+    def reconcile(self, *, anew: bool = False) -> None:
+        """Do what is to be done now; `anew` also what was given up, and what was taken off by the operator."""
+        with self._turn:
+            if anew:
+                self._kept_off.clear()
+                self._attempts.clear()
+            self._act()
+
+    def take_off(self, interface: str, force: bool) -> list[Taken]:
+        """Take programs off an interface, or off all, and keep them off until reconcile(anew=True)."""
+        with self._turn:
+            names = [spec.name for spec in self._specs if interface in ("", spec.name)]
+            taken = take_off(self._door, interface, force)
+            refused = {one.interface for one in taken if not one.ok}
+            self._kept_off |= {name: time.time() for name in names if name not in refused}
+            return taken
+
+    def end(self, *, leave: bool, failed: bool = False) -> None:
+        """Serve no more: take off what is ours and what ended servers left, with `leave` all but what serves now.
+
+        Where a start has `failed` nobody else answers: what was there before it stays. Raises DatapathError.
+        """
+        with self._turn:
+            generation = self._generation
+            try:
+                if not leave:
+                    self._program, self._generation = 0, None
+                if not failed or generation is not None:
+                    self._act(sweep=not failed)
+                if generation is not None and not leave:
+                    self._door.ask(Drop(generation=generation.folder.name))
+                self._tidy()
+            finally:
+                self._door.close()
+
+    def report(self) -> Report:
+        """Return how each interface is now. Raises DatapathError."""
+        look: Look = self._door.ask(List())
+        with self._turn:
+            actions = reconcile(self._wish(sweep=False), look.found)
+            rows = [
+                row_of(action, self._got.get(action.name), self._why(action), self._since(action), self._placed)
+                for action in actions
+            ]
+            crowded = self._placed.crowded if self._generation is not None else ()
+        return Report([row for row in rows if row is not None], list(look.doubts), crowded)
+
+    @property
+    def are_crowded(self) -> bool:
+        """Return whether the seed of a new generation would find a place for an address that has none."""
+        placed = self._placed
+        few = len(placed.addresses) + len(placed.crowded) <= MOST
+        return self._generation is not None and bool(placed.crowded) and few
+
+    def _wish(self, sweep: bool) -> Wish:
+        return Wish(self._specs, self._program, self._named, frozenset(self._kept_off), self._run_dir, sweep)
+
+    def _act(self, *, sweep: bool = False, forced: bool = False) -> None:
+        look: Look = self._door.ask(List())
+        actions = reconcile(self._wish(sweep), look.found)
+        self._failed = {}
+        if self._generation is not None:
+            self._place(actions)
+            for action in actions:
+                if action.do in ("attach", "replace"):
+                    self._attach(action)
+            if forced and self._failed and not self._got:
+                raise DatapathError("; ".join(self._failed.values()))
+        for action in actions:
+            stale = action.do == "replace" and action.name in self._failed
+            if action.do == "detach" or (stale and self._generation is not None):
+                self._detach(action)
+        for action in actions:
+            self._since(action)
+
+    def _place(self, actions: Iterable[Action]) -> None:
+        """Tell the program its interfaces and addresses, before it is attached and whenever they change."""
+        assert self._generation is not None
+        served = [
+            (action.spec, action.found.link)
+            for action in actions
+            if action.do in ("keep", "attach", "replace") and action.spec is not None and action.found is not None
+        ]
+        placed = self._generation.place(served)
+        came = [one for one in placed.addresses if one not in self._placed.addresses]
+        went = [one for one in self._placed.addresses if one not in placed.addresses]
+        if came:
+            _log.info("the NIC path answers for %s", ", ".join(came))
+        if went:
+            _log.info("the NIC path no longer answers for %s", ", ".join(went))
+        self._placed = placed
+        self._failed.update(placed.problems)
+
+    def _attach(self, action: Action) -> None:
+        assert self._generation is not None
+        assert action.found is not None
+        if action.name in self._failed:
+            return
+        if not self._may_try(action.name, action.found.link.index):
+            lost = (
+                f"{action.name} lost the XDP program {_ATTEMPTS} times within {_WITHIN_S:.0f} s; find out who takes it"
+            )
+            self._failed[action.name] = self._refused.get(action.name, f"{lost} off, then `appliance reload`")
+            return
+        name, former = self._generation.folder.name, action.found.link.program
+        request: Attach | Replace = Attach(generation=name, interface=action.name)
+        if former:
+            request = Replace(generation=name, interface=action.name, former=former)
+        try:
+            self._got[action.name] = self._door.ask(request)
+        except DatapathError as error:
+            self._got.pop(action.name, None)
+            if self._refused.get(action.name) != str(error):
+                _log.warning("interface %s: %s", action.name, error)
+            self._failed[action.name] = self._refused[action.name] = str(error)
+        else:
+            self._refused.pop(action.name, None)
+            instead = f" in the place of program {former}" if former else ""
+            mode = self._got[action.name].mode
+            _log.info("interface %s: the XDP program serves in %s mode%s", action.name, mode, instead)
+
+    def _may_try(self, name: str, ifindex: int) -> bool:
+        """Return whether to attach once more, rather than to quarrel with whoever takes the program off."""
+        tried = self._attempts[name, ifindex]
+        now = time.monotonic()
+        if len(tried) == _ATTEMPTS and now - tried[0] < _WITHIN_S:
+            return False
+        tried.append(now)
+        return True
+
+    def _detach(self, action: Action) -> None:
+        assert action.found is not None
+        program = action.found.link.program
+        try:
+            self._door.ask(Detach(interface=action.name, program=program))
+        except DatapathError as error:
+            known = self._failed.get(action.name)
+            mend = f"`appliance detach {action.name}` as root takes it off"
+            self._failed[action.name] = f"{known or action.problem}; program {program} still answers: {error}; {mend}"
+            _log.error("interface %s: %s", action.name, self._failed[action.name])
+        else:
+            self._got.pop(action.name, None)
+            _log.info("interface %s: program %d, which is not to serve, was taken off", action.name, program)
+
+    def _tidy(self) -> None:
+        try:
+            self._door.ask(Tidy())
+        except DatapathError as error:
+            _log.warning("%s", error)
+
+    def _why(self, action: Action) -> str:
+        """Return what is wrong with an interface now, empty if nothing is."""
+        name = action.name
+        if name in self._kept_off and action.do != "keep":
+            taken = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self._kept_off[name]))
+            told = f"`appliance detach` took the XDP program off {name} at {taken}, userspace answers"
+            return action.problem or f"{told}; `appliance reload` puts it back"
+        return "" if action.do == "keep" else self._failed.get(name, action.problem)
+
+    def _since(self, action: Action) -> float:
+        """Return since when an interface is as it is now."""
+        problem = self._why(action)
+        if not problem and action.found is not None and action.found.since is not None:
+            self._problems.pop(action.name, None)
+            return action.found.since
+        known = self._problems.get(action.name)
+        if known is None or known[0] != problem:
+            known = self._problems[action.name] = (problem, time.time())
+        return known[1]

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The folders of pinned generations: which program each holds, who made it, and which are of no more use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from appliance.datapath import bpffs, owners
+from appliance.datapath.syscall import open_pin, program_id
+from appliance.errors import DatapathError
+
+
+def folders() -> Iterable[tuple[Path, int]]:
+    """Yield the folders of pins, oldest first, and the id of the program in each; 0 where there is none."""
+    root = bpffs.present()
+    for folder in sorted(root.glob("g*")) if root is not None else ():
+        yield folder, program_in(folder)
+
+
+def program_in(folder: Path) -> int:
+    """Return the id of the program in a folder of pins, 0 if there is none."""
+    try:
+        fd = open_pin(folder / "prog_dns")
+    except DatapathError:
+        return 0
+    try:
+        return program_id(fd)
+    finally:
+        os.close(fd)
+
+
+def programs() -> dict[int, Path]:
+    """Return the folders of pins by the id of the program in them."""
+    return {number: folder for folder, number in folders() if number}
+
+
+def maker(folder: Path) -> tuple[int, int]:
+    """Return the process that made a folder of pins, and when, as its name says."""
+    made, _, pid = folder.name.removeprefix("g").rpartition("-")
+    return (int(pid), int(made)) if pid.isdigit() and made.isdigit() else (0, 0)
+
+
+def maker_lives(folder: Path) -> bool:
+    """Return whether the process that made a folder of pins has not ended."""
+    return owners.made_pins(*maker(folder))
+
+
+def unused(attached: Collection[int], keep: Collection[Path]) -> list[Path]:
+    """Return the generations of ended processes that no interface of this namespace runs any more."""
+    found = []
+    for folder, number in list(folders()):
+        # Without a program it is half made, by us or by another, or was left so by a loader that was killed.
+        others = maker_lives(folder) and not (number and maker(folder)[0] == os.getpid())
+        if folder not in keep and number not in attached and not others:
+            found.append(folder)
+    return found
+
+
+def remove(folder: Path) -> None:
+    """Unpin a generation, and remove the folders around it if nobody else's pins are there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for above in (folder.parent, folder.parent.parent):
+        try:
+            above.rmdir()
+        except OSError:  # another generation's pins, or another namespace's, are beside ours
+            return
