@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The generator program of ebpf/generator.c: its question sets, its target, its counts."""
+"""The generator program of bench/generator.c: its question sets, its target, its counts."""
 
 from __future__ import annotations
 

@@ -14,13 +14,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from appliance.answers.compile import capacity, compile_zones
-from appliance.answers.transfer import larger_than, move, room_for
-from appliance.control.sizes import shared_store
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity, larger_than
 from appliance.datapath import cache, links
 from appliance.datapath.interfaces import Interfaces
 from appliance.datapath.specs import InterfaceSpec
 from appliance.errors import DatapathError
+from appliance.publish.budget import shared_store
+from appliance.store.move import move, room_for
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from bench import packets, scale_zones

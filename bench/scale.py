@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from appliance.answers.compile import remove_zone, replace_zone
-from appliance.control.loading import Loading
-from appliance.control.progress import Progress
-from appliance.control.zones import ServedZone
+from appliance.compiler.compile import remove_zone, replace_zone
+from appliance.publish.loading import Loading
+from appliance.publish.progress import Progress
+from appliance.served.zones import ServedZone
 from appliance.zone import names
 from bench import scale_changes, scale_program, scale_reload, scale_zones
 from bench.figures import Figure, at_most, plain

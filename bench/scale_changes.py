@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from appliance.answers.change import change_zone
-from appliance.answers.compile import compile_zones
-from appliance.answers.reach import Reach
-from appliance.answers.sizes import capacity
-from appliance.answers.store import Store
+from appliance.compiler.change.change import change_zone
+from appliance.compiler.change.reach import Reach
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity
+from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, RRsets, Zone

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from appliance.control.client import ask
+from appliance.cli.client import ask
 from bench.figures import Figure, at_most
 from bench.lab import SERVER_DEVICE, Veth
 from bench.scale_peers import ADDRESS, PORT

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.answers.compile import capacity, compile_zones
-from appliance.answers.heap import StoreFull
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity
 from appliance.datapath.generation import Generation, InterfaceSpec
+from appliance.store.heap import StoreFull
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone

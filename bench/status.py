@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.control.client import NotRunningError, ask
+from appliance.cli.client import NotRunningError, ask
 
 ROUNDS: Final = 9
 _START_S: Final = 300.0

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.cli import client
 from appliance.config.load import load_config
-from appliance.control import client
 from appliance.errors import ApplianceError
 from demo.errors import DemoError
 from demo.network import Namespace

@@ -7,7 +7,6 @@
 #define APPLIANCE_BODY_H
 
 #define BODY_MAX 2047
-#define RELOCATIONS_MAX 256 /* more than fit into the largest reply: three names take 16 octets at least */
 #define FRAGMENTS_MAX 8
 
 /* Frame offset of what follows the DNS header. */

@@ -20,6 +20,13 @@
 #define DENIAL_BLOCK 16384
 #define DENIAL_REACH 64 /* slots from where a hash belongs to where it is */
 #define RELOCATIONS_A_TURN 4
+#define RELOCATIONS_MAX 256 /* that the program follows: more than fit into the largest reply, where three names take 16 octets at least */
+#define MOVES_MAX 128 /* that a writer puts into a fragment; names behind them are not compressed */
+#define GRANULE 16 /* octets; references count in granules */
+#define GRANULE_WORDS 4 /* of 32 bits */
+#define CHUNK_GRANULES (HEAP_CHUNK / GRANULE)
+#define START_GRANULES ((HEAP_CHUNK - HEAP_WINDOW) / GRANULE) /* objects start below this granule of their chunk */
+#define FOREVER 0xFFFFFFFFu /* the version until which a served node is valid */
 #define SERVICE_SLOTS 256
 #define PORT_SLOTS 1024
 #define VLAN_SLOTS 4096
@@ -114,5 +121,6 @@ struct counter_row { u64 slot[COUNTER_SLOTS]; };
 
 #define LAYOUT_ASSERT(name, size) _Static_assert(sizeof(struct name) == size, "size of struct " #name);
 LAYOUT_SIZES(LAYOUT_ASSERT)
+_Static_assert(MOVES_MAX <= RELOCATIONS_MAX, "a fragment may have more relocations than the program follows");
 
 #endif

@@ -102,7 +102,7 @@ mkdir -p "$state" 2>/dev/null && [[ -w $state ]] || fail "cannot write to $PWD/$
 install_packages
 requirements=(provisioning/requirements.txt provisioning/requirements-dev.txt)
 make_once venv "$PWD $(digest "${requirements[@]}") $(/usr/bin/python3 -V)" make_venv
-make_once build "$PWD $(digest setup.py pyproject.toml appliance/zone/scanner.py appliance/zone/*.pxd "${requirements[@]}")" build
+make_once build "$PWD $(digest setup.py pyproject.toml appliance/zone/master/scanner.py appliance/zone/*.pxd "${requirements[@]}")" build
 # After `sudo make …` the checkout's owner must still be able to use what was made.
 if ((EUID == 0)) && [[ -n ${SUDO_UID:-} ]]; then chown -R "$SUDO_UID:$SUDO_GID" .cache "$venv"; fi
 say "ready ($level)"

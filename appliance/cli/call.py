@@ -26,7 +26,7 @@ _CLEAR: Final = "\r\x1b[K"
 
 def ask(config: Path, verb: str, timeout: float, **arguments: Any) -> Any:
     """Return what the server says, or exit with what keeps it from saying it."""
-    from appliance.control import client
+    from appliance.cli import client
 
     shown = Shown()
 
@@ -41,7 +41,7 @@ def ask(config: Path, verb: str, timeout: float, **arguments: Any) -> Any:
 
 def told(call: Callable[[], Any]) -> Any:
     """Return what a call returns, or exit with what it raises."""
-    from appliance.control.client import NotRunningError
+    from appliance.cli.client import NotRunningError
 
     try:
         return call()

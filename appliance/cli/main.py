@@ -140,7 +140,7 @@ def zone_journal(name: str, timeout: float | None, config: Path, as_json: bool) 
 @_json_option
 def stop(timeout: float | None, config: Path, as_json: bool) -> None:
     """Stop the server and wait until it has ended."""
-    from appliance.control.client import stop as stop_server
+    from appliance.cli.client import stop as stop_server
 
     result = told(lambda: stop_server(configured(config).control_socket, limit_s=timeout or 0.0))
     if as_json:
@@ -218,7 +218,7 @@ def check_config(file: Path, as_json: bool) -> None:
 
     config, findings = examine(file)
     if config is not None:
-        from appliance.control.zone_findings import examine_zones
+        from appliance.served.zone_findings import examine_zones
 
         findings = findings + examine_zones(config, file)
     _report(findings, as_json, f"{file}: no mistakes")
@@ -255,7 +255,7 @@ def estimate(file: Path | None, origin: str, config: Path, as_json: bool) -> Non
 
     It is found by loading on this machine, where nothing is served from it. Exit 2 if memory_mib does not allow it.
     """
-    from appliance.control.estimate import estimate_file, estimate_zones
+    from appliance.publish.estimate import estimate_file, estimate_zones
 
     try:
         result = estimate_zones(config) if file is None else estimate_file(file, origin, config)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from appliance.control.signatures import moment
+from appliance.served.signatures import moment
 
 _GOOD = {"serving", "native"}
 _WIDTH_OF_A_FILE = 160

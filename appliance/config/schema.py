@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from appliance.zone.checks import CLASSES, DEFAULTS, ConfiguredLevels, Level, Levels
+from appliance.zone.checks.levels import CLASSES, DEFAULTS, ConfiguredLevels, Level, Levels
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 ServicePort = Annotated[int, Meta(ge=1, le=65535)]

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.control import client
-from appliance.control.client import LateError, NotRunningError
+from appliance.cli import client
+from appliance.cli.client import LateError, NotRunningError
 from appliance.datapath.door import Door
 from appliance.datapath.interfaces import Interfaces
 from appliance.datapath.taking import Taken, take_off

@@ -19,20 +19,20 @@ from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
-from appliance.control.datapath import keep_looking
 from appliance.control.hangup import Hangups
-from appliance.control.lease import keep_renewing
 from appliance.control.lock import RunLock
 from appliance.control.log import start_logging
-from appliance.control.memory import use_one_arena
-from appliance.control.notify import notify_manager
-from appliance.control.progress import Progress
-from appliance.control.publish import Publication
-from appliance.control.reload import Reloader
+from appliance.control.service_manager import notify_manager
 from appliance.control.stage import Stage
 from appliance.control.status import Told
+from appliance.control.update import Reloader
 from appliance.control.verbs import Verbs
-from appliance.control.workers import WorkerPool
+from appliance.publish.lease import keep_renewing
+from appliance.publish.nic_path import keep_looking
+from appliance.publish.progress import Progress
+from appliance.publish.publication import Publication
+from appliance.publish.workers import WorkerPool
+from appliance.served.memory import use_one_arena
 from appliance.server.sockets import open_sockets
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from appliance.control.progress import Progress
+from appliance.publish.progress import Progress
 
 State = Literal["starting", "serving", "stopping"]
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance import __version__, crash
-from appliance.answers.tally import as_dict, holdings
-from appliance.control import datapath
 from appliance.control.background import Background
 from appliance.control.channel import Listing
-from appliance.control.history import History
-from appliance.control.publish import Publication
 from appliance.control.stage import Stage
 from appliance.control.summary import described, summary
-from appliance.control.workers import WorkerPool
-from appliance.control.zone_set import ZoneSet
-from appliance.control.zones import ServedZone
 from appliance.errors import DatapathError
+from appliance.publish import nic_path
+from appliance.publish.publication import Publication
+from appliance.publish.workers import WorkerPool
+from appliance.served.history import History
+from appliance.served.zone_set import ZoneSet
+from appliance.served.zones import ServedZone
+from appliance.store.tally import as_dict, holdings
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Told:
     async def _interfaces(self) -> tuple[list[dict[str, Any]], list[str]]:
         """Return what runs on the interfaces now, and what is doubtful beside it."""
         try:
-            return await asyncio.to_thread(datapath.described, self.publication.interfaces)
+            return await asyncio.to_thread(nic_path.described, self.publication.interfaces)
         except DatapathError as error:
             return [], [f"the interfaces cannot be looked at: {error}"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance.control.zones import ServedZone
+from appliance.served.zones import ServedZone
 
 TOLD: Final = 100
 """Zones whose problems are told one by one; as many for warnings."""

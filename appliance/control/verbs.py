@@ -11,11 +11,11 @@ from typing import Any
 
 from appliance.control.channel import Verb
 from appliance.control.detach import take_off_by_server
-from appliance.control.reload import Reloader
 from appliance.control.stage import Stage
 from appliance.control.status import Told, starting
-from appliance.control.workers import WorkerPool
+from appliance.control.update import Reloader
 from appliance.errors import ApplianceError
+from appliance.publish.workers import WorkerPool
 
 
 class Verbs:

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Final
 
-from appliance.answers import layout
 from appliance.datapath.loader import Plan
 from appliance.datapath.services import ENTRY, SLOTS
 from appliance.datapath.syscall import open_pin
+from appliance.store import layout
 
 _PAGE: Final = mmap.PAGESIZE
 

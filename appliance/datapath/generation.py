@@ -21,8 +21,6 @@ from typing import Final
 
 import msgspec
 
-from appliance.answers import layout
-from appliance.answers.store import Store
 from appliance.datapath import attachment, bpffs, links, obtain, pins, services, verdicts, vicinity
 from appliance.datapath.arrays import Arrays
 from appliance.datapath.links import Link
@@ -30,6 +28,8 @@ from appliance.datapath.loader import PLAN_LINK, Plan
 from appliance.datapath.specs import InterfaceSpec
 from appliance.datapath.syscall import TestRun, load_time, open_pin, program_id, test_run
 from appliance.errors import DatapathError
+from appliance.store import layout
+from appliance.store.store import Store
 
 __all__ = ["Generation", "InterfaceSpec", "Placed"]
 

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from appliance.answers.layout import SERVICE_ANSWERED
 from appliance.errors import DatapathError
+from appliance.store.layout import SERVICE_ANSWERED
 
 SLOTS: Final = 256
 MOST: Final = 64

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from appliance.answers import verdict_names
+from appliance.store import verdict_names
 
 Outcome = Literal["answer", "pass", "drop"]
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance.answers import layout
 from appliance.datapath.links import netlink
+from appliance.store import layout
 
 _ENTRY: Final = struct.Struct("<II")
 _MASK64: Final = (1 << 64) - 1

@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal
 
-from appliance.answers.nsec3_hash import Parameters, cost
 from appliance.errors import ApplianceError
 from appliance.server.networks import client_prefix
-from appliance.zone.check_nsec3param import NIC_ITERATIONS
+from appliance.zone.checks.nsec3param import NIC_ITERATIONS
+from appliance.zone.nsec3_hash import Parameters, cost
 
 _NETWORKS: Final = 4096
 """Networks that are kept in mind; the one that spent longest ago is forgotten first. The budget of all holds anyway."""

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from appliance.answers.store import Store
 from appliance.errors import WireError
 from appliance.server import message, zones
 from appliance.server.question import HEADER_LEN, Query, read_query, readable_opt
+from appliance.store.store import Store
 from appliance.zone import names, types
 
 Transport = Literal["udp", "tcp"]

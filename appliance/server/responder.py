@@ -6,12 +6,12 @@ import time
 from typing import Final
 
 from appliance import crash
-from appliance.answers.store import Store
 from appliance.server import message, zones
 from appliance.server.counters import CounterRow
 from appliance.server.hash_budget import HashBudget, OverBudgetError
 from appliance.server.question import HEADER_LEN, read_query
 from appliance.server.respond import Exchange, Settings, Transport, respond
+from appliance.store.store import Store
 
 _PATIENCE_S: Final = 0.1
 """A flip takes microseconds, but the process that does it may have to wait for a CPU in the middle."""

@@ -3,11 +3,12 @@
 
 from typing import Final
 
-from appliance.answers.layout import KIND, NODE_APEX
-from appliance.answers.render import Edns
-from appliance.answers.restart import reply
-from appliance.answers.store import Store
+from appliance.lookup.follow import reply
+from appliance.lookup.render import Edns
 from appliance.server.question import Query
+from appliance.store.layout import GRANULE, NODE_APEX, NODE_FLAGS_AT
+from appliance.store.store import Store
+from appliance.store.verdict_names import KIND
 from appliance.zone import names
 
 _VERDICTS: Final = {number: f"answer_{name}" for name, number in KIND.items()}
@@ -24,7 +25,7 @@ def answer(store: Store, wire: bytes, query: Query, limit: int, edns_size: int) 
 def is_apex(store: Store, name: bytes) -> bool:
     """Tell whether a name is the apex of a zone of ours, loaded or not."""
     record = store.find_record(names.fold(name))
-    return bool(record and store.octets[record * 16 + 2] & NODE_APEX)
+    return bool(record and store.octets[record * GRANULE + NODE_FLAGS_AT] & NODE_APEX)
 
 
 def passes_opcode(store: Store, opcode: int) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is kept on disk beside the image: which version of each zone is served, all its records, and the IXFR journal.
 
-Knows no configuration and nothing of the store; appliance.control.history decides what goes in.
+Knows no configuration and nothing of the store; appliance.served.history decides what goes in.
 """

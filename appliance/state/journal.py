@@ -10,7 +10,7 @@ from typing import Final
 
 from appliance.errors import StateError
 from appliance.zone import names
-from appliance.zone.difference import Difference
+from appliance.zone.diff.difference import Difference
 
 _SERIALS: Final = 1 << 32
 

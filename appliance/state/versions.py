@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Final
 
 from appliance.errors import StateError
-from appliance.zone import check_dnssec, digests, names, scanner
-from appliance.zone.checks import Levels
-from appliance.zone.findings import Findings
-from appliance.zone.listing import Listing
-from appliance.zone.listing_records import records_of
+from appliance.zone import digests, names
+from appliance.zone.checks import dnssec as check_dnssec
+from appliance.zone.checks.findings import Findings
+from appliance.zone.checks.levels import Levels
+from appliance.zone.diff.listing import Listing
+from appliance.zone.diff.listing_records import records_of
 from appliance.zone.load import assemble
-from appliance.zone.packed import Packed
-from appliance.zone.packed_zone import PackedZone
-from appliance.zone.records import Records
+from appliance.zone.master import scanner
+from appliance.zone.master.records import Records
+from appliance.zone.packed.names import Packed
+from appliance.zone.packed.zone import PackedZone
 
 FOLDER: Final = "listings"
 _SMALL: Final = 1 << 18

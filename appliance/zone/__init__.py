@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a text master file to a Zone.
+"""What a zone is: names, types, RDATA, the model, loading and checking it, as text or as packed records.
 
-A zone walks through this folder in the order scanner → load → model: libzscanner packs all records of a file into one
-buffer (scanner); load sorts them into RRsets, rejects what no zone may hold and builds the model. check says everything
-that is wrong with a file instead of stopping. names holds the arithmetic of wire names.
-
-check_dnssec is the part of it that every load goes through: surface tells which data are signed, check_nsec and
-check_nsec3 walk the chains, check_rrsig, dnskey and verify look at signatures and keys, zonemd computes the digest, and
-checks says which of their findings are errors.
+In sub-folders: `master` text to records, `packed` records of large zones, `checks` findings, `diff` two versions.
+Knows nothing of the store, of the configuration or of where a zone came from. A file that a zone names is opened in
+`master` only. What compiled modules share (.pxd) lies beside them.
 """

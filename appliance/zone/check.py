@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import Finding
-from appliance.zone import check_delegation, check_dnssec, names, rdata, scanner, types
-from appliance.zone.checks import DEFAULTS, Levels
-from appliance.zone.findings import Findings
+from appliance.zone import names, rdata, types
+from appliance.zone.checks import delegation
+from appliance.zone.checks import dnssec as check_dnssec
+from appliance.zone.checks.findings import Findings
+from appliance.zone.checks.levels import DEFAULTS, Levels
 from appliance.zone.load import assemble
+from appliance.zone.master import scanner
 from appliance.zone.model import Zone
 
 HUGE_TTL = 7 * 86400  # resolvers cap TTLs at a week or less (RFC 8767 §4)
@@ -36,7 +39,7 @@ def check_model(zone: Zone, findings: Findings) -> None:
     _check_targets(zone, findings)
     _check_aliases(zone, findings)
     _check_wildcards(zone, findings)
-    check_delegation.check(zone, findings)
+    delegation.check(zone, findings)
 
 
 def _check_soa(zone: Zone, findings: Findings) -> None:

@@ -4,8 +4,8 @@
 import hashlib
 from typing import Final
 
-from appliance.zone.listing import Listing
-from appliance.zone.packed_zone import PackedZone
+from appliance.zone.diff.listing import Listing
+from appliance.zone.packed.zone import PackedZone
 
 OCTETS: Final = 16
 

@@ -7,15 +7,17 @@ from functools import partial
 from pathlib import Path
 
 from appliance.errors import WireError, ZoneError
-from appliance.zone import check_dnssec, names, rdata, scanner, types
-from appliance.zone.checks import DEFAULTS, Levels
-from appliance.zone.findings import Findings
+from appliance.zone import names, rdata, types
+from appliance.zone.checks import dnssec as check_dnssec
+from appliance.zone.checks.findings import Findings
+from appliance.zone.checks.levels import DEFAULTS, Levels
+from appliance.zone.master import scanner
+from appliance.zone.master.records import Record, Records
 from appliance.zone.model import RRset, RRsets, Zone
-from appliance.zone.name_flags import MAX_RECORDS, MAX_TTL, MAX_TYPES
-from appliance.zone.packed import Packed
-from appliance.zone.packed_zone import PackedZone, first_record, record_at
-from appliance.zone.records import Record, Records
-from appliance.zone.settling import settle
+from appliance.zone.packed.cuts import settle
+from appliance.zone.packed.flags import MAX_RECORDS, MAX_TTL, MAX_TYPES
+from appliance.zone.packed.names import Packed
+from appliance.zone.packed.zone import PackedZone, first_record, record_at
 
 
 def load_zone(

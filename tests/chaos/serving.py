@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.control.client import NotRunningError, ask
+from appliance.cli.client import NotRunningError, ask
 from appliance.datapath import links
 from appliance.errors import ApplianceError
 from demo.network import DEVICE, Namespace

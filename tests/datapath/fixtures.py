@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import layout
+from appliance.store import layout
 from tests.datapath import served
 from tests.datapath.lab import Lab
 from tests.harness import leaks

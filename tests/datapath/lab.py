@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from appliance.answers import layout
-from appliance.answers.compile import capacity, compile_zones
-from appliance.answers.store import Store
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity
 from appliance.datapath import links, verdicts, vicinity
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.datapath.syscall import open_pin
+from appliance.store import layout
+from appliance.store.store import Store
 from appliance.zone import names
 from appliance.zone.model import Zone
 from tests.datapath import packets

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from appliance.answers.assemble import MAX_FRAGMENTS
-from appliance.answers.lookup import find
+from appliance.compiler.answers.assemble import MAX_FRAGMENTS
+from appliance.lookup.find import find
 from appliance.zone import names, types
 from appliance.zone.model import Zone
 from tests.datapath.lab import Lab

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from appliance.answers import context
-from appliance.answers.layout import ANSWER, KIND
-from appliance.answers.store import Store
+from appliance.compiler import context
 from appliance.server.respond import Exchange, Settings, respond
+from appliance.store.layout import ANSWER
+from appliance.store.store import Store
+from appliance.store.verdict_names import KIND
 from appliance.zone import names, types
 from appliance.zone.model import Zone
 from tests.datapath.lab import Lab

@@ -10,10 +10,11 @@ from typing import Final
 
 import pytest
 
-from appliance.answers import layout
-from appliance.answers.denial import Nsec3Search
-from appliance.answers.proofs import hash_slots
-from appliance.answers.sizes import Capacity, capacity
+from appliance.compiler.denial.proofs import hash_slots
+from appliance.compiler.expected import capacity
+from appliance.lookup.denial import Nsec3Search
+from appliance.store import layout
+from appliance.store.capacity import Capacity
 from appliance.zone import types
 from appliance.zone.model import Zone
 from tests.datapath.denial_zones import Chain, Hashing, label_set, near, parents, signed, wire

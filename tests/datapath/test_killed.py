@@ -14,8 +14,8 @@ from typing import Final
 
 import pytest
 
-from appliance.answers import compile as compiling
-from appliance.answers.compile import compile_zones, remove_zone, replace_zone
+from appliance.compiler import compile as compiling
+from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
 from appliance.datapath import verdicts
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.zone import names

@@ -42,7 +42,7 @@ exec "$@"
 # Loads two sizes of the program as the server does, and has each refuse a question.
 _ASK: Final = f"""
 import sys
-from appliance.answers.compile import compile_zones
+from appliance.compiler.compile import compile_zones
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.errors import DatapathError
 from tests.datapath import packets

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import layout
-from appliance.answers.store import Store
 from appliance.datapath import source
 from appliance.datapath.loader import STAGES
+from appliance.store import layout
+from appliance.store.store import Store
 from tests.datapath import cases, expected, packets, reply
 from tests.datapath.lab import Lab
 from tests.datapath.packets import DO, Frame, Opt, message, option

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from appliance.answers import layout, verdict_names
 from appliance.datapath import services
+from appliance.store import layout, verdict_names
 from tests.datapath import packets
 from tests.datapath.lab import Lab
 from tests.datapath.packets import Frame, message

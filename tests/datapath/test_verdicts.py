@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
 
-from appliance.answers import layout, verdict_names
 from appliance.datapath import verdicts
+from appliance.store import layout, verdict_names
+from appliance.store.shape import types_offset
 from tests.datapath import cases, packets
 from tests.datapath.devices import veth
 from tests.datapath.lab import Lab
@@ -43,7 +44,7 @@ def fragment_of(lab: Lab, owner: bytes, rtype: int) -> int:
     octets = lab.generation.arrays["heap"]
     node = lab.store.find_record(owner) * layout.GRANULE
     assert node, "no such node"
-    at = node + layout.types_offset(octets[node], octets[node + 2])
+    at = node + types_offset(octets[node + layout.NODE_NAME_LEN_AT], octets[node + layout.NODE_FLAGS_AT])
     for _ in range(octets[node + layout.OFFSETS["node"]["ntypes"]]):
         found, _, answer, _ = layout.TYPE_ENTRY.unpack_from(octets, at)
         if found == rtype:

@@ -3,9 +3,10 @@
 
 from collections.abc import Sequence
 
-from appliance.answers.compile import capacity, compile_zones
-from appliance.answers.store import Store
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity
 from appliance.server.respond import Exchange, Settings, Transport, respond
+from appliance.store.store import Store
 from tests.interop.compare import OURS
 from tests.interop.loaded import Loaded
 

@@ -3,8 +3,7 @@
 
 import base64
 
-from appliance.answers import nsec3_hash
-from appliance.zone import names
+from appliance.zone import names, nsec3_hash
 from appliance.zone.model import Zone
 from tests.interop import wire
 from tests.interop.chains import chain_of

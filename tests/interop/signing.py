@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from appliance.zone import names, rdata, types
-from appliance.zone.check_rrsig import HEAD
-from appliance.zone.dnskey import key_tag
+from appliance.zone.dnssec import HEAD, key_tag
 from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, Zone
 from tests.interop.peers import ZoneFile

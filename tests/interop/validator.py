@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from appliance.answers import nsec3_hash
-from appliance.zone import names
+from appliance.zone import names, nsec3_hash
 from demo.network import Namespace
 from tests.interop import wire
 from tests.interop.differential import Remote

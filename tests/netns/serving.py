@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from appliance.cli import client
 from appliance.config.load import load_config
-from appliance.control import client
 from appliance.datapath import bpffs
 from appliance.errors import ApplianceError
 from demo.network import Pair

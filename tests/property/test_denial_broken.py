@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.answers import nsec3_hash
-from appliance.answers.store import Store
 from appliance.errors import ZoneError
-from appliance.zone import names, types
-from appliance.zone.checks import CLASSES
+from appliance.store.store import Store
+from appliance.zone import names, nsec3_hash, types
+from appliance.zone.checks.levels import CLASSES
 from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, RRsets, Zone
 from tests.interop import wire

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.answers import layout
-from appliance.answers.denial import Nsec3Search
-from appliance.answers.proofs import hash_slots
-from appliance.answers.store import Store
+from appliance.compiler.denial.proofs import hash_slots
+from appliance.lookup.denial import Nsec3Search
+from appliance.store import layout
+from appliance.store.store import Store
 from appliance.zone import types
 from tests.datapath.denial_zones import Chain, Hashing, near, signed, wire
 from tests.interop import wire as replies

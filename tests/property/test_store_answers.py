@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from appliance.answers.compile import compile_zones, remove_zone, replace_zone
-from appliance.answers.store import Store
+from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
+from appliance.store.store import Store
 from appliance.zone.model import Zone
 from tests.reference import strategies
 from tests.reference.zone import ReferenceZone

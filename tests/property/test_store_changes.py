@@ -5,12 +5,12 @@ import random
 
 import pytest
 
-from appliance.answers import change
-from appliance.answers.change import change_zone
-from appliance.answers.compile import remove_zone, replace_zone
-from appliance.answers.layout import NODE
-from appliance.answers.reach import Reach
-from appliance.answers.store import Store, ZoneState
+from appliance.compiler.change import change
+from appliance.compiler.change.change import change_zone
+from appliance.compiler.change.reach import Reach
+from appliance.compiler.compile import remove_zone, replace_zone
+from appliance.store.layout import NODE
+from appliance.store.store import Store, ZoneState
 from appliance.zone import names, types
 from appliance.zone.model import RRset, RRsets, Zone
 from tests.unit.answers.asking import SEED, ask, store_of

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from appliance.answers.compile import remove_zone, replace_zone
-from appliance.answers.family import Dependents
-from appliance.answers.store import Store
-from appliance.answers.tree import NameTree
+from appliance.compiler.compile import remove_zone, replace_zone
+from appliance.compiler.neighbours.family import Dependents
+from appliance.compiler.neighbours.tree import NameTree
 from appliance.errors import ZoneError
+from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import Zone
 from tests.unit.answers.asking import SEED, ask, store_of

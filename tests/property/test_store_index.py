@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.answers import hashing, layout
-from appliance.answers.store import Store, StoreFull
-from appliance.answers.versions import add_outside_record
+from appliance.compiler.versions import add_outside_record
+from appliance.store import hashing, layout
+from appliance.store.store import Store, StoreFull
 from appliance.zone import names
 
 pytestmark = pytest.mark.property

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from appliance.answers.change import change_zone
-from appliance.answers.compile import compile_zones, remove_zone, replace_zone
-from appliance.answers.store import Store
-from appliance.control.meanwhile import Meanwhile, check_same
+from appliance.compiler.change.change import change_zone
+from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
 from appliance.errors import StateError
+from appliance.publish.replay import Meanwhile, check_same
+from appliance.store.store import Store
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
 from tests.property.test_store_changes import (

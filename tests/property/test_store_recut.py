@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
-from appliance.answers import change, context, hashing
-from appliance.answers.change import change_zone
-from appliance.answers.compile import replace_zone
-from appliance.answers.heap import StoreFull
-from appliance.answers.layout import ANSWER, KIND
-from appliance.answers.recut import Recut
-from appliance.answers.store import Retired, Store
+from appliance.compiler import expected
+from appliance.compiler.change import change
+from appliance.compiler.change.change import change_zone
+from appliance.compiler.change.ns_changes import Recut
+from appliance.compiler.compile import replace_zone
+from appliance.store import hashing
+from appliance.store.heap import StoreFull
+from appliance.store.layout import ANSWER
+from appliance.store.store import Retired, Store
+from appliance.store.verdict_names import KIND
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, Zone
@@ -42,7 +45,7 @@ SCHEMES: dict[str, dict[str, Any] | None] = {
 BENEATH = [
     *(f"appliance.zone.{one}" for one in ("canonical", "packed_octets", "packed")),
     *(f"appliance.answers.bulk_{one}" for one in ("index", "heap", "body", "writer")),
-    "appliance.answers.relink",
+    "appliance.compiler.change.node_pairs",
 ]
 CUTS = [name(f"{label}{number}") for number in range(12) for label in ("a", "Long-Label-".lower(), "x.deep")]
 PROVIDERS = [f"ns{number}.Provider{number % 3}.test." for number in range(9)]
@@ -74,7 +77,7 @@ def _count(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def source() -> ModuleType:
     """Return the module run from its source."""
-    found = uncompiled("appliance.answers.recut", BENEATH)
+    found = uncompiled("appliance.compiler.change.ns_changes", BENEATH)
     assert str(found.__file__).endswith(".py")
     assert found.Recut is not Recut
     return found
@@ -180,11 +183,11 @@ def steps(seed: int, scheme: str, count: int, first: Callable[[Zone], Zone], cut
     assert replies(store, questions) == replies(fresh(before), questions)
 
 
-@pytest.mark.parametrize("large", [0, context.LARGE], ids=("shared", "apart"))
+@pytest.mark.parametrize("large", [0, expected.LARGE], ids=("shared", "apart"))
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("bulk", [False, True], ids=("objects", "packed"))
 def test_as_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk: bool, scheme: str, large: int) -> None:
-    monkeypatch.setattr(context, "LARGE", large)
+    monkeypatch.setattr(expected, "LARGE", large)
     first = functools.partial(packed, folder=tmp_path) if bulk else lambda zone: zone
     composed = [_composed(store) for store in steps(7, scheme, 40, first, CUTS)]
     assert (min(composed) > 8) is (not large and scheme != "unsigned")
@@ -204,13 +207,13 @@ def _composed(store: Store) -> int:
 @pytest.mark.parametrize("scheme", ["nsec", "nsec3", "opt-out"])
 def test_a_zone_that_becomes_large_or_small(monkeypatch: pytest.MonkeyPatch, scheme: str, grows: bool) -> None:
     """What is changed has the other shape, what is not keeps its own; all say the same."""
-    sizes = [context.LARGE, 0] if grows else [0, context.LARGE]
+    sizes = [expected.LARGE, 0] if grows else [0, expected.LARGE]
     chance = random.Random(2)
     nodes = first_nodes(chance, CUTS)
     before = built(nodes, scheme)
-    monkeypatch.setattr(context, "LARGE", sizes[0])
+    monkeypatch.setattr(expected, "LARGE", sizes[0])
     store = fresh(before)
-    monkeypatch.setattr(context, "LARGE", sizes[1])
+    monkeypatch.setattr(expected, "LARGE", sizes[1])
     counts = [_composed(store)]
     for serial in range(2, 8):
         changed(chance, nodes, CUTS, serial)
@@ -252,7 +255,7 @@ def test_names_that_the_index_cannot_tell_apart() -> None:
 
 @pytest.mark.parametrize("scheme", ["unsigned", "nsec", "opt-out"])
 def test_the_same_source_runs_uncompiled(monkeypatch: pytest.MonkeyPatch, source: ModuleType, scheme: str) -> None:
-    monkeypatch.setattr(context, "LARGE", 0)
+    monkeypatch.setattr(expected, "LARGE", 0)
     found = []
     for made in (Recut, source.Recut):
         monkeypatch.setattr(change, "Recut", made)
@@ -269,7 +272,7 @@ def look(watch: Watch, function: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["unsigned", "nsec", "opt-out"])
 def test_each_step(monkeypatch: pytest.MonkeyPatch, source: ModuleType, scheme: str) -> None:
-    monkeypatch.setattr(context, "LARGE", 0)
+    monkeypatch.setattr(expected, "LARGE", 0)
     monkeypatch.setattr(change, "Recut", source.Recut)
     chance = random.Random(5)
     cuts = CUTS[:6]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from appliance.answers import press, stamp
-from appliance.answers.compile import compile_zones, remove_zone
-from appliance.answers.restamp import Restamper
-from appliance.answers.states import StampedState
-from appliance.answers.store import Retired, Store, StoreFull
+from appliance.compiler.compile import compile_zones, remove_zone
+from appliance.compiler.template import copies, template
+from appliance.compiler.template.restamp import Restamper
+from appliance.store.states import StampedState
+from appliance.store.store import Retired, Store, StoreFull
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
@@ -189,9 +189,9 @@ def test_a_full_zone_table_keeps_what_it_has(tmp_path: Path) -> None:
 
 def test_the_same_source_runs_uncompiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    for module in (press, uncompiled("appliance.answers.press", ("appliance.answers.bulk_index",))):
-        monkeypatch.setattr(stamp, "Press", module.Press)
-        monkeypatch.setattr(stamp, "Mould", module.Mould)
+    for module in (copies, uncompiled("appliance.compiler.template.copies", ("appliance.compiler.bulk.index",))):
+        monkeypatch.setattr(template, "Press", module.Press)
+        monkeypatch.setattr(template, "Mould", module.Mould)
         served = Served(tmp_path, Store.create(8, 4, 60, SEED))
         origins = [names.from_text(f"zone{number:02d}.example.") for number in range(30)]
         for number in range(1, 4):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import press, stamp
-from appliance.answers.compile import compile_zones, remove_zone, replace_zone
-from appliance.answers.image import load, save
-from appliance.answers.stamp import Stamper
-from appliance.answers.store import Store, StoreFull
+from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
+from appliance.compiler.template import copies, template
+from appliance.compiler.template.template import Stamper
+from appliance.store.image import load, save
+from appliance.store.store import Store, StoreFull
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
@@ -184,10 +184,10 @@ def test_crowded_buckets_and_a_full_index(tmp_path: Path) -> None:
 
 def test_the_same_source_runs_uncompiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    for module in (press, uncompiled("appliance.answers.press", ("appliance.answers.bulk_index",))):
-        assert str(module.__file__).endswith(".so" if module is press else ".py")
-        monkeypatch.setattr(stamp, "Press", module.Press)
-        monkeypatch.setattr(stamp, "Mould", module.Mould)
+    for module in (copies, uncompiled("appliance.compiler.template.copies", ("appliance.compiler.bulk.index",))):
+        assert str(module.__file__).endswith(".so" if module is copies else ".py")
+        monkeypatch.setattr(template, "Press", module.Press)
+        monkeypatch.setattr(template, "Mould", module.Mould)
         texts = Texts(tmp_path, Store.create(6, 4, 60, SEED))
         for number in range(40):
             texts.put(f"zone{number:02d}.example.", (APEX + "".join(LINES[:6])).encode())

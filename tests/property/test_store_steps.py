@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import change as changing
-from appliance.answers.change import change_zone
-from appliance.answers.compile import replace_zone
-from appliance.answers.lookup import find
-from appliance.answers.render import put_fragment, variant
-from appliance.answers.store import Store
+from appliance.compiler.change import change as changing
+from appliance.compiler.change.change import change_zone
+from appliance.compiler.compile import replace_zone
+from appliance.lookup.find import find
+from appliance.lookup.render import put_fragment, variant
+from appliance.store.store import Store
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
 from tests.harness.tracing import at_each_line

@@ -9,10 +9,10 @@ from mmap import mmap
 import dns.message
 import pytest
 
-from appliance.answers import layout
-from appliance.answers.compile import compile_zones, replace_zone
-from appliance.answers.restart import reply
-from appliance.answers.store import Store
+from appliance.compiler.compile import compile_zones, replace_zone
+from appliance.lookup.follow import reply
+from appliance.store import layout
+from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import RRset, Zone
 from tests.unit.answers.asking import SEED

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.errors import StateError
-from appliance.zone import difference as compiled
 from appliance.zone import names, types
-from appliance.zone.comparison import RR
-from appliance.zone.listing import NAME, RECORD, Listing
+from appliance.zone.diff import difference as compiled
+from appliance.zone.diff.comparison import RR
+from appliance.zone.diff.listing import NAME, RECORD, Listing
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
-from appliance.zone.packed_zone import PackedZone
+from appliance.zone.packed.zone import PackedZone
 from tests.harness.uncompiled import uncompiled
 from tests.reference import strategies
 
@@ -36,8 +36,8 @@ Rr = tuple[bytes, int, int, bytes]
 @pytest.fixture(scope="module")
 def plain() -> ModuleType:
     """The comparison run from its source, and what it is made of."""
-    beneath = ("appliance.zone.canonical", "appliance.zone.listing", "appliance.zone.comparison")
-    return uncompiled("appliance.zone.difference", beneath)
+    beneath = ("appliance.zone.packed.order", "appliance.zone.diff.listing", "appliance.zone.diff.comparison")
+    return uncompiled("appliance.zone.diff.difference", beneath)
 
 
 def load(text: str) -> PackedZone:
@@ -176,8 +176,11 @@ def test_names_larger_than_a_piece_are_listed() -> None:
 
 
 def test_the_same_listing_comes_from_the_uncompiled_source() -> None:
-    beneath = ("appliance.zone.canonical", "appliance.zone.packed_octets", "appliance.zone.packed_runs")
-    module, packed = uncompiled("appliance.zone.listing", beneath), uncompiled("appliance.zone.packed", beneath)
+    beneath = ("appliance.zone.packed.order", "appliance.zone.packed.octets", "appliance.zone.packed.runs")
+    module, packed = (
+        uncompiled("appliance.zone.diff.listing", beneath),
+        uncompiled("appliance.zone.packed.names", beneath),
+    )
     zone = load(
         "$TTL 300\n@ SOA ns root 1 2 3 4 5\n@ NS ns\n" + "".join(f"h{n % 40} A 192.0.2.{n}\n" for n in range(200))
     )

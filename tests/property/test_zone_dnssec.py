@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from appliance.errors import Finding
 from appliance.zone import names, nsec3, rdata, types
-from appliance.zone.check_dnssec import check
-from appliance.zone.findings import Findings
+from appliance.zone.checks.dnssec import check
+from appliance.zone.checks.findings import Findings
+from appliance.zone.checks.zonemd import digests
+from appliance.zone.master.records import Records
 from appliance.zone.model import RRset, RRsets, Zone
-from appliance.zone.records import Records
-from appliance.zone.zonemd import digests
 from tests.property.test_zone_model import load
 from tests.reference import strategies
 from tests.reference.signing import Scheme, signed_text

@@ -14,13 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.zone import check_dnssec, checks, names, packed, scanner, together, types
-from appliance.zone.dnskey import key_tag
-from appliance.zone.findings import Findings
+from appliance.zone import names, threads, types
+from appliance.zone.checks import dnssec as check_dnssec
+from appliance.zone.checks import levels
+from appliance.zone.checks.findings import Findings
+from appliance.zone.dnssec import key_tag
 from appliance.zone.load import assemble, load_zone
+from appliance.zone.master import scanner
+from appliance.zone.master.records import Records
 from appliance.zone.model import RRset, Zone
-from appliance.zone.records import Records
-from appliance.zone.weighing import weigh
+from appliance.zone.packed import names as packed
+from appliance.zone.packed.size import weigh
 from tests.property.test_zone_model import load
 from tests.reference import strategies
 from tests.unit.answers.contents import as_text
@@ -107,10 +111,10 @@ def both_ways(text: str, origin: bytes, chance: random.Random) -> None:
         path = Path(folder, "zone")
         path.write_text(text)
         patch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-        patch.setattr(checks, "MAX_OF_A_CLASS", 7)
-        patch.setattr(together, "_LEAST", 1 << 30)
+        patch.setattr(levels, "MAX_OF_A_CLASS", 7)
+        patch.setattr(threads, "_LEAST", 1 << 30)
         whole = outcome(scanner.scan_file(path, origin), origin)
-        patch.setattr(together, "_LEAST", 2)
+        patch.setattr(threads, "_LEAST", 2)
         patch.setattr(packed, "SPLIT", 0)
         for _ in range(3):
             records = scanner.scan_file(path, origin)

@@ -14,8 +14,8 @@ from appliance.errors import ZoneError
 from appliance.zone import names
 from appliance.zone.check import check_zone
 from appliance.zone.load import load_zone
-from appliance.zone.records import Records
-from appliance.zone.scanner import MAX_FINDINGS, scan_file
+from appliance.zone.master.records import Records
+from appliance.zone.master.scanner import MAX_FINDINGS, scan_file
 from tests.reference import strategies
 
 pytestmark = pytest.mark.property

@@ -14,10 +14,10 @@ from typing import Final
 import dns.rcode
 
 from appliance.config.load import load_config
-from appliance.control.progress import Progress
-from appliance.control.publish import Publication
-from appliance.control.reload import Reloader
-from appliance.control.workers import WorkerPool
+from appliance.control.update import Reloader
+from appliance.publish.progress import Progress
+from appliance.publish.publication import Publication
+from appliance.publish.workers import WorkerPool
 from appliance.server.sockets import open_sockets
 from appliance.zone import types
 from tests.unit.answers.asking import asked

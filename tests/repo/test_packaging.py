@@ -44,7 +44,7 @@ def test_installed_copy_finds_its_sources(wheel: Path, tmp_path: Path) -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "from appliance.datapath import source\n"
-        "from appliance.zone import scanner\n"
+        "from appliance.zone.master import scanner\n"
         "print(source.folder()); print(scanner.__file__)\n"
     )
     done = subprocess.run(

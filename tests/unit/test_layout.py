@@ -4,11 +4,12 @@
 import re
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from appliance.answers import layout, verdict_names
+from appliance.store import generate, layout, shape, verdict_names
 
 pytestmark = pytest.mark.unit
 
@@ -28,12 +29,12 @@ CONSTANTS = [
     "DENIAL_BLOCK",
     "DENIAL_REACH",
     "RELOCATIONS_A_TURN",
-    "SERVICE_SLOTS",
-    "PORT_SLOTS",
     "VLAN_SLOTS",
     "VLAN_PROBES",
     "VLAN_TAG",
     "VLAN_SERVICE",
+    "SERVICE_SLOTS",
+    "PORT_SLOTS",
     "COUNTER_SLOTS",
 ]
 STRUCT = re.compile(r"^struct (\w+) \{(.*?)\};", re.MULTILINE | re.DOTALL)
@@ -89,7 +90,20 @@ def test_structs(printed: dict[str, int]) -> None:
 
 
 def test_every_struct_is_mirrored() -> None:
-    assert {name for name, _ in STRUCT.findall(header())} == set(layout.STRUCTS)
+    assert {name for name, _ in STRUCT.findall(header())} == set(layout.SIZES)
+
+
+@pytest.mark.parametrize(("made", "name"), [(generate.python, "layout.py"), (generate.cython, "layout.pxd")])
+def test_what_is_made_from_the_header_is_up_to_date(made: Callable[[generate.Layout], str], name: str) -> None:
+    file = Path(layout.__file__).with_name(name)
+    assert file.read_text() == made(generate.read((HEADERS / "layout.h").read_text())), (
+        "run: python -m appliance.store.generate"
+    )
+
+
+def test_the_generator_refuses_what_it_cannot_read() -> None:
+    with pytest.raises(ValueError, match="no constant that can be read"):
+        generate.read("#define ODD sizeof(struct node)\n")
 
 
 def test_constants(printed: dict[str, int]) -> None:
@@ -97,7 +111,7 @@ def test_constants(printed: dict[str, int]) -> None:
 
 
 def test_enums(printed: dict[str, int]) -> None:
-    mine = {f"SCHEME_{name.upper()}": number for name, number in layout.SCHEMES.items()}
+    mine = {f"SCHEME_{name.upper()}": number for name, number in shape.SCHEMES.items()}
     for name, value in enum_values().items():
         assert printed[name] == value
         if name.startswith(("NODE_", "ZONE_", "DENIAL_", "SERVICE_")):
@@ -128,6 +142,6 @@ def test_packing(packed: struct.Struct, name: str) -> None:
 def test_kinds() -> None:
     names = [name for name, _ in verdict_names.listed("ANSWER_KINDS")]
     assert names[0] == "positive"
-    assert {name: number for number, name in enumerate(names)} == layout.KIND
+    assert {name: number for number, name in enumerate(names)} == verdict_names.KIND
     for reasons in ("FREE_REASONS", "LIMITED_REASONS", "DROP_REASONS"):
         assert all(meaning for _, meaning in verdict_names.listed(reasons))

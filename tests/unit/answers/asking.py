@@ -7,10 +7,11 @@ import dns.message
 import dns.name
 from dns.message import Message
 
-from appliance.answers.compile import capacity, compile_zones
-from appliance.answers.render import Edns
-from appliance.answers.restart import reply
-from appliance.answers.store import Store
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity
+from appliance.lookup.follow import reply
+from appliance.lookup.render import Edns
+from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import Zone
 from tests.reference import resolver

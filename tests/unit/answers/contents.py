@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from appliance.answers.compile import compile_zones
-from appliance.answers.layout import (
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity
+from appliance.store.capacity import Capacity
+from appliance.store.layout import (
     ANSWER,
     CHILD,
     CHILDREN,
@@ -19,10 +21,9 @@ from appliance.answers.layout import (
     NSEC3_HASH,
     NSEC3_NODE,
     TYPE_ENTRY,
-    types_offset,
 )
-from appliance.answers.sizes import Capacity, capacity
-from appliance.answers.store import Store
+from appliance.store.shape import types_offset
+from appliance.store.store import Store
 from appliance.zone import names
 from appliance.zone.model import Zone
 
@@ -137,9 +138,9 @@ class Contents:
 
 def digest(path: Path, origin: bytes) -> str:
     """Return a digest of all that a store says about the zone in a file, whose records go meanwhile if they can."""
-    from appliance.answers.bulk_zone import RecordsSpent
+    from appliance.compiler.bulk.zone import RecordsSpent
     from appliance.zone.load import load_zone
-    from appliance.zone.packed_zone import PackedZone
+    from appliance.zone.packed.zone import PackedZone
 
     zone = load_zone(path, origin)
     spent = load_zone(path, origin)

@@ -5,8 +5,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable
 
-from appliance.answers import nsec3_hash
-from appliance.zone import names, types
+from appliance.zone import names, nsec3_hash, types
 from appliance.zone.model import RRset, RRsets, Zone
 
 TTL = 300

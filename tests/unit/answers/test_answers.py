@@ -7,13 +7,14 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from appliance.answers import layout
-from appliance.answers.compile import compile_zones, remove_zone, replace_zone
-from appliance.answers.layout import KIND, ZONE_EXPIRED
-from appliance.answers.lookup import find
-from appliance.answers.render import render
-from appliance.answers.restart import reply
-from appliance.answers.store import Store, StoreFull
+from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
+from appliance.lookup.find import find
+from appliance.lookup.follow import reply
+from appliance.lookup.render import render
+from appliance.store import layout
+from appliance.store.layout import ZONE_EXPIRED
+from appliance.store.store import Store, StoreFull
+from appliance.store.verdict_names import KIND
 from appliance.zone import names, types
 from tests.reference.zone import ReferenceZone
 from tests.unit.answers.asking import SEED, ask, asked, differences, store_of

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import context, versions
-from appliance.answers.compile import compile_zones
-from appliance.answers.store import Store, StoreFull
+from appliance.compiler import expected, versions
+from appliance.compiler.compile import compile_zones
 from appliance.errors import ZoneError
+from appliance.store.store import Store, StoreFull
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
-from appliance.zone.packed_zone import PackedZone
+from appliance.zone.packed.zone import PackedZone
 from tests.unit.answers.asking import SEED
 from tests.unit.answers.contents import Contents, as_text, compiled, digest, unpacked
 from tests.unit.answers.signing import signed
@@ -62,12 +62,12 @@ def loadable(path: Path, origin: bytes) -> list[Zone]:
 
 @pytest.fixture(
     autouse=True,
-    params=((0, 0), (context.LARGE, 0), (context.LARGE, versions.DIVIDED)),
+    params=((0, 0), (expected.LARGE, 0), (expected.LARGE, versions.DIVIDED)),
     ids=("shared", "whole", "divided"),
 )
 def _size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large zones share DS and its signatures, smaller ones do not, small ones keep what DO asks for aside."""
-    monkeypatch.setattr(context, "LARGE", request.param[0])
+    monkeypatch.setattr(expected, "LARGE", request.param[0])
     monkeypatch.setattr(versions, "DIVIDED", request.param[1])
 
 
@@ -174,32 +174,32 @@ class Finder:
             return importlib.util.spec_from_file_location(name, source)
 NAMES = sys.argv[1].split(",")
 sys.meta_path.insert(0, Finder())
-from appliance.answers import context, versions
+from appliance.compiler import expected, versions
 from appliance.zone import names
 from tests.unit.answers.contents import digest
-context.LARGE, versions.DIVIDED = int(sys.argv[3]), int(sys.argv[4])
+expected.LARGE, versions.DIVIDED = int(sys.argv[3]), int(sys.argv[4])
 print(digest(pathlib.Path(sys.argv[2]), names.from_text("tld.")))
 for name in NAMES:
     assert sys.modules[name].__file__.endswith(".py"), name
 """
 MODULES = (
-    "appliance.zone.canonical",
-    "appliance.zone.octets",
-    "appliance.zone.packed_octets",
-    "appliance.zone.packed_runs",
-    "appliance.zone.packed",
-    "appliance.zone.settling",
-    "appliance.zone.weighing",
-    "appliance.zone.packed_nsec3",
-    "appliance.zone.screen",
-    "appliance.zone.spent",
-    "appliance.answers.bulk_index",
-    "appliance.answers.bulk_heap",
-    "appliance.answers.bulk_body",
-    "appliance.answers.bulk_writer",
-    "appliance.answers.bulk_chain",
-    "appliance.answers.bulk_classes",
-    "appliance.answers.bulk",
+    "appliance.zone.packed.order",
+    "appliance.zone.packed.sums",
+    "appliance.zone.packed.octets",
+    "appliance.zone.packed.runs",
+    "appliance.zone.packed.names",
+    "appliance.zone.packed.cuts",
+    "appliance.zone.packed.size",
+    "appliance.zone.packed.nsec3",
+    "appliance.zone.checks.screen",
+    "appliance.zone.packed.discard",
+    "appliance.compiler.bulk.index",
+    "appliance.compiler.bulk.heap",
+    "appliance.compiler.bulk.body",
+    "appliance.compiler.bulk.writer",
+    "appliance.compiler.bulk.nsec3",
+    "appliance.compiler.bulk.classes",
+    "appliance.compiler.bulk.cuts",
 )
 
 
@@ -213,7 +213,7 @@ def test_the_same_source_runs_uncompiled(tmp_path: Path, denial: str) -> None:
     for module in MODULES:
         __import__(module)
         assert str(sys.modules[module].__file__).endswith(".so"), f"{module} is not compiled; run make bootstrap"
-    sizes = str(context.LARGE), str(versions.DIVIDED)
+    sizes = str(expected.LARGE), str(versions.DIVIDED)
     command = [sys.executable, "-c", UNCOMPILED, ",".join(MODULES), str(path), *sizes]
     found = subprocess.run(command, capture_output=True, text=True, cwd=TESTS.parent, check=False)
     assert found.stderr == ""

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import nsec3_hash
-from appliance.answers.assemble import MAX_FRAGMENTS
-from appliance.answers.compile import replace_zone
-from appliance.answers.lookup import find
-from appliance.zone import names, types
+from appliance.compiler.answers.assemble import MAX_FRAGMENTS
+from appliance.compiler.compile import replace_zone
+from appliance.lookup.find import find
+from appliance.zone import names, nsec3_hash, types
 from appliance.zone.model import Zone
 from tests.interop import wire
 from tests.reference.zone import ReferenceZone

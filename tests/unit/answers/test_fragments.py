@@ -4,8 +4,8 @@
 import dns.message
 import pytest
 
-from appliance.answers.fragments import Body, encode, octet_sum, question_places, weight
-from appliance.answers.layout import FRAGMENT, MAX_MOVES
+from appliance.store.fragments import Body, encode, octet_sum, question_places, weight
+from appliance.store.layout import FRAGMENT, MOVES_MAX
 from appliance.zone import names, types
 
 pytestmark = pytest.mark.unit
@@ -110,7 +110,7 @@ def test_moves_are_bounded() -> None:
     made = body()
     for number in range(200):
         made.rr(BASE, types.A, 300, number.to_bytes(4, "big"))
-    assert len(made.moves) == MAX_MOVES
+    assert len(made.moves) == MOVES_MAX
     assert len(message(names.from_text("www.sub.example."), moved(made, 4), 200).answer[0]) == 200
 
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from appliance.answers.heap import Arena, Heap, StoreFull
-from appliance.answers.layout import CHUNK_GRANULES, HEAP_CHUNK, START_GRANULES
+from appliance.store.heap import Arena, Heap, StoreFull
+from appliance.store.layout import CHUNK_GRANULES, HEAP_CHUNK, START_GRANULES
 
 pytestmark = pytest.mark.unit
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import layout
-from appliance.answers.compile import remove_zone, replace_zone
-from appliance.answers.image import load, save
-from appliance.answers.store import Store
-from appliance.answers.transfer import move
+from appliance.compiler.compile import remove_zone, replace_zone
 from appliance.errors import StateError
+from appliance.store import layout
+from appliance.store.image import load, save
+from appliance.store.move import move
+from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import Zone
 from tests.unit.answers.asking import SEED, ask, store_of

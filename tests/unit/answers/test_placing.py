@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.answers import versions
-from appliance.answers.compile import remove_zone
-from appliance.answers.layout import CHUNK_GRANULES, START_GRANULES
-from appliance.answers.store import Store, ZoneState
+from appliance.compiler import versions
+from appliance.compiler.compile import remove_zone
+from appliance.store.layout import CHUNK_GRANULES, START_GRANULES
+from appliance.store.store import Store, ZoneState
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone

@@ -3,10 +3,11 @@
 
 import pytest
 
-from appliance.answers import hashing, layout
-from appliance.answers.layout import FOREVER, NODE, NODE_APEX, NODE_CUT, NODE_OUTSIDE, name_offset
-from appliance.answers.store import Store, StoreFull
 from appliance.errors import StateError
+from appliance.store import hashing, layout
+from appliance.store.layout import FOREVER, NODE, NODE_APEX, NODE_CUT, NODE_OUTSIDE
+from appliance.store.shape import name_offset
+from appliance.store.store import Store, StoreFull
 from appliance.zone import names
 from tests.unit.answers.asking import SEED
 

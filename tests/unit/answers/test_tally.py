@@ -3,9 +3,9 @@
 
 import pytest
 
-from appliance.answers.compile import remove_zone
-from appliance.answers.store import ZoneState
-from appliance.answers.tally import as_dict, holdings
+from appliance.compiler.compile import remove_zone
+from appliance.store.store import ZoneState
+from appliance.store.tally import as_dict, holdings
 from appliance.zone import names
 from tests.unit.answers.asking import store_of
 from tests.unit.answers.models import model_of

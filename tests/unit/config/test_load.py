@@ -8,7 +8,7 @@ import pytest
 from appliance.config.load import examine, load_config
 from appliance.config.places import key_lines
 from appliance.errors import ConfigError
-from appliance.zone.checks import CLASSES, DEFAULTS
+from appliance.zone.checks.levels import CLASSES, DEFAULTS
 
 pytestmark = pytest.mark.unit
 

@@ -17,7 +17,7 @@ import dns.message
 import dns.query
 import dns.rcode
 
-from appliance.control.client import NotRunningError, ask
+from appliance.cli.client import NotRunningError, ask
 
 ROOT = Path(__file__).parents[3]
 START_S = 30.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.batch import FEWEST
+from appliance.publish.batch import FEWEST
 from tests.unit.control.served import Served, configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from appliance.cli.client import NotRunningError, ask
 from appliance.control.channel import CLIENTS, LINE_OCTETS, Channel, Listing
-from appliance.control.client import NotRunningError, ask
 from appliance.errors import ApplianceError, StateError
 
 pytestmark = pytest.mark.unit

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.client import LateError, ask, stop
+from appliance.cli.client import LateError, ask, stop
 from appliance.errors import ApplianceError
 
 pytestmark = pytest.mark.unit

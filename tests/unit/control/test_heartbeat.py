@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from appliance.control import pulse
-from appliance.control.pulse import ASKED, Pulse
+from appliance.publish import pulse
+from appliance.publish.pulse import ASKED, Pulse
 from appliance.server.worker import PING
 from tests.unit.control.served import configuration, serving, until, zone_text
 

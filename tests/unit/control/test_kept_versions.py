@@ -16,9 +16,9 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from appliance.control import stamps
-from appliance.control.zones import ServedZone
 from appliance.errors import ZoneError
+from appliance.served import stamps
+from appliance.served.zones import ServedZone
 from appliance.state import versions
 from appliance.state.database import Database
 from appliance.zone import names
@@ -119,7 +119,7 @@ def test_an_edit_that_no_stamp_tells(folder: Path, hosts: int, pad: str) -> None
     """Even where a stamp never changes, a zone that is reloaded by name is what is in its file, from any base."""
     # The server runs with a module that takes every file's stamp for the same one.
     (folder / "sitecustomize.py").write_text(
-        "import appliance.control.stamps as stamps\n"
+        "import appliance.served.stamps as stamps\n"
         "stamps._of = lambda status: stamps._STAMP.pack(1, status.st_size, 1, 1)\n"
     )
     path = folder / "example.zone"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli.client import ask
 from appliance.config.schema import Server
-from appliance.control.client import ask
 from appliance.control.lock import RunLock
 from appliance.errors import ApplianceError, StateError
 from tests.unit.control.served import ROOT, configuration, serving, zone_text

@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
-from appliance.answers.sizes import Capacity
-from appliance.answers.store import Store
-from appliance.control import paging
-from appliance.control.sizes import shared_store
+from appliance.publish import paging
+from appliance.publish.budget import shared_store
+from appliance.store.capacity import Capacity
+from appliance.store.store import Store
 from tests.unit.control.served import until
 
 pytestmark = pytest.mark.unit

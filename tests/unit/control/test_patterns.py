@@ -10,12 +10,12 @@ import pytest
 from appliance.config.load import load_config
 from appliance.config.patterns import Expansion, expand
 from appliance.config.schema import Pattern
-from appliance.control.loading import Loading
-from appliance.control.progress import Progress
-from appliance.control.zone_set import wanted
 from appliance.errors import StateError
+from appliance.publish.loading import Loading
+from appliance.publish.progress import Progress
+from appliance.served.zone_set import wanted
 from appliance.zone import names
-from appliance.zone.files import Files
+from appliance.zone.master.files import Files
 from tests.unit.control.served import configuration, serving, zone_text
 
 pytestmark = pytest.mark.unit

@@ -3,8 +3,8 @@
 
 import pytest
 
-from appliance.control.removal import RemovalLimit
 from appliance.errors import StateError
+from appliance.served.removal import RemovalLimit
 from appliance.zone import names
 
 pytestmark = pytest.mark.unit

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.signatures import doubts, moment
-from appliance.zone.checks import CLASSES, DEFAULTS, Level
+from appliance.served.signatures import doubts, moment
+from appliance.zone.checks.levels import CLASSES, DEFAULTS, Level
 from appliance.zone.model import DnssecSummary
 from tests.unit.control.served import configuration, decoded, serving
 from tests.unit.zone.signed_zones import edited, text, without

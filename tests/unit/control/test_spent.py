@@ -13,17 +13,18 @@ from typing import Any, Final
 
 import pytest
 
-from appliance.answers import bulk_zone, context, versions
-from appliance.answers.store import Store, StoreFull
-from appliance.control import loading
-from appliance.control.loading import Loading
-from appliance.control.progress import Progress
-from appliance.control.zones import ServedZone
+from appliance.compiler import expected, versions
+from appliance.compiler.bulk import zone as bulk_zone
 from appliance.errors import ZoneError
+from appliance.publish import loading
+from appliance.publish.loading import Loading
+from appliance.publish.progress import Progress
+from appliance.served.zones import ServedZone
+from appliance.store.store import Store, StoreFull
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
-from appliance.zone.packed_zone import PackedZone
+from appliance.zone.packed.zone import PackedZone
 from tests.unit.answers.contents import Contents, as_text, compiled, digest, unpacked
 from tests.unit.answers.signing import signed
 from tests.unit.answers.test_bulk import MODULES, TESTS, UNCOMPILED
@@ -87,7 +88,7 @@ def zone(request: pytest.FixtureRequest, tmp_path: Path) -> Zone:
 def _spend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let go of the records of small zones too, and compose referrals as in large ones."""
     monkeypatch.setattr(loading, "_SPENT", 0)
-    monkeypatch.setattr(context, "LARGE", 0)
+    monkeypatch.setattr(expected, "LARGE", 0)
 
 
 @pytest.fixture
@@ -212,7 +213,7 @@ def test_cuts_below_a_name_that_owns_nothing(tmp_path: Path, read: list[PackedZo
 def test_the_same_source_runs_uncompiled(tmp_path: Path) -> None:
     path = tmp_path / "zone"
     path.write_text(registry(7))
-    assert str(sys.modules["appliance.zone.spent"].__file__).endswith(".so")
+    assert str(sys.modules["appliance.zone.packed.discard"].__file__).endswith(".so")
     sizes = "0", str(versions.DIVIDED)
     command = [sys.executable, "-c", UNCOMPILED, ",".join(MODULES), str(path), *sizes]
     found = subprocess.run(command, capture_output=True, text=True, cwd=TESTS.parent, check=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.control.summary import PART, TOLD, described, summary
-from appliance.control.zones import ServedZone
+from appliance.served.zones import ServedZone
 from appliance.zone import names
 from appliance.zone.model import DnssecSummary
 from tests.unit.control.served import configuration, decoded, serving, zone_text

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from appliance.config.load import load_config
-from appliance.control.zone_set import wanted
-from appliance.control.zones import ServedZone
 from appliance.errors import ZoneError
+from appliance.served.zone_set import wanted
+from appliance.served.zones import ServedZone
 from tests.unit.zone.signed_zones import text, without
 
 pytestmark = pytest.mark.unit

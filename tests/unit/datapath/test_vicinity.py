@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from appliance.answers import layout
 from appliance.datapath import services, vicinity
 from appliance.datapath.vicinity import Device, Network
+from appliance.store import layout
 
 pytestmark = pytest.mark.unit
 

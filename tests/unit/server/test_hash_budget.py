@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.answers import nsec3_hash
 from appliance.server.counters import Counters
 from appliance.server.hash_budget import HashBudget, OverBudgetError
 from appliance.server.networks import client_prefix
 from appliance.server.respond import Settings
 from appliance.server.responder import Responder
-from appliance.zone import names, nsec3
+from appliance.zone import names, nsec3, nsec3_hash
 from tests.unit.answers.asking import store_of
 from tests.unit.answers.models import model_of
 from tests.unit.answers.signing import signed

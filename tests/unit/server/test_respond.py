@@ -15,12 +15,13 @@ import dns.tsig
 import dns.tsigkeyring
 import pytest
 
-from appliance.answers.compile import capacity, compile_zones
-from appliance.answers.layout import ZONE_EXPIRED, ZONE_LOADING, ZONE_SERVING
-from appliance.answers.store import Store
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity
 from appliance.server.counters import Counters
 from appliance.server.respond import Exchange, Settings, Transport, respond
 from appliance.server.responder import Responder
+from appliance.store.layout import ZONE_EXPIRED, ZONE_LOADING, ZONE_SERVING
+from appliance.store.store import Store
 from appliance.zone import names
 from appliance.zone.load import load_zone
 

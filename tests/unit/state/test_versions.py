@@ -13,10 +13,10 @@ from appliance.state import versions
 from appliance.state.database import Database
 from appliance.state.versions import FOLDER, Listings, Version
 from appliance.zone import digests, names
-from appliance.zone.checks import DEFAULTS
-from appliance.zone.listing import Listing
+from appliance.zone.checks.levels import DEFAULTS
+from appliance.zone.diff.listing import Listing
 from appliance.zone.load import load_zone
-from appliance.zone.packed_zone import PackedZone
+from appliance.zone.packed.zone import PackedZone
 
 pytestmark = pytest.mark.unit
 

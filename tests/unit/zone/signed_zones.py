@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.zone import names, scanner
-from appliance.zone.check_dnssec import check
-from appliance.zone.checks import DEFAULTS, Levels
-from appliance.zone.findings import Findings
+from appliance.zone import names
+from appliance.zone.checks.dnssec import check
+from appliance.zone.checks.findings import Findings
+from appliance.zone.checks.levels import DEFAULTS, Levels
 from appliance.zone.load import assemble
+from appliance.zone.master import scanner
 from appliance.zone.model import DnssecSummary
 
 FOLDER = Path(__file__).parent / "signed"

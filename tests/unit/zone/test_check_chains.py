@@ -10,7 +10,7 @@ import pytest
 
 from appliance.config.load import load_config
 from appliance.zone import names, nsec3
-from appliance.zone.check_nsec3param import NIC_ITERATIONS, NIC_SALT_OCTETS
+from appliance.zone.checks.nsec3param import NIC_ITERATIONS, NIC_SALT_OCTETS
 from appliance.zone.load import load_zone
 from tests.unit.zone.signed_zones import FOLDER, edited, examine, text, without
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.zone import dnskey, names, types
-from appliance.zone.check_rrsig import distance
+from appliance.zone import dnssec as dnskey
+from appliance.zone import names, types
+from appliance.zone.dnssec import distance
 from appliance.zone.load import load_zone
 from tests.unit.zone.signed_zones import NOW, edited, examine, text, without
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from appliance.answers.compile import compile_zones
-from appliance.answers.sizes import capacity, expected_octets
-from appliance.answers.store import Store
+from appliance.compiler.compile import compile_zones
+from appliance.compiler.expected import capacity, expected_octets
+from appliance.store.store import Store
 from appliance.zone import names
 from appliance.zone.check import check_zone
 from appliance.zone.load import load_zone

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.zone.files import Batch, Files
+from appliance.zone.master.files import Batch, Files
 
 pytestmark = pytest.mark.unit
 

@@ -13,11 +13,11 @@ import pytest
 from appliance.errors import ZoneError
 from appliance.zone import names
 from appliance.zone.check import check_zone
-from appliance.zone.files import Batch
 from appliance.zone.load import load_zone
-from appliance.zone.opening import KEY, Opener, plain_file
-from appliance.zone.scanner import scan_file
-from appliance.zone.source import Source
+from appliance.zone.master.files import Batch
+from appliance.zone.master.opening import KEY, Opener, plain_file
+from appliance.zone.master.scanner import scan_file
+from appliance.zone.master.source import Source
 
 pytestmark = pytest.mark.unit
 

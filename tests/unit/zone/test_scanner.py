@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import WireError
-from appliance.zone import names, rdata, scanner, source, types
-from appliance.zone.records import Record
-from appliance.zone.scanner import MAX_FINDINGS, MAX_INCLUDE_DEPTH, scan_file
+from appliance.zone import names, rdata, types
+from appliance.zone.master import scanner, source
+from appliance.zone.master.records import Record
+from appliance.zone.master.scanner import MAX_FINDINGS, MAX_INCLUDE_DEPTH, scan_file
 
 pytestmark = pytest.mark.unit
 

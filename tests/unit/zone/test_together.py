@@ -10,8 +10,8 @@ from functools import partial
 
 import pytest
 
-from appliance.zone import together
-from appliance.zone.together import divided, side_by_side
+from appliance.zone import threads
+from appliance.zone.threads import divided, side_by_side
 
 pytestmark = pytest.mark.unit
 
@@ -71,7 +71,7 @@ def test_one_work_needs_no_thread() -> None:
     ],
 )
 def test_parts(monkeypatch: pytest.MonkeyPatch, count: int, processors: int, parts: list[tuple[int, int]]) -> None:
-    monkeypatch.setattr(together, "_LEAST", 100)
-    monkeypatch.setattr(together, "_PARTS", 4)
+    monkeypatch.setattr(threads, "_LEAST", 100)
+    monkeypatch.setattr(threads, "_PARTS", 4)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
     assert divided(count) == parts

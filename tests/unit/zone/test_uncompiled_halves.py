@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 
-from appliance.zone import names, scanner, together
-from appliance.zone.findings import Findings
+from appliance.zone import names, threads
+from appliance.zone.checks.findings import Findings
 from appliance.zone.load import assemble
-from appliance.zone.records import Records
-from appliance.zone.weighing import weigh
+from appliance.zone.master import scanner
+from appliance.zone.master.records import Records
+from appliance.zone.packed.size import weigh
 from tests.harness.uncompiled import uncompiled
 from tests.unit.answers.test_bulk import MODULES, registry
 
 pytestmark = pytest.mark.unit
 
 ORIGIN = names.from_text("tld.")
-BENEATH = (*(name for name in MODULES if name.startswith("appliance.zone.")), "appliance.zone.packed_zone")
+BENEATH = (*(name for name in MODULES if name.startswith("appliance.zone.")), "appliance.zone.packed.zone")
 
 
 def known(zone: Any, weight: int) -> Any:
@@ -38,15 +39,15 @@ def test_the_same_source_settles_halves_uncompiled(tmp_path: Path, monkeypatch: 
     compiled = known(zone, weigh(zone.packed, 1, 1, 9))
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(together, "_LEAST", 2)
+    monkeypatch.setattr(threads, "_LEAST", 2)
     load: Any = uncompiled("appliance.zone.load", BENEATH)
     plain_packed = load.Packed
     monkeypatch.setitem(plain_packed.sort.__globals__, "SPLIT", 0)
-    assert plain_packed.sort.__code__.co_filename.endswith("packed.py")
+    assert plain_packed.sort.__code__.co_filename.endswith("names.py")
     for border in middle(records):
         halves = replace(scanner.scan_file(path, ORIGIN), border=border)
         found = load.assemble(halves, ORIGIN, Findings(halves))
-        plain_weigh = uncompiled("appliance.zone.weighing", ()).weigh
+        plain_weigh = uncompiled("appliance.zone.packed.size", ()).weigh
         assert known(found, plain_weigh(found.packed, 1, 1, 9)) == compiled
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.zone import names, scanner
-from appliance.zone.check_dnssec import check
-from appliance.zone.checks import CLASSES, DEFAULTS, Level
-from appliance.zone.findings import Findings
+from appliance.zone import names
+from appliance.zone.checks.dnssec import check
+from appliance.zone.checks.findings import Findings
+from appliance.zone.checks.levels import CLASSES, DEFAULTS, Level
 from appliance.zone.load import assemble
+from appliance.zone.master import scanner
 from tests.unit.zone.signed_zones import examine, text, without
 
 pytestmark = pytest.mark.unit

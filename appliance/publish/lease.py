@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lease: the XDP program answers only as long as a healthy control process says so again and again."""
+
+import asyncio
+from typing import Final
+
+from appliance.publish.publication import Publication
+
+_RENEWALS: Final = 10
+"""How often it is renewed in the time that it lasts: a process that is only slow does not lose it."""
+_LONGEST_S: Final = 60.0
+
+
+async def keep_renewing(publication: Publication, lease_s: float) -> None:
+    """Renew the lease of whatever NIC path is there, for as long as the event loop runs; nothing to do without end.
+
+    After that, a hang or a stop that leaves the program on the interfaces, it runs out by itself.
+    """
+    while lease_s:
+        await asyncio.sleep(min(lease_s / _RENEWALS, _LONGEST_S))
+        if publication.nic_path is not None:
+            publication.nic_path.renew_lease()

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From zones to what clients see: a store compiled into the NIC path's arrays, or into memory, and workers on it."""
+
+import asyncio
+import gc
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from appliance.compiler.change.change import Changed, change_zone
+from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
+from appliance.compiler.expected import larger_than
+from appliance.config.schema import Config
+from appliance.errors import ApplianceError, DatapathError, StateError
+from appliance.publish.budget import MIB, check_budget, octets, shared_store
+from appliance.publish.nic_path import NicPath, interfaces, may_do_without, wanted
+from appliance.publish.replay import Meanwhile, check_same
+from appliance.publish.workers import WorkerPool
+from appliance.served.memory import trim
+from appliance.server.respond import OPCODE_NOTIFY
+from appliance.store.capacity import Capacity
+from appliance.store.layout import ZONE_SERVING
+from appliance.store.move import move, room_for
+from appliance.store.store import Retired, Store, StoreFull
+from appliance.store.waste import Waste, waste_of
+from appliance.zone.model import Zone
+
+GRACE_S: Final = 1.0
+"""How long replaced records stay: longer than any lookup, also of a worker that had to wait for a CPU."""
+_ATTEMPTS: Final = 4
+COMPARED: Final = 1000
+"""Owners from which on only what differs is written; below that the whole zone is as fast."""
+OPCODES_PASSED_UP: Final = 1 << OPCODE_NOTIFY
+"""Opcodes, as bits, that userspace answers better than with NOTIMP."""
+
+
+Change = Callable[[Store], Retired]
+SetAside = Callable[[Store], Store | None]
+
+_log = logging.getLogger(__name__)
+
+
+class Publication:
+    """What is served now. Its methods are called one after the other (Reloader sees to it)."""
+
+    def __init__(self, config: Config, use_xdp: bool, pool: WorkerPool) -> None:
+        self._config = config
+        self._pool = pool
+        self._store: Store | None = None
+        self._retired: deque[tuple[float, Retired]] = deque()
+        self._meanwhile: Meanwhile | None = None
+        self.nic_path: NicPath | None = None
+        self.interfaces = interfaces(config, use_xdp)
+        self.failed = False
+        """Whether the configuration wants a NIC path and there is none."""
+        self.no_nic_path = "" if use_xdp else "--no-xdp was given"
+        if use_xdp and not wanted(config):
+            self.no_nic_path = "the configuration names no interface for it"
+        self.since = time.time()
+        """When it was decided that there is no NIC path."""
+
+    @property
+    def store(self) -> Store:
+        """What is served. Raises StateError before the first publish()."""
+        if self._store is None:
+            raise StateError("nothing is served yet")
+        return self._store
+
+    async def publish(self, store: Store, stays: bool, set_aside: SetAside) -> None:
+        """Serve what is in a store, at once from userspace, then with the NIC path too. Raises ApplianceError.
+
+        stays tells whether workers may share the store as it is; a private map of a file must be moved. set_aside makes
+        such a map of it, or returns None.
+        """
+        sizes = room_for(store)
+        check_budget(sizes, self._config.store.memory_mib)
+        self._pool.start(store)  # before the NIC path passes anything up
+        await asyncio.to_thread(self._take_old_programs_off)
+        if stays and not self.no_nic_path and octets(sizes) >= self._config.store.set_aside_mib * MIB:
+            kept = await asyncio.to_thread(set_aside, store)
+            if kept is not None:
+                await self._let_go(store, kept)
+                store, stays = kept, False
+        await self._settle(store, sizes, stays)
+
+    def _take_old_programs_off(self) -> None:
+        """Take off what an ended server left where nothing is to serve: it answers what was true then."""
+        try:
+            self.interfaces.begin() if not self.no_nic_path else self.interfaces.serve(None)
+        except DatapathError as error:
+            _log.warning("the interfaces cannot be looked at: %s", error)
+
+    async def _let_go(self, store: Store, kept: Store) -> None:
+        """Serve from a file what is in memory, so that this is free when the arrays of the NIC path are made."""
+        self._pool.start(kept)
+        await self._pool.drained()
+        gc.collect()  # writers and their views of the arrays
+        store.close()
+
+    async def _settle(self, store: Store, sizes: Capacity, stays: bool) -> None:
+        """Move a store to where it stays, and serve it from there; what was served is served until then."""
+        former = self.nic_path
+        check_budget(sizes, self._config.store.memory_mib)
+        settled, nic_path = await asyncio.to_thread(self._moved, store, sizes, stays)
+        if nic_path is not None and not await asyncio.to_thread(self._attach, nic_path, former):
+            nic_path = None
+            settled = await asyncio.to_thread(self._in_memory, settled, sizes)
+        if former is not None and nic_path is not None:
+            nic_path.go_on_counting(former)
+        left = [one for one in (self._store, store) if one is not None and one is not settled]
+        self._store, self.nic_path = settled, nic_path
+        gc.unfreeze()
+        gc.collect()  # writers and their views of the arrays
+        for one in left:
+            one.close()
+        if former is not None:
+            former.close()
+        trim()  # workers that are forked keep what is there
+        gc.freeze()  # what a later collection looks through is there once more in each worker
+        if left:
+            self._pool.start(settled)
+
+    def _attach(self, nic_path: NicPath, former: NicPath | None) -> bool:
+        """Attach where that can be; return whether it worked. Raises DatapathError if one must not do without."""
+        try:
+            nic_path.attach(forced=former is None and not may_do_without(self._config))
+        except DatapathError as error:
+            nic_path.discard()
+            if former is not None:
+                raise
+            self._do_without(error)
+            return False
+        return True
+
+    def _moved(self, store: Store, sizes: Capacity, stays: bool) -> tuple[Store, NicPath | None]:
+        if not self.no_nic_path:
+            try:
+                nic_path = NicPath(self._config, self.interfaces, sizes, OPCODES_PASSED_UP)
+            except DatapathError as error:
+                self._do_without(error)
+            else:
+                try:
+                    move(store, nic_path.store)
+                except BaseException:
+                    nic_path.discard()
+                    raise
+                return nic_path.store, nic_path
+        return (store if stays else self._in_memory(store, sizes)), None
+
+    def _in_memory(self, store: Store, sizes: Capacity) -> Store:
+        target = shared_store(sizes, OPCODES_PASSED_UP)
+        move(store, target)
+        return target
+
+    def _do_without(self, error: DatapathError) -> None:
+        """Go on in userspace if the configuration allows it."""
+        if self.nic_path is not None:
+            raise error  # what it answers must not grow stale beside a newer store
+        if not may_do_without(self._config):
+            raise DatapathError(f'{error}; mode = "auto" or --no-xdp would serve from userspace')
+        self.failed = True
+        self.no_nic_path, self.since = str(error), time.time()
+        _log.warning("no NIC path, serving from userspace: %s", error)
+        self._take_old_programs_off()
+
+    async def replace(self, zone: Zone, changed: Changed | None = None) -> None:
+        """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError.
+
+        changed says in which RRsets it differs from what is served, if that is known.
+        """
+        known = changed if len(zone.nodes) >= COMPARED else None
+        if known is None:
+            await self._change(lambda store: replace_zone(store, zone), zone)
+        else:
+            await self._change(lambda store: change_zone(store, zone, known), zone)
+        set_state(self.store, zone.origin, ZONE_SERVING)
+        if self._meanwhile is not None:
+            self._meanwhile.replaced(zone, known)
+
+    async def expect(self, zone: Zone) -> None:
+        """Answer SERVFAIL for a zone whose data are not there yet, given a placeholder. Raises ApplianceError."""
+        await self._change(lambda store: compile_zones(store, [], [zone]), zone)
+        if self._meanwhile is not None:
+            self._meanwhile.removed(zone.origin)  # what was compiled meanwhile does not know it, and is given up
+
+    async def change_many(self, change: Callable[[Store], tuple[Retired, bool]]) -> bool:
+        """Change many zones as far as they have room, again with more room until all are done; return whether they are.
+
+        A change goes on where it stopped. Nothing is done while changes are noted one by one.
+        """
+        for attempt in range(_ATTEMPTS):
+            if self._meanwhile is not None:
+                return False
+            self._reclaim(self.store)
+            retired, done = await asyncio.to_thread(change, self.store)
+            self._retired.append((time.monotonic(), retired))
+            if done:
+                return True
+            if attempt:
+                _log.info("the store is full; moving to a larger one")
+                await self._settle(self.store, larger_than(self.store), False)
+            else:
+                await asyncio.sleep(GRACE_S)
+        return False
+
+    async def remove(self, origin: bytes) -> None:
+        """Serve a zone no more. Raises ApplianceError."""
+        await self._change(lambda store: remove_zone(store, origin), None)
+        if self._meanwhile is not None:
+            self._meanwhile.removed(origin)
+
+    async def waste(self) -> Waste | None:
+        """Return how much of the store is of no use, if that is worth compiling it anew."""
+        limits = self._config.store
+        self._reclaim(self.store)
+        found = await asyncio.to_thread(waste_of, self.store)
+        enough = found.octets >= limits.compact_mib << 20 and found.octets * 100 >= limits.compact_percent * found.used
+        return found if limits.compact_percent and enough else None
+
+    def note_changes(self) -> None:
+        """Begin to note changes, for a store that is compiled from what is served at this moment."""
+        self._meanwhile = Meanwhile()
+
+    def forget_changes(self) -> None:
+        """Note no more changes."""
+        self._meanwhile = None
+
+    async def take_over(self, fresh: Store, others: set[bytes]) -> int:
+        """Serve what is served from a store that was compiled anew since note_changes(). Raises ApplianceError.
+
+        others are zones that it has in another version. Returns how many zones have changed meanwhile.
+        """
+        assert self._meanwhile is not None
+        fresh.sources.fetch = self.store.sources.fetch
+        await asyncio.to_thread(self._meanwhile.follow, fresh, others)
+        check_same(fresh, self.store)
+        await self._settle(fresh, room_for(fresh), True)
+        self._retired.clear()  # room of the store before
+        return len(self._meanwhile)
+
+    async def _change(self, change: Change, zone: Zone | None) -> None:
+        self._reclaim(self.store)
+        retired = await self._tried(self.store, change)
+        for attempt in range(_ATTEMPTS):
+            if retired is not None:
+                break
+            _log.info("the store is full; moving to a larger one")
+            await self._settle(self.store, larger_than(self.store, zone), False)
+            retired = await self._fits(self.store, change, last=attempt == _ATTEMPTS - 1)
+        assert retired is not None
+        self._retired.append((time.monotonic(), retired))
+
+    async def _tried(self, store: Store, change: Change) -> Retired | None:
+        """Change within a store; when that is full, once more with the room of what was replaced just before."""
+        retired = await self._fits(store, change)
+        if retired is None and self._retired:
+            await asyncio.sleep(GRACE_S)
+            self._reclaim(store)
+            retired = await self._fits(store, change)
+        return retired
+
+    async def _fits(self, store: Store, change: Change, last: bool = False) -> Retired | None:
+        """Change within a store; None if that is full, which the last attempt raises instead.
+
+        The exception must be gone before the store is moved from: its traceback knows who looks at the arrays.
+        """
+        try:
+            return await asyncio.to_thread(change, store)
+        except StoreFull:
+            if last:
+                raise
+            return None
+
+    def _reclaim(self, store: Store) -> None:
+        """Free what was replaced long enough ago."""
+        while self._retired and time.monotonic() - self._retired[0][0] >= GRACE_S:
+            store.reclaim(self._retired.popleft()[1])
+
+    async def reconcile(self) -> None:
+        """Put back on the interfaces what was taken off, and give every address its place; zones do not wait for it."""
+        try:
+            await asyncio.to_thread(self.interfaces.reconcile, anew=True)
+            if self.nic_path is not None and self.interfaces.are_crowded:
+                await self._settle(self.store, room_for(self.store), False)
+        except ApplianceError as error:
+            _log.error("the NIC path stays as it is: %s", error)
+
+    async def withdraw(self, failure: type[BaseException] | None = None, *_: object) -> None:
+        """End, after a start that failed or in order: take off what is not to stay on the interfaces."""
+        may_leave = not self._config.server.detach_on_stop
+        nic_path = self.nic_path
+        leave = nic_path is not None and may_leave
+        in_vain = failure is not None or (self._store is None and may_leave)  # what is there is no older than before
+        self.nic_path = None
+        if leave and nic_path is not None:
+            lease_s = self._config.server.lease_s
+            until = f"for {lease_s:.0f} s (lease_s)" if lease_s else "without end (lease_s = 0)"
+            nic_path.renew_lease()
+            _log.info("the NIC path goes on answering %s (detach_on_stop = false)", until)
+        try:
+            await asyncio.to_thread(self.interfaces.end, leave=leave, failed=in_vain)
+        except DatapathError as error:
+            _log.error("the XDP program could not be taken off: %s", error)
+
+
+def set_state(store: Store, origin: bytes, value: int) -> None:
+    """Set the state of a zone in the store."""
+    with store.flipping():
+        store.set_zone_word(store.numbers[origin], "state", value)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is served compiled once more into a store of its own, by a child that leaves this process to its work.
+
+The store lies in memory that both share; what else is known of it comes back as the image of a store would have it.
+"""
+
+import asyncio
+import ctypes
+import gc
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NoReturn
+
+import msgspec
+
+from appliance import crash
+from appliance.errors import ApplianceError, StateError, ZoneError
+from appliance.publish.budget import shared_store
+from appliance.publish.loading import Loading
+from appliance.publish.progress import Progress
+from appliance.served.zones import Kept, ServedZone
+from appliance.store.capacity import Capacity, index_bits
+from appliance.store.image import known_of, with_known
+from appliance.store.layout import HEAP_CHUNK
+from appliance.store.store import Store
+from appliance.store.waste import Waste
+from appliance.zone import digests
+from appliance.zone.master.files import Batch
+from appliance.zone.model import Zone
+
+_NICE: Final = 10
+_DIE_WITH_PARENT: Final = 1
+
+
+class _Outcome(msgspec.Struct):
+    """What the child found: why there is no store, or what is known of it and which zones have another version."""
+
+    failure: str = ""
+    others: list[bytes] = []
+    known: bytes = b""
+
+
+class _AsServed(ServedZone):
+    """A zone to be read like the one that is served; one that is not loaded stays so, whatever its file has now."""
+
+    __slots__ = ("kept", "served")
+
+    def __init__(self, served: ServedZone, kept: Kept) -> None:
+        """Start without anything read."""
+        super().__init__(served.origin, served.place, checks=served.checks, most=served.most)
+        self.served = served
+        self.kept = kept
+
+    def read(self) -> Zone:
+        try:
+            return self.served.again(self.kept)
+        except StateError as error:
+            raise ZoneError(str(error)) from error
+
+    def again(self, kept: Kept) -> Zone:
+        return self.served.again(self.kept)
+
+    def text(self, files: Batch, number: int) -> bytes | None:
+        if self.served.state != "serving" or not self.served.digest:
+            return None
+        text = super().text(files, number)
+        return text if text is not None and digests.of_text(text) == self.served.digest else None
+
+    def is_other(self) -> bool:
+        """Return whether what was read is not what is served."""
+        return (self.state, self.serial) != (self.served.state, self.served.serial) and (
+            self.state == "serving" or self.served.state == "serving"
+        )
+
+
+class Rebuild:
+    """One child at work, from construction to result() or stop(). Belongs to the event loop's thread."""
+
+    def __init__(
+        self, served: Store, waste: Waste, zones: Mapping[bytes, ServedZone], opcode_pass: int, kept: Kept
+    ) -> None:
+        """Fork; the zones are those of this moment, as far as they have a place in the store."""
+        zones = {origin: one for origin, one in zones.items() if origin in served.numbers}
+        live = (waste.used - waste.octets) // HEAP_CHUNK
+        bits = max(served.bucket_bits, index_bits(sum(one.names for one in zones.values())))
+        sizes = Capacity(bits, max(served.heap.chunks, 4 + live * 3 // 2), served.zone_slots - 1)
+        self._store = shared_store(sizes, opcode_pass)
+        self._told = os.memfd_create("rebuild", os.MFD_CLOEXEC)
+        parent = os.getpid()
+        self._pid = os.fork()
+        if not self._pid:
+            copies = {origin: _AsServed(one, kept) for origin, one in zones.items()}
+            _work(self._store, copies, opcode_pass, self._told, parent)
+        self._pidfd = os.pidfd_open(self._pid)
+
+    async def result(self) -> tuple[Store, set[bytes]]:
+        """Wait for the child; return the store, and the zones that it has in another version than was served.
+
+        Raises StateError when there is none.
+        """
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._pidfd, ended.set)
+        try:
+            await ended.wait()
+            octets = os.pread(self._told, os.fstat(self._told).st_size, 0)
+        finally:
+            loop.remove_reader(self._pidfd)
+            self.stop()
+        try:
+            outcome = msgspec.msgpack.decode(octets, type=_Outcome)
+        except msgspec.DecodeError:
+            outcome = _Outcome("its process has ended too early")
+        if outcome.failure:
+            self._store.close()
+            raise StateError(outcome.failure)
+        return with_known(self._store, outcome.known), set(outcome.others)
+
+    def stop(self) -> None:
+        """End the child, if it still runs."""
+        if self._pid:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            os.close(self._pidfd)
+            os.close(self._told)
+            self._pid = 0
+
+
+class _Silent(Progress):
+    def advance(self, octets: int) -> None:
+        """Say nothing: nobody waits."""
+
+
+def _work(store: Store, zones: Mapping[bytes, _AsServed], opcode_pass: int, told: int, parent: int) -> NoReturn:
+    """Compile, in the process that was just forked for it."""
+    status = 1
+    try:
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        _close_all_but(told)  # sockets and the server's lock must not live on in here
+        os.nice(_NICE)
+        gc.freeze()
+        if os.getppid() == parent:
+            _write(told, msgspec.msgpack.encode(_compiled(store, zones, opcode_pass)))
+            status = 0
+    except Exception as error:  # noqa: BLE001 - nothing above this frame could report it
+        crash.log(error, "compiling the store anew")
+    finally:
+        logging.shutdown()
+        os._exit(status)
+
+
+def _compiled(store: Store, copies: Mapping[bytes, _AsServed], opcode_pass: int) -> _Outcome:
+    store.sources.expect(copies)
+    loading = Loading(copies, opcode_pass, 0, lambda error: None, _Silent(), fixed=True)
+    try:
+        loading.run(store)
+    except ApplianceError as error:
+        return _Outcome(str(error))
+    return _Outcome("", [origin for origin, one in copies.items() if one.is_other()], known_of(store))
+
+
+def _write(file: int, octets: bytes) -> None:
+    view = memoryview(octets)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _close_all_but(kept: int) -> None:
+    for fd in {int(entry.name) for entry in Path("/proc/self/fd").iterdir()} - {0, 1, 2, kept}:
+        try:
+            os.close(fd)
+        except OSError:
+            continue  # that of the listing itself

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What should be served, compared with what is served, as sets; the same at a start, at a reload and at SIGHUP."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from appliance.config.patterns import ZONE, Expansion, expand, file_of, shown
+from appliance.config.schema import Config, Pattern
+from appliance.errors import Finding, StateError
+from appliance.served.memory import uncollected
+from appliance.served.removal import RemovalLimit
+from appliance.served.zones import Place, ServedZone
+from appliance.zone import names
+from appliance.zone.checks.levels import Levels
+
+
+@dataclass(slots=True)
+class Wanted:
+    """The zones of a configuration, what is wrong with its lists and folders, and which of these tell everything."""
+
+    zones: dict[bytes, ServedZone] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    whole: dict[str, bool] = field(default_factory=dict)
+    """For each pattern (source_of), whether it is known that it has no other zones."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What leads from the zones that are served to those that should be."""
+
+    gone: tuple[bytes, ...]
+    fresh: list[ServedZone]
+    """Those that are new, and those that have another file."""
+    refused: str = ""
+    """Why the set of an operator's --allow-removal was not removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What all zones of a configuration have in common, once: a table of levels for each of them would take room."""
+
+    checks: Levels
+    most: int
+    below: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: Config) -> "_Kind":
+        return cls(config.checks.levels, config.store.memory_mib << 21, config.server.include_below)
+
+    def served(self, origin: bytes, place: str | Place, source: str = "") -> ServedZone:
+        return ServedZone(origin, place, checks=self.checks, most=self.most, below=self.below, source=source)
+
+
+def source_of(pattern: Pattern) -> str:
+    """Return what a pattern is known by, also after a restart."""
+    return f"{pattern.zones}|{pattern.file}" if pattern.zones else pattern.file
+
+
+def wanted(config: Config) -> Wanted:
+    """Return what a configuration says should be served."""
+    with uncollected():
+        return _wanted(config)
+
+
+def _wanted(config: Config) -> Wanted:
+    found = Wanted()
+    kind = _Kind.of(config)
+    for entry in config.zone:
+        origin = names.fold(names.from_text(entry.name))
+        found.zones[origin] = kind.served(origin, entry.file)
+    own = set(found.zones)
+    for pattern in config.pattern:
+        _add_pattern(kind, pattern, own, found)
+    return found
+
+
+def _add_pattern(kind: _Kind, pattern: Pattern, own: set[bytes], found: Wanted) -> None:
+    """Add the zones of a pattern but those that have a table of their own."""
+    place = _place_of(pattern)
+    source = source_of(pattern)
+    expansion = Expansion()
+    for origin, file, line in expand(pattern, expansion):
+        if origin in own:
+            continue
+        other = found.zones.get(origin)
+        if other is None:
+            found.zones[origin] = kind.served(origin, _placed(place, origin, file), source)
+        elif other.source == source:
+            other.place = _placed(place, origin, expansion.chosen(pattern, origin, other.file, file, line))
+        elif other.file != file:
+            found.findings.append(Finding(shown(pattern.zones or file), line, "error", _twice(origin, other.file)))
+    found.findings += expansion.findings
+    found.whole[source] = expansion.is_whole
+
+
+def _placed(place: str | Place, origin: bytes, file: str) -> str | Place:
+    """Return where the file of a zone is, by what it has in common with others if that says it."""
+    if isinstance(place, Place):
+        return place if place.is_of(origin, file) else file
+    return place if place == file else file
+
+
+def _twice(origin: bytes, file: str) -> str:
+    return (
+        f"zone {names.to_text(origin)} is in two [[pattern]]s: {shown(file)} is its file, this one is not used; "
+        "give it a [[zone]] of its own, or take it out of one"
+    )
+
+
+def _place_of(pattern: Pattern) -> str | Place:
+    """Return what all files of a pattern have in common, or the file itself where it is that of all zones."""
+    return Place(*pattern.file.split(ZONE)) if ZONE in pattern.file else pattern.file
+
+
+def remembered(config: Config, known: Iterable[tuple[bytes, str]]) -> dict[bytes, ServedZone]:
+    """Return the zones that were served before a restart and are of a pattern that is still configured."""
+    patterns = {source_of(pattern): pattern for pattern in config.pattern}
+    places = {source: _place_of(pattern) for source, pattern in patterns.items()}
+    kind = _Kind.of(config)
+    found = {}
+    for origin, source in known:
+        if source in patterns:
+            file = file_of(patterns[source], names.to_text(origin))
+            found[origin] = kind.served(origin, _placed(places[source], origin, file), source)
+    return found
+
+
+class ZoneSet:
+    """The zones that are served, and what is known of those that should be."""
+
+    def __init__(self, config: Config) -> None:
+        """Start without zones."""
+        self._config = config
+        self.zones: dict[bytes, ServedZone] = {}
+        self.findings: list[Finding] = []
+        """What is wrong with lists and folders, as of the last look."""
+        self.unlisted: set[bytes] = set()
+        """Zones that are served though nothing names them: too many would go, or a list or folder does not tell all."""
+        self.failed = ""
+        """Why the last reload was not done whole, apart from what single zones, lists and folders tell."""
+        self.limit = RemovalLimit(config.server.removal_limit_percent, config.server.removal_limit_zones)
+
+    def start(self, known: Collection[tuple[bytes, str]]) -> list[bytes]:
+        """Find the zones to be served, given those that were before; return the origins that are not any more."""
+        found = wanted(self._config)
+        missing = [(origin, source) for origin, source in known if origin not in found.zones]
+        before = remembered(self._config, missing)
+        planned = self._plan(before, found, len(known))
+        self.zones.update(found.zones)
+        for origin, served in before.items():
+            if origin not in planned.gone:
+                self.zones[origin] = served
+        self._note(found)
+        return [origin for origin, _ in missing if origin not in self.zones]
+
+    def look_again(self, allowed: str = "") -> Plan:
+        """Return what is to be done; `allowed` is the number of a set that an operator lets go."""
+        found = wanted(self._config)
+        planned = self._plan(self.zones, found, len(self.zones), allowed)
+        for origin, one in found.zones.items():
+            if origin in self.zones:
+                self.zones[origin].source = one.source
+        self._note(found, leaving=planned.gone)
+        return planned
+
+    def _note(self, found: Wanted, leaving: Collection[bytes] = ()) -> None:
+        self.findings = found.findings
+        self.unlisted = self.zones.keys() - found.zones.keys() - set(leaving)
+
+    def _plan(self, served: Mapping[bytes, ServedZone], found: Wanted, of: int, allowed: str = "") -> Plan:
+        missing = [one for origin, one in served.items() if origin not in found.zones]
+        gone = [one.origin for one in missing if found.whole.get(one.source, True)]
+        refused = ""
+        try:
+            leaving = self.limit.judge(gone, of, list(_emptied(gone, served, found)), allowed)
+        except StateError as error:
+            leaving, refused = (), str(error)
+        fresh = [one for origin, one in found.zones.items() if origin not in served or served[origin].file != one.file]
+        return Plan(leaving, fresh, refused)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong, apart from what single zones tell."""
+        found = [place_and_reason(one) for one in self.findings if one.severity == "error"]
+        found += [str(self.limit.held)] if self.limit.held else []
+        return found + ([self.failed] if self.failed else [])
+
+
+def place_and_reason(finding: Finding) -> str:
+    """Return a finding in one line, without its severity."""
+    place = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    return f"{place}: {finding.reason}"
+
+
+def _emptied(gone: Collection[bytes], served: Mapping[bytes, ServedZone], found: Wanted) -> Iterator[str]:
+    """Yield the lists and folders that have no zone left of those that they had."""
+    left = {one.source for one in found.zones.values()}
+    for source in dict.fromkeys(served[origin].source for origin in gone):
+        if source in found.whole and source not in left:
+            before, _, file = source.partition("|")
+            yield before if file else before.rpartition("/")[0]

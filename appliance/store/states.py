@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What belongs to the current version of each zone in a store; next to nothing for zones that have one text."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final, NamedTuple
+
+from appliance.store.heap import Extent
+
+
+class Tally(NamedTuple):
+    """What a zone version was written as: counts, and octets with what fills them up to granules."""
+
+    nodes: int = 0
+    node_octets: int = 0
+    answer_octets: int = 0
+    """Of answers behind the only node that uses them."""
+    shared: int = 0
+    shared_octets: int = 0
+    references: int = 0
+    """To the shared objects."""
+
+
+NO_TALLY: Final = Tally()
+
+
+@dataclass(slots=True)
+class ZoneState:
+    """What belongs to the current version of a zone: its records in the index and its extents in the heap."""
+
+    records: array[int] = field(default_factory=lambda: array("I"))
+    extents: list[Extent] = field(default_factory=list)
+    chains: frozenset[bytes] = frozenset()
+    """Zones that CNAME chains lead through, and targets in no loaded zone: what this version depends on."""
+    tally: Tally = NO_TALLY
+    waste: int = 0
+    """Granules that single changes have added since the zone was last compiled whole."""
+    ended: int = 0
+    """How many of the records are not in the index any more."""
+
+    def release(self) -> list[Extent]:
+        """Return the room that nobody needs when this version is gone."""
+        return self.extents
+
+
+@dataclass(slots=True)
+class Shared:
+    """What zones with one text have in common (template.py): an extent, and how each one's own octets are laid out."""
+
+    records: array[int]
+    """Granule of each record in a zone's own octets."""
+    granules: int
+    references: int = 0
+    """How many references lead from a zone's own octets to what is shared."""
+    objects: int = 0
+    """How many objects are shared."""
+    extent: Extent = (0, 0)
+    users: int = 0
+
+
+@dataclass(slots=True)
+class StampedState:
+    """The same as ZoneState for a stamped zone, worked out when it is asked for: there may be very many of them."""
+
+    start: int
+    shared: Shared
+
+    @property
+    def records(self) -> array[int]:
+        """The zone's records in the index."""
+        return array("I", [self.start + granule for granule in self.shared.records])
+
+    @property
+    def chains(self) -> frozenset[bytes]:
+        """The zone depends on no other."""
+        return frozenset()
+
+    def release(self) -> list[Extent]:
+        """Return the zone's own room, and what it shared if it was the last."""
+        shared = self.shared
+        extents = [(self.start, self.start + shared.granules)]
+        shared.users -= 1
+        if not shared.users and shared.extent[1]:
+            extents.append(shared.extent)
+            shared.extent = (0, 0)
+        return extents
+
+
+class States(MutableMapping[int, ZoneState | StampedState]):
+    """The states by zone number. Of stamped zones two numbers are kept, and an object is made when it is asked for."""
+
+    def __init__(self) -> None:
+        self._whole: dict[int, ZoneState] = {}
+        self._starts = array("I")
+        """First granule of a stamped zone by its number, 0 for others."""
+        self._kinds = array("I")
+        """What it shares, by its number: a place in .shared."""
+        self._shared: list[Shared] = []
+        self._places: dict[int, int] = {}
+        self._stamped = 0
+
+    def stamp(self, number: int, start: int, shared: Shared) -> None:
+        """Note a stamped zone."""
+        self._whole.pop(number, None)
+        more = number + 1 - len(self._starts)
+        if more > 0:
+            more += number // 8
+            self._starts.frombytes(bytes(4 * more))
+            self._kinds.frombytes(bytes(4 * more))
+        place = self._places.get(id(shared))
+        if place is None:
+            place = self._places[id(shared)] = len(self._shared)
+            self._shared.append(shared)
+        self._stamped += not self._starts[number]
+        self._starts[number] = start
+        self._kinds[number] = place
+
+    def __setitem__(self, number: int, state: ZoneState | StampedState) -> None:
+        if isinstance(state, StampedState):
+            self.stamp(number, state.start, state.shared)
+        else:
+            self.pop(number, None)
+            self._whole[number] = state
+
+    def __getitem__(self, number: int) -> ZoneState | StampedState:
+        if self._is_stamped(number):
+            return StampedState(self._starts[number], self._shared[self._kinds[number]])
+        return self._whole[number]
+
+    def __delitem__(self, number: int) -> None:
+        if self._is_stamped(number):
+            self._starts[number] = 0
+            self._stamped -= 1
+        else:
+            del self._whole[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return chain(self._whole, (number for number, start in enumerate(self._starts) if start))
+
+    def __len__(self) -> int:
+        return len(self._whole) + self._stamped
+
+    def __contains__(self, number: object) -> bool:
+        return number in self._whole or (isinstance(number, int) and self._is_stamped(number))
+
+    def _is_stamped(self, number: int) -> bool:
+        return 0 <= number < len(self._starts) and self._starts[number] != 0
