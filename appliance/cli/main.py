@@ -186,7 +186,7 @@ def detach(interface: str, force: bool, config: Path, as_json: bool) -> None:
 
     A running server does it itself, serves from userspace and says so in status until `appliance reload`.
     """
-    from appliance.control.detach import detach as take_off
+    from appliance.cli.detach import detach as take_off
 
     try:
         socket = configured(config).control_socket

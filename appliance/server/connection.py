@@ -7,12 +7,10 @@ import fcntl
 import socket
 import struct
 import termios
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from typing import Final
 
 from appliance.server.question import MAX_QUERY
-
-if TYPE_CHECKING:
-    from appliance.server.shares import Network
 
 HIGH_WATER: Final = 16384
 """Octets waiting to be sent above which no further query of the connection is answered."""
@@ -30,6 +28,24 @@ class FramingError(Exception):
     def __init__(self, counter: str) -> None:
         super().__init__(counter)
         self.counter = counter
+
+
+QUANTUM_S: Final = 0.001
+"""Time that each network gets in a round; no turn begins another query after it."""
+
+
+class Network:
+    """What the connections of one client network have in common."""
+
+    __slots__ = ("balance", "connections", "held", "prefix", "runnable", "waiting")
+
+    def __init__(self, prefix: bytes) -> None:
+        self.prefix = prefix
+        self.connections = 0
+        self.balance = QUANTUM_S  # seconds that it may still use in this round; negative: what it owes the others
+        self.runnable: deque[Connection] = deque()
+        self.waiting: dict[int, Connection] = {}  # those that do not take their replies, longest first
+        self.held = 0  # octets that wait for them to be taken
 
 
 class Connection:

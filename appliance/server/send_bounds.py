@@ -3,8 +3,7 @@
 
 from typing import Final
 
-from appliance.server.connection import Connection
-from appliance.server.shares import Network
+from appliance.server.connection import Connection, Network
 
 UNSENT_OCTETS: Final = 16384
 """What the kernel holds of a connection beyond what the client's window allows it to send (TCP_NOTSENT_LOWAT)."""

@@ -6,29 +6,13 @@ had as much. So the share of a network is bounded by the number of networks that
 one that comes waits for one turn of each other network. Proved by tests/unit/server/test_fairness.py.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import Final
 
-from appliance.server.connection import Connection
+from appliance.server.connection import QUANTUM_S, Connection, Network
 
-QUANTUM_S: Final = 0.001
-"""Time that each network gets in a round; no turn begins another query after it."""
 _DEBT_S: Final = 16 * QUANTUM_S
 """The most that a network owes: longer means that the process was not running."""
-
-
-class Network:
-    """What the connections of one client network have in common."""
-
-    __slots__ = ("balance", "connections", "held", "prefix", "runnable", "waiting")
-
-    def __init__(self, prefix: bytes) -> None:
-        self.prefix = prefix
-        self.connections = 0
-        self.balance = QUANTUM_S  # seconds that it may still use in this round; negative: what it owes the others
-        self.runnable: deque[Connection] = deque()
-        self.waiting: dict[int, Connection] = {}  # those that do not take their replies, longest first
-        self.held = 0  # octets that wait for them to be taken
 
 
 class Shares:

@@ -18,12 +18,12 @@ from functools import partial
 from typing import Final
 
 from appliance.server.acceptor import Acceptor, Occupancy, Occupied
-from appliance.server.connection import HIGH_WATER, Connection, FramingError
+from appliance.server.connection import HIGH_WATER, QUANTUM_S, Connection, FramingError, Network
 from appliance.server.counters import CounterRow
 from appliance.server.loop import EDGE, READ, TICK_S, WRITE, Loop
 from appliance.server.networks import client_prefix
 from appliance.server.send_bounds import UNSENT_OCTETS, SendBounds
-from appliance.server.shares import QUANTUM_S, Network, Shares
+from appliance.server.shares import Shares
 
 TURN_QUERIES: Final = 16
 """Queries of a connection that are answered before others get their turn, and after which UDP gets its own."""

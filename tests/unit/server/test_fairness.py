@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from appliance.server.backlog import Backlog
-from appliance.server.connection import Connection
+from appliance.server.connection import QUANTUM_S, Connection, Network
 from appliance.server.counters import CounterRow, Counters
 from appliance.server.loop import READ, Loop
 from appliance.server.networks import client_prefix
-from appliance.server.shares import QUANTUM_S, Network, Shares
+from appliance.server.shares import Shares
 from appliance.server.sockets import Listening, open_sockets
 from appliance.server.tcp import TURN_QUERIES, TcpLimits, TcpService
 from appliance.server.udp import UdpService

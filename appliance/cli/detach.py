@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command detach: programs leave the interfaces, through the running server, or without one."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from appliance.cli import client
+from appliance.cli.client import LateError, NotRunningError
+from appliance.control.detach import check, described
+from appliance.datapath.door import Door
+from appliance.datapath.taking import take_off
+from appliance.errors import ApplianceError
+
+PATIENCE_S: Final = 10.0
+"""How long a server may take to answer: one that does not is to be ended, or passed over with --force."""
+
+
+def detach(socket: Path | None, interface: str, *, force: bool) -> dict[str, Any]:
+    """Take our programs off an interface, or off all, and return what came of each. Raises ApplianceError.
+
+    The server on `socket` does it if it runs, so that it does not put them back; with `force` one that does not answer
+    is passed over.
+    """
+    check(interface, force)
+    if socket is not None:
+        try:
+            forced = "yes" if force else ""
+            return dict(client.ask(socket, "detach", limit_s=PATIENCE_S, interface=interface, force=forced))
+        except NotRunningError:
+            pass
+        except LateError as error:
+            if not force:
+                raise ApplianceError(
+                    f"{error}; `appliance detach --force INTERFACE` takes its program off without it"
+                ) from None
+    if os.geteuid() != 0:
+        raise ApplianceError("without a running server programs are taken off by root only: sudo appliance detach")
+    return described(take_off(Door(()), interface, force), by_server=False)
