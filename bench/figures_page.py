@@ -30,7 +30,9 @@ def table(results: dict[str, Any]) -> str:
     ]
     for figure in results["figures"]:
         verdict = {True: "reached", False: "not reached", None: _MEANINGS.get(figure["name"], "")}[figure["passed"]]
-        lines.append(f"| `{figure['name']}` | {_short(figure['value'])} | {figure['unit']} | {figure['limit']} | {verdict} |")
+        lines.append(
+            f"| `{figure['name']}` | {_short(figure['value'])} | {figure['unit']} | {figure['limit']} | {verdict} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ from appliance.zone.diff.difference import Difference
 _FEW: Final = 1000
 """Changed names from which on a share of the zone decides whether it is compiled whole."""
 _SHARE: Final = 16
-"""A name takes 25 to 50 µs to change by itself, and some 2 as one of many in a whole zone (docs/gaps.md)."""
+"""A name takes 25 to 50 µs to change by itself, and some 2 as one of many in a whole zone (docs/experiments.md)."""
 
 
 @dataclass(slots=True)

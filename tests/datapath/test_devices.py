@@ -34,7 +34,7 @@ class Kind:
     room_for_all: bool | None
 
 
-HEAD_ROOM = 200  # octets that adjust_head gives on every path (docs/measure.md)
+HEAD_ROOM = 200  # octets that adjust_head gives on every path (docs/experiments.md)
 KINDS = {
     "tap-native": Kind(devices.tap, "native", HEAD_ROOM, False),
     "tap-generic": Kind(devices.tap, "generic", HEAD_ROOM, False),
