@@ -10,7 +10,7 @@
  *   room.h      adjust_tail, adjust_head -> space for it
  *   body.h      copy, relocate           -> the sections
  *   reply.h     OPT, headers, checksums  -> XDP_TX
- *   prove.h     NSEC, nsec3.h NSEC3      -> the fragments that prove a denial
+ *   nsec.h      NSEC, nsec3.h NSEC3      -> the fragments that prove a denial
  *   policer.h   recipient, buckets       -> whether what goes up may
  *
  * Entry is dns(); the others are stages, entered by tail call when the common case is not enough.
@@ -57,7 +57,7 @@ BPF_PROG_ARRAY(stages, 16);
 #include "body.h"
 #include "reply.h"
 #include "room.h"
-#include "prove.h"
+#include "nsec.h"
 #include "sha1.h"
 #include "nsec3.h"
 #include "policer.h"

@@ -17,7 +17,7 @@ _ENUM: Final = re.compile(r"^enum \w+ \{(.*?)\};", re.MULTILINE | re.DOTALL)
 _DEFINE: Final = re.compile(r"^#define ([A-Z][A-Z0-9_]*) (.+)$", re.MULTILINE)
 _FIELD: Final = re.compile(r"(\w+)(?:\[(\w+)\])?\s*(?:,|$)")
 _KINDS: Final = {"u8": (1, "B"), "u16": (2, "H"), "u32": (4, "I"), "u64": (8, "Q")}
-_ARRAYS: Final = ("ctl", "bucket", "zone", "counter_row")
+_ARRAYS: Final = ("ctl", "bucket", "zone", "counter_row", "service", "port", "vlan", "relocation")
 """Structs that are read field by field, never as a whole."""
 _NOTICE: Final = "made from ebpf/layout.h by appliance.store.generate; change the header, then run that."
 
