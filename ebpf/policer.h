@@ -75,7 +75,7 @@ static inline s64 step_over(struct xdp_md *ctx, struct query *q)
 
 static inline u64 recipient6(struct xdp_md *ctx, struct query *q)
 {
-  struct ipv6hdr ip;
+  struct ipv6hdr ip __attribute__((aligned(8))); /* its addresses are read as words */
   u64 l3 = q->l3;
   if (bpf_xdp_load_bytes(ctx, l3, &ip, sizeof(ip)) || (*(u8 *)&ip & 0xf0) != 0x60)
     return RECIPIENT_OTHER;

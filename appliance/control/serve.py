@@ -33,7 +33,7 @@ from appliance.publish.progress import Progress
 from appliance.publish.publication import Publication
 from appliance.publish.workers import WorkerPool
 from appliance.served.memory import use_one_arena
-from appliance.server.sockets import open_sockets
+from appliance.server.sockets import Listening, open_sockets
 
 _log = logging.getLogger(__name__)
 
@@ -88,24 +88,14 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.callback(stage.end)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
-        told = Told(
-            stage,
-            reloader.zones,
-            pool,
-            listening.endpoints,
-            publication,
-            reloader.history,
-            background,
-            reloader.zone_set,
-        )
+        told = _told(stage, reloader, pool, listening, publication, background)
         verbs.serve(told, reloader)
         stage.serve()
         cleanup.push_async_callback(reloader.close)
         beside = Background(background.failures)
         cleanup.push_async_callback(beside.stop)
         cleanup.callback(hangups.ignore)
-        _keep_up(reloader, beside)
-        beside.keep("looking at the interfaces", partial(keep_looking, publication.interfaces))
+        _keep_up(reloader, publication, beside)
         await _say_ready(told)
         notify_manager("READY=1")
         hangups.act(reloader.on_signal)
@@ -124,8 +114,22 @@ def _channels(config: Config, verbs: Verbs, stage: Stage) -> tuple[Channel, Chan
     )
 
 
-def _keep_up(reloader: Reloader, background: Background) -> None:
+def _told(
+    stage: Stage,
+    reloader: Reloader,
+    pool: WorkerPool,
+    listening: Listening,
+    publication: Publication,
+    background: Background,
+) -> Told:
+    """Return where status and stats come from."""
+    zones, history, zone_set = reloader.zones, reloader.history, reloader.zone_set
+    return Told(stage, zones, pool, listening.endpoints, publication, history, background, zone_set)
+
+
+def _keep_up(reloader: Reloader, publication: Publication, background: Background) -> None:
     """Do what a server has to do beside answering."""
+    background.keep("looking at the interfaces", partial(keep_looking, publication.interfaces))
     background.keep("saving the store", reloader.keep_saving)
     background.once("keeping what is served", reloader.record)
     background.keep("looking for waste in the store", reloader.compaction.keep_looking)

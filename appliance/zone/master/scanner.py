@@ -32,7 +32,6 @@ from appliance.zone.threads import side_by_side
 MAX_FINDINGS = 100
 MAX_FILES = 1000
 MAX_INCLUDE_DEPTH = 10
-
 MARGIN = 1 << 20
 """Octets in which a record must end: the largest one has 262,140 as text, if every octet of it is escaped."""
 SPLIT = 32 << 20
