@@ -6,8 +6,7 @@ cimport cython
 from appliance.compiler.bulk.index cimport BulkIndex
 
 cdef unsigned long long _M64, _M32
-cdef size_t _ROW, _SUFFIX, _SUFFIX_MAX, _FLIPS, _NEXT, _UNTIL, _NAME, _NAME_OF_CUT
-cdef unsigned int _SERVING, _CUT
+cdef size_t _ROW
 
 
 cdef class Mould:
@@ -60,4 +59,3 @@ cdef class Press(BulkIndex):
 
 
 cdef unsigned long long step(unsigned long long h, unsigned long long word) noexcept nogil
-cdef size_t wide(unsigned int ref) noexcept nogil

@@ -13,11 +13,11 @@ from appliance.compiler.bulk.index import BulkIndex
 
 if cython.compiled:
     from cython.cimports.appliance.store import layout
-    from cython.cimports.appliance.store.places import heap_offset
+    from cython.cimports.appliance.store.places import heap_offset, heap_word
     from cython.cimports.appliance.zone.packed.places import octet64
 else:
     from appliance.store import layout
-    from appliance.store.places import heap_offset
+    from appliance.store.places import heap_offset, heap_word
     from appliance.zone.packed.places import octet64
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 _M64 = 0xFFFFFFFFFFFFFFFF
 _M32 = 0xFFFFFFFF
 _ROW = layout.ZONE_SIZE // 4
-_NEXT = layout.OFFSETS["node"]["next"] // 4
-_UNTIL = layout.OFFSETS["node"]["until"] // 4
-_NAME, _NAME_OF_CUT = layout.name_offset(0), layout.name_offset(layout.NODE_CUT)
-_CUT = layout.NODE_CUT
 
 
 class Mould:
@@ -167,11 +163,12 @@ class Press(BulkIndex):
         """Return whether the written records have the names of others of the same zone, in the same order."""
         record = 0
         while record < mould.count:
-            one = (start + mould.records[record]) * 16
-            other = wide(old[record]) * 16
-            if self.heap[one] != self.heap[other] or self.heap[one + 2] & _CUT != self.heap[other + 2] & _CUT:
+            one = heap_offset(start + mould.records[record])
+            other = heap_offset(old[record])
+            cut = self.heap[one + layout.NODE_FLAGS_AT] & layout.NODE_CUT
+            if self.heap[one] != self.heap[other] or cut != self.heap[other + layout.NODE_FLAGS_AT] & layout.NODE_CUT:
                 return False
-            at = _NAME_OF_CUT if self.heap[one + 2] & _CUT else _NAME
+            at = layout.NODE_WILDCARD_AT if cut else layout.NODE_SIZE
             end = at + self.heap[one]
             while at < end:
                 if self.heap[one + at] != self.heap[other + at]:
@@ -187,12 +184,12 @@ class Press(BulkIndex):
         """
         while record < mould.count:
             ref = start + mould.records[record]
-            was = wide(old[record])
+            was = old[record]
             f = self.spread(mould.hashes[mould.places[record]])
             slot = self.slot_with(f, was)
-            if not slot or self.words[was * 4 + _NEXT]:
+            if not slot or self.words[heap_word(was) + layout.NODE_NEXT_WORD]:
                 break
-            self.words[ref * 4 + _NEXT] = was
+            self.words[heap_word(ref) + layout.NODE_NEXT_WORD] = was
             self.index[slot] = (f & _M32) << 32 | ref
             self.depths[self.heap[heap_offset(ref) + layout.NODE_LABELS_AT]] += 1
             record += 1
@@ -211,7 +208,7 @@ class Press(BulkIndex):
         """Let records end before a version of their zone."""
         i = 0
         while i < len(old):
-            self.words[wide(old[i]) * 4 + _UNTIL] = version
+            self.words[heap_word(old[i]) + layout.NODE_UNTIL_WORD] = version
             i += 1
 
     def part(self, mould: Mould, start: int, old: array[int]) -> None:
@@ -219,8 +216,8 @@ class Press(BulkIndex):
         record = 0
         while record < mould.count:
             ref = start + mould.records[record]
-            if self.words[ref * 4 + _NEXT] == old[record]:
-                self.words[ref * 4 + _NEXT] = 0
+            if self.words[heap_word(ref) + layout.NODE_NEXT_WORD] == old[record]:
+                self.words[heap_word(ref) + layout.NODE_NEXT_WORD] = 0
                 self.depths[self.heap[heap_offset(ref) + layout.NODE_LABELS_AT]] -= 1
             record += 1
 
@@ -238,8 +235,3 @@ def step(h: int, word: int) -> int:
     """Return a hash with one more word of a label."""
     h = ((h ^ word) * layout.HASH_MULTIPLIER) & _M64
     return h ^ h >> 32
-
-
-def wide(ref: int) -> int:
-    """Return a reference, wide enough for an offset."""
-    return ref
