@@ -18,7 +18,7 @@ from appliance.control.progress import Progress
 from appliance.control.sizes import MIB, octets
 from appliance.control.zone_set import wanted
 from appliance.control.zones import ServedZone
-from appliance.errors import StateError, ZoneError
+from appliance.errors import ConfigError, StateError, ZoneError
 from appliance.zone import names, scanner, types
 
 _SERVER: Final = 26 << 20
@@ -38,8 +38,10 @@ def estimate_zones(config_file: Path) -> dict[str, Any]:
     """Return the figures for all zones of a configuration. Raises ApplianceError."""
     use_one_arena()  # as the server does
     config = load_config(config_file)
-    zones = wanted(config).zones
-    return _estimate(zones, config, own_octets())
+    found = wanted(config)
+    if not all(found.whole.values()):
+        raise ConfigError("\n".join(str(one) for one in found.findings if one.severity == "error"))
+    return _estimate(found.zones, config, own_octets())
 
 
 def estimate_file(file: Path, origin: str, config_file: Path) -> dict[str, Any]:
