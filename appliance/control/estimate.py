@@ -21,11 +21,11 @@ from appliance.control.zones import ServedZone
 from appliance.errors import ConfigError, StateError, ZoneError
 from appliance.zone import names, scanner, types
 
-_SERVER: Final = 26 << 20
-"""Octets of a server without zones, what its workers share with it included (Debian 12, x86-64)."""
+_SERVER: Final = 41 << 20
+"""Octets of a server without zones, what its workers share with it included (Debian 12, x86-64).
 
-_NIC_PATH: Final = 8 << 20
-"""Octets more where there is an XDP program: what it takes to talk to the kernel about interfaces."""
+Nine of them are what it takes to talk to the kernel about interfaces, also where none is to be served.
+"""
 
 _WORKER: Final = 5 << 19
 """Octets of its own that each worker has."""
@@ -77,7 +77,7 @@ def _estimate(zones: dict[bytes, ServedZone], config: Config, before: int) -> di
     spent = time.monotonic() - started
     grown = max(0, own_octets() - before)
     on_nic_path = bool(datapath.wanted(config))
-    processes = _SERVER + _NIC_PATH * on_nic_path + _WORKER * config.listen.tcp_workers + grown
+    processes = _SERVER + _WORKER * config.listen.tcp_workers + grown
     arrays = octets(room_for(store))
     used = layout.SIZES["bucket"] * len(store.index.words) // 8 + store.heap.highest * layout.GRANULE
     stays = arrays if on_nic_path else used
