@@ -94,6 +94,10 @@ class Server:
         interfaces = self._answer("status")["interfaces"]
         return next((str(one["mode"]) for one in interfaces if one["name"] == device), "off")
 
+    def look_again(self) -> None:
+        """Have the server look at its zones and interfaces."""
+        self._answer("reload")
+
     def verdicts(self) -> dict[str, int]:
         """Return the verdict counters of the NIC path."""
         return {name: int(value) for name, value in self._answer("stats")["verdicts"].items()}

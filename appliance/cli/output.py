@@ -27,6 +27,8 @@ def show_status(status: dict[str, Any]) -> None:
     path = status["nic_path"]
     off = f"NIC path: off since {moment(path['since'])}, {path['reason']}"
     console.print(Text(f"NIC path: generation {path['generation']}" if path["on"] else off), soft_wrap=True)
+    if status["zone_summary"] is not None:
+        console.print(_zone_line(status["zone_summary"]), soft_wrap=True)
     if status["interfaces"]:
         console.print(_interfaces(status["interfaces"]))
     if status.get("zones"):

@@ -20,6 +20,8 @@ class Stage:
     answering: Callable[[], bool]
     """Whether workers answer already: userspace does before there is a NIC path."""
     started: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.time)
+    """The same by the clock on the wall."""
     state: State = "starting"
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the start has come to its end, good or bad."""

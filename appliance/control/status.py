@@ -123,7 +123,7 @@ def starting(stage: Stage, pool: WorkerPool, endpoints: Sequence[tuple[str, int]
         "healthy": False,
         "problems": [stage.doing()],
         "warnings": [],
-        "nic_path": {"on": False, "generation": None, "reason": "the server is starting"},
+        "nic_path": {"on": False, "generation": None, "reason": "the server is starting", "since": stage.began},
         "interfaces": [],
         "zone_summary": None,
         "progress": stage.described(),

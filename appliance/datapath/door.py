@@ -113,6 +113,7 @@ class Door:
         self._names = tuple(dict.fromkeys((*self._specs, *named)))
         self._run_dir = run_dir
         self._generations: dict[str, Generation] = {}
+        self._made: set[Path] = set()
         self._lock: owners.Lock | None = None
         self._handlers: dict[type[Request], Callable[[Any], Any]] = {
             Load: self._load,
@@ -142,6 +143,7 @@ class Door:
         sizes = {name: getattr(request, name) for name in Load.__struct_fields__}
         made = Generation.load(list(self._specs.values()), **sizes)
         self._generations[made.folder.name] = made
+        self._made.add(made.folder)
         return Loaded(made.folder.name, made.program_id())
 
     def _attach(self, request: Attach) -> Attached:
@@ -194,7 +196,7 @@ class Door:
     def _tidy(self, request: Tidy) -> None:
         attached = look().found
         keep = [one.folder for one in self._generations.values()]
-        unused = pins.unused({one.link.program for one in attached}, keep)
+        unused = pins.unused({one.link.program for one in attached}, keep, self._made)
         if unused:
             time.sleep(_FINISH_S)
         for folder in unused:

@@ -48,12 +48,12 @@ def maker_lives(folder: Path) -> bool:
     return owners.made_pins(*maker(folder))
 
 
-def unused(attached: Collection[int], keep: Collection[Path]) -> list[Path]:
-    """Return the generations of ended processes that no interface of this namespace runs any more."""
+def unused(attached: Collection[int], keep: Collection[Path], made: Collection[Path]) -> list[Path]:
+    """Return the generations that no interface of this namespace runs any more: those `made` here, and of the ended."""
     found = []
     for folder, number in list(folders()):
         # Without a program it is half made, by us or by another, or was left so by a loader that was killed.
-        others = maker_lives(folder) and not (number and maker(folder)[0] == os.getpid())
+        others = maker_lives(folder) and not (number and folder in made)
         if folder not in keep and number not in attached and not others:
             found.append(folder)
     return found

@@ -82,7 +82,7 @@ def test_compaction_by_a_new_generation(veth_pair: Pair, own_bpffs: Path, tmp_pa
         assert server.attached() not in (0, before)
         assert len(server.generations(own_bpffs)) == 1
         mapped = Path(f"/proc/{server.processes[-1].pid}/maps").read_text()
-        assert mapped.count("anon_inode:bpf-map") == 7  # the arrays of one generation
+        assert mapped.count("anon_inode:bpf-map") == 8  # the arrays of one generation
         assert not asking.lost
         no_blend(asking.exchanges, changes)
     finally:

@@ -34,6 +34,7 @@ def judge_tagged(pair: Pair, server: Server, mode: str, tags: str) -> bool:
     """Do the same through VLAN devices, with tags beside the frame if the card takes them out, and in it."""
     with tagged.vlan_devices(pair):
         refused = tagged.refusal(pair.server)
+        server.look_again()  # the program has to know the tags
         right = bool(refused) == (tags == HIDDEN) and judge(pair, server, mode, f" {tags}")
         if refused:
             print(f"refused native: {refused}", flush=True)

@@ -287,10 +287,10 @@ def test_broadcast_addresses_of_networks(wire_and_server: tuple[Wire, Server]) -
     assert verdict("10.77.1.255") == "answer_positive"
     server.pair.server.run("ip", "address", "add", "10.77.0.1/23", "dev", DEVICE)
     try:
-        server.told("status")
+        server.told("reload")
         assert verdict("10.77.1.255") == "drop_source_address"
         assert verdict("10.77.0.255") == "answer_positive"
     finally:
         server.pair.server.run("ip", "address", "del", "10.77.0.1/23", "dev", DEVICE)
-    server.told("status")
+    server.told("reload")
     assert verdict("10.77.1.255") == "answer_positive"

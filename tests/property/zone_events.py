@@ -41,6 +41,7 @@ CONFIGURATION: Final = f"""
 run_dir = "run"
 state_dir = "state"
 removal_limit_zones = {LEAST}
+include_below = ["."]
 [store]
 compact_percent = 1
 compact_mib = 0

@@ -61,7 +61,7 @@ def test_a_file_where_a_server_of_the_machine_keeps_its_own_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Servers of two tests had one state there, and that of an earlier version of the program."""
-    assert [str(folder) for folder in leaks._FOLDERS] == ["/run/appliance", "/var/lib/appliance"]
+    assert [str(folder) for folder in leaks._FOLDERS] == ["/run/appliance", "/var/lib/appliance", "/run/appliance-nic"]
     monkeypatch.setattr(leaks, "_FOLDERS", (tmp_path,))
     before = leaks.objects()
     left = tmp_path / "listings" / "one"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A start is a state that is told: here it is held at the list of zones, a pipe that the test writes when it likes."""
+"""A start is a state that is told: here it is held at the list of zones, which the test writes when it likes."""
 
 import json
 import os
@@ -15,6 +15,8 @@ from tests.unit.control.served import START_S, Served, configuration, decoded, s
 
 pytestmark = pytest.mark.unit
 
+HOLDING = Path(__file__).parents[2] / "harness" / "held"
+
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Served]:
@@ -23,8 +25,8 @@ def held(tmp_path: Path) -> Iterator[Served]:
     (tmp_path / "appliance.toml").write_text(configuration(more=pattern))
     for name in ("one", "two"):
         (tmp_path / f"{name}.zone").write_text(zone_text())
-    os.mkfifo(tmp_path / "list")
-    server = start(tmp_path)
+    os.mkfifo(tmp_path / "list.pipe")
+    server = start(tmp_path, PYTHONPATH=str(HOLDING), HELD_AT=str(tmp_path / "list"))
     try:
         until(lambda: server.process.poll() is not None or server.command("status").returncode != 3)
         yield server
@@ -34,8 +36,8 @@ def held(tmp_path: Path) -> Iterator[Served]:
 
 
 def release(server: Served, *zones: str) -> None:
-    """Let the server read its list once: as soon as it opens the pipe, it gets the names and their end."""
-    (server.folder / "list").write_text("".join(f"{zone}\n" for zone in zones))
+    """Let the server read its list once: as soon as it opens that, it gets the names and their end."""
+    (server.folder / "list.pipe").write_text("".join(f"{zone}\n" for zone in zones))
 
 
 def in_thread(work: Any) -> tuple[threading.Thread, list[Any]]:

@@ -97,7 +97,7 @@ def test_commands(tmp_path: Path) -> None:
         assert len(whole["zones"]) == 701
         assert set(whole) == {*told, "zones"}
         shown = server.command("status").stdout
-        assert "zones: 701 (1 not loaded, 700 serving), 1 with problems" in shown
+        assert "zones: 701 (1 not loaded, 700 serving), 1 with problems" in shown, shown
         assert shown.count("\n") < 8
         assert server.command("status", "--zones").stdout.count("serving") == 701
 

@@ -184,7 +184,7 @@ def large(folder: Path) -> None:
 ODD = {
     "pipe": (fifo, "not a regular file"),
     "folder": (lambda folder: (folder / "odd").mkdir(), "not a regular file"),
-    "loop of links": (nowhere, "Too many levels of symbolic links"),
+    "loop of links": (nowhere, "its links lead in a circle"),
     "nothing": (lambda folder: None, "No such file or directory"),
     "long name": (lambda folder: None, "File name too long"),
     "terabyte of zeros": (large, "no record ends within"),
