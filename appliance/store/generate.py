@@ -61,7 +61,10 @@ def read(text: str) -> Layout:
 def _number(text: str, known: dict[str, int]) -> int:
     """Return the value of a constant expression of C."""
     plain = re.sub(r"\b(0x[0-9A-Fa-f]+|\d+)[uUlL]+\b", r"\1", text.strip()).replace("/", "//")
-    node = ast.parse(plain, mode="eval").body
+    try:
+        node = ast.parse(plain, mode="eval").body
+    except SyntaxError:
+        node = ast.Constant(None)
     return _value(node, known, text)
 
 
