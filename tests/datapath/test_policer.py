@@ -39,6 +39,15 @@ def one_cpu() -> Iterator[None]:
     os.sched_setaffinity(0, allowed)
 
 
+@pytest.fixture(autouse=True)
+def one_cpu() -> Iterator[None]:
+    """Stay on one CPU: each has buckets of its own."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
 @contextmanager
 def limited(lab: Lab, burst: int) -> Iterator[None]:
     """Let all buckets be full, and then hardly anything flow into them: a packet a second."""

@@ -26,10 +26,14 @@ class Remains:
         self._plan = (self._folder / _PLAN).readlink()
         with inside(end.name):
             self.links = links.with_programs()
-        number = Path(f"/run/netns/{end.name}").stat().st_ino
-        self._entries = {path: path.read_bytes() for path in registry.place().glob(f"*-{number}-*.json")}
         self._end = end
+        self._entries = {path: path.read_bytes() for path in self.written()}
         assert len(self._entries) == len(self.links) > 0
+
+    def written(self) -> list[Path]:
+        """Return the entries that there are for this namespace: others are of other tests' servers."""
+        number = Path(f"/run/netns/{self._end.name}").stat().st_ino
+        return list(registry.place().glob(f"*-{number}-*.json"))
 
     def put_back(self, *, pins: bool = True, entries: bool = True) -> None:
         """Let the old program run on its interfaces again, with or without what tells that it is ours."""

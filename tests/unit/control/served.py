@@ -20,7 +20,7 @@ import dns.rcode
 from appliance.cli.client import NotRunningError, ask
 
 ROOT = Path(__file__).parents[3]
-START_S = 30.0
+START_S = 90.0
 
 ZONE = """$TTL 300
 @ SOA ns root {serial} 3600 900 1209600 300
