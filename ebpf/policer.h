@@ -130,11 +130,12 @@ static inline s64 take(u64 *tokens, u64 least)
  * A quarter of the rate is for networks that were not heard lately, three are for the others; either may have what the others leave above
  * half of their bucket. There a network beyond its light share comes last. So a flood from few networks takes nothing from new ones, one
  * from forged addresses nothing from known ones. Whether a network is known is kept for those that got through, and no other drives
- * out an entry that is in use: tests/datapath/test_policer.py.
+ * out an entry that is in use; one that would have to comes last too, or it would be new for ever: tests/datapath/test_policer.py.
  */
 static inline s64 take_common(struct ctl *c, struct policer *b, struct query *q, u64 now, u64 full)
 {
-  u64 hash = (q->network ^ c->seed) * HASH_MULTIPLIER, light = c->pass_rate / LIGHT_SHARE + 1;
+  u64 light = c->pass_rate / LIGHT_SHARE + 1, hash = (q->network ^ c->seed) * HASH_MULTIPLIER;
+  hash = (hash ^ hash >> 32) * HASH_FINAL; /* once more: networks often differ in their upper bits alone */
   u32 slot = hash >> 52;
   struct heard *h = heard.lookup(&slot);
   if (!h)
@@ -144,9 +145,9 @@ static inline s64 take_common(struct ctl *c, struct policer *b, struct query *q,
   u64 live = h->count && age < HEARD_WINDOWS, known = live && h->tag == tag;
   u64 count = known && !age ? h->count : 0, reserve = full / 4, half = (full - reserve) / 2;
   s64 taken;
-  if (!known)
+  if (!live)
     taken = take(&b->reserve, 0) || take(&b->common, half);
-  else if (count < light)
+  else if (known && count < light)
     taken = take(&b->common, 0) || take(&b->reserve, reserve / 2);
   else
     taken = take(&b->common, half);
