@@ -5,6 +5,7 @@ A bad file makes its zone a placeholder; what stops the whole is a full store, t
 """
 
 import contextlib
+import logging
 import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
@@ -13,7 +14,7 @@ from functools import lru_cache, partial
 from typing import Final
 
 from appliance.answers.bulk_zone import RecordsSpent
-from appliance.answers.compile import compile_zones, remove_zone
+from appliance.answers.compile import compile_zones, remove_zones
 from appliance.answers.layout import HEAP_CHUNK
 from appliance.answers.sizes import Capacity, index_bits
 from appliance.answers.stamp import MAX_TEXT, Stamper
@@ -26,7 +27,7 @@ from appliance.control.paging import pages_ahead
 from appliance.control.progress import Progress
 from appliance.control.sizes import check_budget, check_size, shared_store
 from appliance.control.zones import ServedZone
-from appliance.errors import StateError, ZoneError
+from appliance.errors import ApplianceError, StateError, ZoneError
 from appliance.zone import digests
 from appliance.zone.files import Batch, Files
 from appliance.zone.model import Zone
@@ -44,6 +45,8 @@ _SPREAD: Final = 8
 
 Never more than three quarters of what the machine has: the kernel refuses what is more than all of it.
 """
+
+_log = logging.getLogger(__name__)
 
 TellError = Callable[[ZoneError], None]
 _digest = lru_cache(1)(digests.of_text)
@@ -118,6 +121,8 @@ class Loading:
                 self._history.discard(draft)
 
     def _run(self, store: Store | None) -> Store:
+        if store is not None and not self._takes_out_what_is_gone(store):
+            store = None
         sized = [(served.size(self._files), served) for served in self._zones.values() if served.state != "serving"]
         total = sum(size for size, _ in sized)
         self._progress.begin(total, len(sized))
@@ -131,11 +136,22 @@ class Loading:
             store = shared_store(sizes, self._opcode_pass)
             store.sources.expect(self._zones)
         store.sources.fetch = self._fetch
-        for origin in [origin for origin in store.numbers if origin not in self._zones]:
-            store.reclaim(remove_zone(store, origin))
         while large:
             store = self._compile_large(store, large)
         return self._compile_small(store, small)
+
+    def _takes_out_what_is_gone(self, store: Store) -> bool:
+        """Take out of a saved store the zones that are not configured; False where it is of no use without them."""
+        store.sources.fetch = self._fetch
+        gone = [origin for origin in store.numbers if origin not in self._zones]
+        try:
+            store.reclaim(remove_zones(store, gone))
+        except ApplianceError as error:
+            _log.warning("the saved store is not used, all zones are read: %s", error)
+            for served in self._zones.values():
+                served.forget()
+            return False
+        return True
 
     def _fetch(self, origin: bytes) -> Zone:
         """Return a zone that another one's chain leads to, or that has to be compiled once more."""

@@ -22,7 +22,7 @@ from appliance.control.channel import Channel
 from appliance.control.datapath import keep_looking
 from appliance.control.hangup import Hangups
 from appliance.control.lease import keep_renewing
-from appliance.control.lock import RunLock
+from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.memory import use_one_arena
 from appliance.control.notify import notify_manager
@@ -67,6 +67,8 @@ async def _serve(config: Config, use_xdp: bool) -> None:
     async with AsyncExitStack() as cleanup:
         lock = RunLock(Path(config.server.run_dir))
         cleanup.callback(lock.close)
+        if (state := lock_state(Path(config.server.state_dir))) is not None:
+            cleanup.callback(state.close)
         listening = open_sockets(config.listen.addresses, config.listen.port, config.listen.tcp_workers)
         cleanup.callback(listening.close)
         pool = WorkerPool(config, listening)
