@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Zones into the store, and out of it again; readers see a zone's old version until the new one is whole."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from appliance.compiler.answers import nodes
 from appliance.compiler.answers.cnames import miss
@@ -37,7 +37,7 @@ from appliance.store.verdict_names import KIND
 from appliance.zone import names
 from appliance.zone.model import Zone
 
-__all__ = ["Capacity", "capacity", "compile_zones", "remove_zone", "replace_zone"]
+__all__ = ["Capacity", "capacity", "compile_zones", "remove_zone", "remove_zones", "replace_zone"]
 
 
 def compile_zones(store: Store, zones: Iterable[Zone], loading: Iterable[Zone] = ()) -> Retired:
@@ -87,10 +87,20 @@ def replace_zone(store: Store, zone: Zone) -> Retired:
 
 def remove_zone(store: Store, origin: bytes) -> Retired:
     """Take a zone out; names in it are those of the zone above then, or of none. Returns the room it took."""
-    touched = touched_by(store, origin, True)
+    return remove_zones(store, [origin])
+
+
+def remove_zones(store: Store, origins: Collection[bytes]) -> Retired:
+    """Take zones out; of their neighbours only those that stay are compiled again. Returns the room they took."""
+    touched: set[bytes] = set()
+    for origin in origins:
+        touched |= touched_by(store, origin, True)
+    touched -= set(origins)
     for other in touched:
         store.sources[other]  # before anything changes: it may have to be fetched, and be gone
-    retired = remove(store, origin)
+    retired = Retired()
+    for origin in origins:
+        retired.extents += remove(store, origin).extents
     retired.extents += compile_again(store, touched)
     return retired
 

@@ -87,6 +87,23 @@ def _check_interfaces(config: Config, error: ReportError) -> None:
 
 def _check_listen(config: Config, error: ReportError) -> None:
     _check_addresses(config.listen.addresses, ("listen", "addresses"), error)
+    for index, interface in enumerate(config.interface):
+        for text in interface.addresses if interface.mode != "off" else ():
+            if not _is_heard(text, config.listen.addresses):
+                error(
+                    ("interface", index, "addresses"),
+                    f"{text} is in no address of [listen]: TCP, and what the XDP program passes up, would find no "
+                    f"socket; add it there",
+                )
+
+
+def _is_heard(text: str, listening: tuple[str, ...]) -> bool:
+    """Return whether a socket gets what is sent to an address; what is no address is told elsewhere."""
+    try:
+        address, sockets = ipaddress.ip_address(text), [ipaddress.ip_address(one) for one in listening]
+    except ValueError:
+        return True
+    return any(one == address or (one.is_unspecified and one.version == address.version) for one in sockets)
 
 
 def _check_addresses(addresses: tuple[str, ...], path: Path, error: ReportError) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One server for each run directory."""
+"""One server for each run directory, and for each state directory."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,8 @@ MODE: Final = 0o600
 class RunLock:
     """Held from construction to close(), and gone with the process. Raises StateError when another process has it."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, key: str = "run_dir") -> None:
+        """Take the folder that is the value of a key of [server]."""
         path = run_dir / "serve.lock"
         try:
             _make_folder(run_dir)
@@ -31,7 +32,7 @@ class RunLock:
                 raise
         except (OSError, ValueError, RuntimeError) as error:
             raise StateError(
-                f"cannot use run_dir {run_dir}: {why_not_read(path, error)}; make it writable, or set [server] run_dir"
+                f"cannot use {key} {run_dir}: {why_not_read(path, error)}; make it writable, or set [server] {key}"
             ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +40,7 @@ class RunLock:
             holder = os.read(self._fd, 32).decode(errors="replace").strip()
             os.close(self._fd)
             raise StateError(
-                f"a server (process {holder or 'unknown'}) already uses {run_dir}; stop it, or set another run_dir"
+                f"a server (process {holder or 'unknown'}) already uses {run_dir}; stop it, or set another {key}"
             ) from None
         with contextlib.suppress(OSError):  # the number is for people; a full disk keeps nobody from serving
             os.ftruncate(self._fd, 0)
@@ -48,6 +49,24 @@ class RunLock:
     def close(self) -> None:
         """Let another server start."""
         os.close(self._fd)
+
+
+def lock_state(state_dir: Path) -> RunLock | None:
+    """Return the lock of a state folder, which is of one server; None where nothing can be written there.
+
+    Then nothing is kept there either, and a server goes on without. Raises StateError when another process has it.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        usable = os.access(state_dir, os.W_OK)
+    except OSError:
+        usable = False
+    try:
+        return RunLock(state_dir, "state_dir") if usable else None
+    except StateError as error:
+        if isinstance(error.__cause__, OSError):
+            return None
+        raise
 
 
 def _make_folder(run_dir: Path) -> None:

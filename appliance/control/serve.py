@@ -20,7 +20,7 @@ from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
 from appliance.control.hangup import Hangups
-from appliance.control.lock import RunLock
+from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.service_manager import notify_manager
 from appliance.control.stage import Stage
@@ -67,6 +67,8 @@ async def _serve(config: Config, use_xdp: bool) -> None:
     async with AsyncExitStack() as cleanup:
         lock = RunLock(Path(config.server.run_dir))
         cleanup.callback(lock.close)
+        if (state := lock_state(Path(config.server.state_dir))) is not None:
+            cleanup.callback(state.close)
         listening = open_sockets(config.listen.addresses, config.listen.port, config.listen.tcp_workers)
         cleanup.callback(listening.close)
         pool = WorkerPool(config, listening)

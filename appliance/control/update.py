@@ -147,11 +147,15 @@ class Reloader:
             for one in self.zone_set.findings
             if one.severity == "error"
         ]
-        removed = []
-        for origin in plan.gone:
-            told.append(await self._remove(origin))
-            if told[-1]["ok"]:
-                removed.append(origin)
+        removed, going = [], list(plan.gone)
+        while going:  # one that must be compiled again because another one goes may be going itself
+            outcomes = [await self._remove(origin) for origin in going]
+            done = [origin for origin, one in zip(going, outcomes, strict=True) if one["ok"]]
+            told += [one for one in outcomes if one["ok"] or not done]
+            removed += done
+            going = [origin for origin in going if origin not in done] if done else []
+            if done:
+                self.zone_set.failed = ""
         await _to_the_end(self.history.remove, removed)
         for served in plan.fresh:
             if served.origin in self.zones:

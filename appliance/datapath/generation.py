@@ -122,7 +122,7 @@ class Generation:
     def place(self, served: Sequence[tuple[InterfaceSpec, Link]]) -> Placed:
         """Tell the program these interfaces and their addresses, and no others; what stays is not touched."""
         around = vicinity.read()
-        answered = [a for spec, link in served for a in spec.addresses or link.addresses]
+        answered = [a for spec, link in served for a in spec.answered(link.addresses)]
         kinds = vicinity.kinds(answered, around.networks)
         placed, crowded = services.rewrite(self._arrays["services"], kinds, self.plan.service_seed)
         self._known = tuple(placed)
@@ -229,7 +229,7 @@ def _service_addresses(specs: Sequence[InterfaceSpec], present: Mapping[str, Lin
     found: dict[str, None] = {}
     for spec in specs:
         link = present.get(spec.name)
-        found.update(dict.fromkeys(spec.addresses or (link.addresses if link is not None else ())))
+        found.update(dict.fromkeys(spec.answered(link.addresses if link is not None else ())))
     return [*found][: services.MOST]
 
 

@@ -5,6 +5,7 @@ A bad file makes its zone a placeholder; what stops the whole is a full store, t
 """
 
 import contextlib
+import logging
 import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
@@ -13,10 +14,10 @@ from functools import lru_cache, partial
 from typing import Final
 
 from appliance.compiler.bulk.zone import RecordsSpent
-from appliance.compiler.compile import compile_zones, remove_zone
+from appliance.compiler.compile import compile_zones, remove_zones
 from appliance.compiler.expected import larger_than
 from appliance.compiler.template.template import Stamper
-from appliance.errors import StateError, ZoneError
+from appliance.errors import ApplianceError, StateError, ZoneError
 from appliance.publish.budget import check_budget, check_size, shared_store
 from appliance.publish.paging import pages_ahead
 from appliance.publish.progress import Progress
@@ -45,6 +46,8 @@ _SPREAD: Final = 8
 
 Never more than three quarters of what the machine has: the kernel refuses what is more than all of it.
 """
+
+_log = logging.getLogger(__name__)
 
 TellError = Callable[[ZoneError], None]
 _digest = lru_cache(1)(digests.of_text)
@@ -119,6 +122,8 @@ class Loading:
                 self._history.discard(draft)
 
     def _run(self, store: Store | None) -> Store:
+        if store is not None and not self._takes_out_what_is_gone(store):
+            store = None
         sized = [(served.size(self._files), served) for served in self._zones.values() if served.state != "serving"]
         total = sum(size for size, _ in sized)
         self._progress.begin(total, len(sized))
@@ -132,11 +137,22 @@ class Loading:
             store = shared_store(sizes, self._opcode_pass)
             store.sources.expect(self._zones)
         store.sources.fetch = self._fetch
-        for origin in [origin for origin in store.numbers if origin not in self._zones]:
-            store.reclaim(remove_zone(store, origin))
         while large:
             store = self._compile_large(store, large)
         return self._compile_small(store, small)
+
+    def _takes_out_what_is_gone(self, store: Store) -> bool:
+        """Take out of a saved store the zones that are not configured; False where it is of no use without them."""
+        store.sources.fetch = self._fetch
+        gone = [origin for origin in store.numbers if origin not in self._zones]
+        try:
+            store.reclaim(remove_zones(store, gone))
+        except ApplianceError as error:
+            _log.warning("the saved store is not used, all zones are read: %s", error)
+            for served in self._zones.values():
+                served.forget()
+            return False
+        return True
 
     def _fetch(self, origin: bytes) -> Zone:
         """Return a zone that another one's chain leads to, or that has to be compiled once more."""

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 def wanted(config: Config) -> list[InterfaceSpec]:
     """Return the interfaces that the configuration gives to the XDP program."""
     return [
-        InterfaceSpec(one.name, one.mode, one.addresses, one.port, one.verify_checksum)
+        InterfaceSpec(one.name, one.mode, one.addresses, one.port, one.verify_checksum, config.listen.addresses)
         for one in config.interface
         if one.mode != "off"
     ]

@@ -57,7 +57,7 @@ class History:
         if draft is None:
             return None
         try:
-            with self._database.transaction() as db:
+            with self._database.reading() as db:
                 kept = versions.find(db, served.origin)
         except StateError as error:
             self._give_up(draft, error)
@@ -181,7 +181,7 @@ class History:
         if not self.wanted:
             return None
         try:
-            with self._database.transaction() as db:
+            with self._database.reading() as db:
                 version = versions.find(db, served.origin)
                 if version is None or (digest and not version.is_of(digest)):
                     return None
@@ -195,7 +195,7 @@ class History:
         if not self.wanted or not self._database.path.exists():
             return []
         try:
-            with self._database.transaction() as db:
+            with self._database.reading() as db:
                 return versions.sources(db)
         except StateError as error:
             self._tell(error)
@@ -205,7 +205,7 @@ class History:
         """Return the journal of a zone, the oldest step first. Raises StateError."""
         if not self.wanted:
             raise StateError("no journal is kept; [journal] keep = true would")
-        with self._database.transaction() as db:
+        with self._database.reading() as db:
             return journal.entries(db, origin)
 
     def record(self, zones: Sequence[ServedZone]) -> dict[bytes, Difference]:

@@ -64,15 +64,50 @@ class Database:
         Raises StateError where the file cannot be used. A damaged one, or one of another version of this program,
         is put aside and a new one begun: what is in it can be had from the zone files, apart from the journal.
         """
+        with self._told(), contextlib.closing(self._opened()) as connection, connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection to read by, also where the folder is full or cannot be written.
+
+        Raises StateError where the file cannot be used.
+        """
+        with self._told(), contextlib.closing(self._opened_to_read()) as connection, connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            with contextlib.closing(self._opened()) as connection, connection:
-                yield connection
+            yield
         except sqlite3.Error as error:
             if _is_damage(error):
                 self._put_aside_damaged(error)
             raise StateError(f"{self.path}: {error}") from error
         except OSError as error:
             raise StateError(f"{self.path}: {error.strerror}") from error
+
+    def _opened_to_read(self) -> sqlite3.Connection:
+        """Return a connection; where nothing can be written, one that does without the files for that.
+
+        SQLite makes files beside the database even to read it. The log of a killed process has to be read with it;
+        where there is none, nobody changes the file: the folder is locked by this server.
+        """
+        try:
+            return self._opened()
+        except (sqlite3.OperationalError, OSError):
+            if not self.path.exists():
+                raise
+            log = self.path.with_name(f"{FILE}-wal")
+            is_alone = not log.exists() or not log.stat().st_size
+            place = f"{self.path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_alone else ''}"
+            connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
+            try:
+                self._check_format(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -107,7 +142,12 @@ class Database:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_FORMAT}")
-        elif version != _FORMAT:
+        else:
+            self._check_format(connection)
+
+    def _check_format(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != _FORMAT:
             raise _OtherFormatError(self.path, version)
 
     def _put_aside_damaged(self, error: sqlite3.Error) -> None:

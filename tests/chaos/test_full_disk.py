@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """No room on the disk: what can be done without it is done, the rest is said with what mends it."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -43,6 +44,32 @@ def test_serving_needs_no_room(full: Path, tmp_path: Path) -> None:
             assert server.command("reload").returncode == 0
             assert server.command("status").returncode == 0
             server.process.kill()
+
+
+@pytest.mark.parametrize("why", ["full", "read-only"])
+def test_what_is_kept_is_served_where_nothing_can_be_written(tmp_path: Path, why: str) -> None:
+    """The zone file is broken and gone besides: what was served before is there to be read."""
+    state = tmp_path / "state"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(state)], check=True)
+    try:
+        # A saved store in a full tmpfs, unlike one on a disk, cannot even be mapped as a copy.
+        (tmp_path / "appliance.toml").write_text(configuration("example.", more="[store]\nimage = false\n"))
+        (tmp_path / "example.zone").write_text(zone_text(1))
+        with serving(tmp_path) as server:
+            assert server.address() == "192.0.2.2"
+        (tmp_path / "example.zone").write_text("(")
+        if why == "full":
+            with contextlib.suppress(OSError):
+                (state / "fill").write_bytes(bytes(16 << 20))
+            assert os.statvfs(state).f_bavail == 0
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)
+        with serving(tmp_path) as server:
+            assert server.address() == "192.0.2.2"
+            assert "zone example." in server.command("status").stdout
+    finally:
+        subprocess.run(["umount", str(state)], check=True)
 
 
 def test_no_room_for_kernel_headers(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

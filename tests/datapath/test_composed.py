@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.compiler import context
+from appliance.compiler import expected
 from appliance.server.respond import Exchange, Settings, respond
 from appliance.store.layout import ANSWER
 from appliance.store.store import Store
@@ -77,7 +77,7 @@ def both(own_bpffs: Path) -> Iterator[Both]:
     found = zones()
     apart = store_of(found)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(context, "LARGE", 0)
+        patch.setattr(expected, "LARGE", 0)
         lab = Lab(found, [])
     try:
         yield Both(lab, apart)

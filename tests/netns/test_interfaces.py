@@ -8,7 +8,7 @@ import dns.message
 import pytest
 
 from demo.network import Pair
-from tests.netns.serving import START_S, Server, serving, start
+from tests.netns.serving import EVENT_S, START_S, Server, serving, start
 
 pytestmark = [pytest.mark.netns, pytest.mark.usefixtures("own_bpffs")]
 
@@ -71,6 +71,20 @@ def test_an_answer_takes_the_way_of_its_question(server: Server) -> None:
     for address in (pair.server.address4, pair.server.address6):
         assert server.ask(QUERY, address=address)[0] is not None
         assert server.ask(PASSED_UP, address=address, patience_s=0.5)[0] is None
+
+
+def test_addresses_of_others_are_left_alone(veth_pair: Pair, tmp_path: Path) -> None:
+    """Another program may serve an address of the same interface: what the server does not listen on is its own."""
+    own = veth_pair.server.address4.rpartition(".")[0] + ".77"
+    veth_pair.server.run("ip", "address", "add", f"{own}/24", "dev", "eth0")
+    write(tmp_path)
+    config = tmp_path / "appliance.toml"
+    config.write_text(config.read_text() + f'[listen]\naddresses = ["{own}"]\n')
+    with serving(veth_pair, tmp_path) as server:
+        for address, answered in ((own, True), (veth_pair.server.address4, False)):
+            (reply,) = server.ask(QUERY, address=address, patience_s=EVENT_S if answered else 0.5)
+            assert (reply is not None) is answered, address
+        assert server.told("stats")["verdicts"]["answer_nxdomain"] == 1
 
 
 def test_a_mode_that_fails_leaves_the_former_program(veth_pair: Pair, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from appliance.compiler.change import change
 from appliance.compiler.change.change import change_zone
 from appliance.compiler.change.ns_changes import Recut
 from appliance.compiler.compile import replace_zone
-from appliance.store import hashing
+from appliance.store import hashing, index
+from appliance.store import store as store_module
 from appliance.store.heap import StoreFull
 from appliance.store.layout import ANSWER
 from appliance.store.store import Retired, Store
@@ -43,13 +44,13 @@ SCHEMES: dict[str, dict[str, Any] | None] = {
     "opt-out": {"nsec3": True, "opt_out": True, "salt": b"\xab"},
 }
 BENEATH = [
-    *(f"appliance.zone.{one}" for one in ("canonical", "packed_octets", "packed")),
-    *(f"appliance.answers.bulk_{one}" for one in ("index", "heap", "body", "writer")),
+    *(f"appliance.zone.packed.{one}" for one in ("order", "octets", "names")),
+    *(f"appliance.compiler.bulk.{one}" for one in ("index", "heap", "body", "writer")),
     "appliance.compiler.change.node_pairs",
 ]
 CUTS = [name(f"{label}{number}") for number in range(12) for label in ("a", "Long-Label-".lower(), "x.deep")]
 PROVIDERS = [f"ns{number}.Provider{number % 3}.test." for number in range(9)]
-TRACED = [str(Path(change.__file__).with_name(f"{one}.py")) for one in ("change", "store", "index")]
+TRACED = [str(one.__file__) for one in (change, store_module, index)]
 BITS = 4
 """So few buckets that records stand in their second ones, and are moved."""
 

@@ -30,6 +30,8 @@ class Opener:
         self._below = below
         self._stack = ExitStack()
         self._folder = -1
+        self.is_at_home = False
+        """Whether the zone file, links resolved, lies in its folder: what a link leads to is shown to nobody."""
 
     def close(self) -> None:
         """Forget the folder of the zone file."""
@@ -41,6 +43,7 @@ class Opener:
         self._folder = os.open(path.parent, _PLACE | os.O_DIRECTORY)
         self._stack.callback(os.close, self._folder)
         with _placed(path.name or ".", self._folder) as place, _regular(path, place) as file:
+            self.is_at_home = real_path(file.fileno()).parent == real_path(self._folder)
             yield file
 
     @contextmanager

@@ -42,7 +42,6 @@ CLASS_3 = CLASS_CODES.index(3)
 CLASS_4 = CLASS_CODES.index(4)
 CLASS_OTHER = OTHER_CLASS
 SEEN_ENOUGH = -1000
-
 assert cython.sizeof(Header) == HEADER.size
 
 
@@ -187,7 +186,8 @@ class _Scan:
 
     def _told(self, reason: str, text: bytes) -> str:
         """Return a reason with the beginning of its line, unless that is of a file which may be none of a zone."""
-        return text_of.with_excerpt(reason, text.strip()) if len(self.open) == 1 else reason
+        own = len(self.open) == 1 and self.opener.is_at_home
+        return text_of.with_excerpt(reason, text.strip()) if own else reason
 
 
 class Pack:

@@ -88,6 +88,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             "[[interface]]\nname = 'e'\naddresses = ['0.0.0.0']",
             "a.toml:3: error: 0.0.0.0 is no address to answer for; leave addresses out to take them all",
         ),
+        (
+            "[listen]\naddresses = ['0.0.0.0']\n[[interface]]\nname = 'e'\naddresses = ['192.0.2.1', '2001:db8::1']",
+            "a.toml:5: error: 2001:db8::1 is in no address of [listen]: TCP, and what the XDP program passes up, would "
+            "find no socket; add it there",
+        ),
         ("[[interface]]\nname = 'e'\n[[interface]]\nname = 'e'", "a.toml:4: error: interface e is there twice"),
         (
             "[listen]\nport = 5300\n[[interface]]\nname = 'e'",

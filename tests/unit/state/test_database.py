@@ -123,3 +123,30 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with pytest.raises(StateError, match="unable to open"):
         texts(Database(tmp_path))
+
+
+def test_what_cannot_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(tmp_path)
+    with database.transaction() as db:
+        add(db, b"one")
+
+    def refused() -> sqlite3.Connection:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(database, "_opened", refused)
+    with database.reading() as db:
+        assert db.execute("SELECT digest FROM texts").fetchall() == [(b"one",)]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            add(db, b"two")
+
+
+def test_what_is_not_there_is_not_made_by_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(tmp_path)
+
+    def refused() -> sqlite3.Connection:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(database, "_opened", refused)
+    with pytest.raises(StateError, match="Permission denied"), database.reading():
+        pass
+    assert not database.path.exists()

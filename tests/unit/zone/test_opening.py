@@ -244,3 +244,17 @@ def test_a_loop_after_an_unreadable_file_is_still_seen(zones: Path) -> None:
     found = [one.reason for one in scan_file(zones / "zone", ORIGIN).findings]
     assert len(found) == 21
     assert found[-1] == f"{zones / 'zone'}: includes itself"
+
+
+def test_lines_behind_a_link_are_not_quoted(tmp_path: Path) -> None:
+    """Whoever may make a link in a folder of zones would read what it leads to in messages."""
+    secret, zones = tmp_path / "secret", tmp_path / "zones"
+    secret.write_text("root:$6$SECRET:19000::::\n")
+    zones.mkdir()
+    for name, lead in (("evil.zone", secret), ("home.zone", zones / "real.zone")):
+        (zones / name).symlink_to(lead)
+    (zones / "real.zone").write_text("root:$6$MINE:19000::::\n")
+    for name, quoted in (("evil.zone", False), ("home.zone", True)):
+        said = "".join(str(one) for one in scan_file(zones / name, ORIGIN).findings)
+        assert said
+        assert ("$6$" in said) is quoted
