@@ -34,7 +34,7 @@ def test_content(wheel: Path) -> None:
     profiles = {f"appliance/hw-profiles/{path.name}" for path in (ROOT / "hw-profiles").glob("*.toml")}
     examples = {f"appliance/examples/{path.name}" for path in (ROOT / "appliance/examples").glob("*.zone")}
     assert headers | profiles | examples <= names
-    assert any(name.startswith("appliance/zone/scanner.") and name.endswith(".so") for name in names)
+    assert any(name.startswith("appliance/zone/master/scanner.") and name.endswith(".so") for name in names)
     assert not any(name.startswith(("tests/", "bench/", "demo/")) for name in names)
 
 
