@@ -14,7 +14,8 @@ from typing import Final
 
 import pytest
 
-from appliance.compiler import compile as compiling
+from appliance import compiler
+from appliance import store as store_folder
 from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
 from appliance.datapath import verdicts
 from appliance.datapath.generation import Generation, InterfaceSpec
@@ -31,7 +32,7 @@ pytestmark = [pytest.mark.datapath, pytest.mark.slow]
 
 HOSTS: Final = {1: 36, 2: 44}  # version 2 nearly fills eight buckets, so that entries have to move
 BUCKET_BITS: Final = 3
-MADE: Final = str(Path(compiling.__file__).parent)
+MADE: Final = tuple(f"{Path(str(package.__file__)).parent}/" for package in (compiler, store_folder))
 FRAMES: Final = [Frame(question).octets() for question in versions.QUESTIONS]
 CRITICAL: Final = {"commit", "remove", "flipping", "_move_along", "_displace_moved"}
 """Functions at each line of which the writer is killed, whenever they run."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.compiler.change import change as changing
+from appliance import compiler
+from appliance import store as store_folder
 from appliance.compiler.change.change import change_zone
 from appliance.compiler.compile import replace_zone
 from appliance.lookup.find import find
@@ -36,7 +37,7 @@ from tests.unit.answers.signing import signed
 
 pytestmark = pytest.mark.property
 
-MADE = str(Path(changing.__file__).parent)
+MADE = tuple(f"{Path(str(package.__file__)).parent}/" for package in (compiler, store_folder))
 KINDS = (types.DS, types.A, types.SOA)
 QUESTIONS = [ORIGIN, name("ns"), name("no"), *[name(prefix + cut) for cut in CUTS[1:4] for prefix in ("", "x.")]]
 
