@@ -12,6 +12,7 @@ from appliance.zone import names
 
 ReportError = Callable[[Path, str], None]
 
+_LEASE_MIN_S = 1.0
 _UNIX_PATH_MAX = 107  # sun_path holds 108 octets with the final NUL (unix(7))
 _SERVICE_ADDRESSES_MAX = 64  # of all interfaces together: the collision-free table of the XDP program
 
@@ -23,6 +24,7 @@ def check_meaning(config: Config, error: ReportError) -> None:
     _check_zones(config, error)
     _check_patterns(config, error)
     _check_health(config, error)
+    _check_lease(config, error)
     _check_paths(config, error)
 
 
@@ -46,6 +48,14 @@ def _check_paths(config: Config, error: ReportError) -> None:
     for at, text in paths:
         if "\0" in text:
             error(at, f"{at[-1]} {text!r} has a NUL octet, which no path can have")
+
+
+def _check_lease(config: Config, error: ReportError) -> None:
+    if 0 < config.server.lease_s < _LEASE_MIN_S:
+        reason = (
+            f"lease_s {config.server.lease_s:g} is too short to be renewed in time; at least {_LEASE_MIN_S:g}, or 0"
+        )
+        error(("server", "lease_s"), f"{reason} for a lease without end")
 
 
 def _check_health(config: Config, error: ReportError) -> None:

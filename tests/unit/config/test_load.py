@@ -93,6 +93,10 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             "a.toml:5: error: 2001:db8::1 is in no address of [listen]: TCP, and what the XDP program passes up, would "
             "find no socket; add it there",
         ),
+        (
+            "[server]\nlease_s = 0.5",
+            "a.toml:2: error: lease_s 0.5 is too short to be renewed in time; at least 1, or 0 for a lease without end",
+        ),
         ("[[interface]]\nname = 'e'\n[[interface]]\nname = 'e'", "a.toml:4: error: interface e is there twice"),
         (
             "[listen]\nport = 5300\n[[interface]]\nname = 'e'",
