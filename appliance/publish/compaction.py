@@ -56,8 +56,8 @@ class Compaction:
         """Compile anew whenever there is enough waste, for as long as this runs."""
         while True:
             await self._changed.wait()
+            self._changed.clear()  # before the pause: what changes in it is looked at once more
             await asyncio.sleep(_PAUSE_S)
-            self._changed.clear()
             started = time.monotonic()
             try:
                 await self._compact()

@@ -65,7 +65,7 @@ def test_connections_that_come_at_one_moment_are_shared_evenly(server: Served) -
         assert all(map(is_answered, lines))
         one, other = server.ask("stats")["connections"]
         assert one + other == 200
-        assert abs(one - other) <= 200 // 8
+        assert min(one, other) >= 200 // 4  # nobody waits longer than a moment for a worker that gets no processor
 
 
 def test_a_worker_that_stands_still_gets_nothing(server: Served) -> None:
