@@ -11,32 +11,52 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from appliance.cli.boundary import fail, not_running
+from appliance.cli.options import DEFAULT_CONFIG
+from appliance.control.verb_table import Row
 from appliance.errors import ApplianceError
 
 if TYPE_CHECKING:
     from appliance.config.schema import Config
 
-DEFAULT_CONFIG: Final = Path("/etc/appliance/appliance.toml")
-
-_READING: Final = frozenset({"status", "stats", "journal"})
 _FIRST_LINE_S: Final = 10.0
 _NEXT_LINE_S: Final = 30.0
 _CLEAR: Final = "\r\x1b[K"
 
 
-def ask(config: Path, verb: str, timeout: float, **arguments: Any) -> Any:
-    """Return what the server says, or exit with what keeps it from saying it."""
+def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
+    """Return what the server says to one request, or exit with what keeps it from saying it."""
     from appliance.cli import client
 
     shown = Shown()
 
     def call() -> Any:
         try:
-            return client.ask(_socket(configured(config), verb), verb, limit_s=timeout, say=shown.show, **arguments)
+            path = _socket(configured(config), row)
+            return client.ask(path, row.name, limit_s=timeout, say=shown.show, **arguments)
         finally:
             shown.clear()
 
     return told(call)
+
+
+def stop(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
+    """Have the server stop, and wait until it has."""
+    from appliance.cli.client import stop as stop_server
+
+    return told(lambda: stop_server(configured(config).control_socket, limit_s=timeout))
+
+
+def detach(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
+    """Take programs off through the server, or without one."""
+    from appliance.cli.detach import detach as take_off
+
+    try:
+        socket = configured(config).control_socket
+    except ApplianceError as error:  # a broken configuration is no reason to let a program answer
+        click.echo(f"appliance: {error}; going on without a server", err=True)
+        socket = None
+    interface, force = arguments.get("interface", ""), arguments.get("force", False)
+    return told(lambda: take_off(socket, interface, force=force, limit_s=timeout))
 
 
 def told(call: Callable[[], Any]) -> Any:
@@ -51,9 +71,9 @@ def told(call: Callable[[], Any]) -> Any:
         fail(error)
 
 
-def _socket(config: "Config", verb: str) -> Path:
+def _socket(config: "Config", row: Row) -> Path:
     """Return the socket for a verb: that for reading where it will do, so that no queue of reloads is in the way."""
-    if verb in _READING and os.access(config.read_socket, os.W_OK):
+    if row.access == "read" and os.access(config.read_socket, os.W_OK):
         return config.read_socket
     return config.control_socket
 

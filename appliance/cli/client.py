@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.access import who_may, why_not_read
+from appliance.control.verb_table import BY_NAME
 from appliance.errors import ApplianceError
 
 SHORT_S: Final = 10.0
@@ -48,7 +49,7 @@ def ask(
 
     limit_s is for the whole of it; 0: what suits the verb. say gets what the server does meanwhile.
     """
-    whole = limit_s or (LONG_S if verb == "reload" else SHORT_S)
+    whole = limit_s or (LONG_S if verb in BY_NAME and BY_NAME[verb].slow else SHORT_S)
     deadline = time.monotonic() + whole
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
         call = _Call(path, verb, line, deadline, whole, say)

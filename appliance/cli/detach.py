@@ -16,17 +16,16 @@ PATIENCE_S: Final = 10.0
 """How long a server may take to answer: one that does not is to be ended, or passed over with --force."""
 
 
-def detach(socket: Path | None, interface: str, *, force: bool) -> dict[str, Any]:
+def detach(socket: Path | None, interface: str, *, force: bool, limit_s: float = 0.0) -> dict[str, Any]:
     """Take our programs off an interface, or off all, and return what came of each. Raises ApplianceError.
 
     The server on `socket` does it if it runs, so that it does not put them back; with `force` one that does not answer
-    is passed over.
+    is passed over. limit_s is how long it may take to answer; 0: PATIENCE_S.
     """
     check(interface, force)
     if socket is not None:
         try:
-            forced = "yes" if force else ""
-            return dict(client.ask(socket, "detach", limit_s=PATIENCE_S, interface=interface, force=forced))
+            return dict(client.ask(socket, "detach", limit_s=limit_s or PATIENCE_S, interface=interface, force=force))
         except NotRunningError:
             pass
         except LateError as error:

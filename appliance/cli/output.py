@@ -95,6 +95,18 @@ def show_journal(result: dict[str, Any]) -> None:
     _console().print(table)
 
 
+def show_reload(result: dict[str, Any]) -> None:
+    """Print the result of the verb reload; what failed goes to standard error."""
+    for one in result["zones"]:
+        print(f"{one['zone']}: {one['outcome']}", file=sys.stdout if one["ok"] else sys.stderr)
+    if not result["zones"]:
+        print("no zone file has changed")
+
+
+def show_nothing(result: dict[str, Any]) -> None:
+    """Print nothing: that the command has ended well says it all."""
+
+
 def _console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:

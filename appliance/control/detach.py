@@ -12,9 +12,7 @@ from appliance.errors import ApplianceError
 
 async def take_off_by_server(kept: Interfaces, request: dict[str, Any]) -> dict[str, Any]:
     """Answer the verb in the server; what was taken off stays off until a reload."""
-    interface, force = request.get("interface", ""), request.get("force", "") == "yes"
-    if not isinstance(interface, str):
-        raise ApplianceError("interface must be a name")
+    interface, force = request["interface"], request["force"]
     check(interface, force)
     return described(await asyncio.to_thread(kept.take_off, interface, force), by_server=True)
 

@@ -14,6 +14,7 @@ from appliance.control.detach import take_off_by_server
 from appliance.control.stage import Stage
 from appliance.control.status import Told, starting
 from appliance.control.update import Reloader
+from appliance.control.verb_table import VERBS, Row, checked
 from appliance.errors import ApplianceError
 from appliance.publish.workers import WorkerPool
 
@@ -33,6 +34,14 @@ class Verbs:
         self._turn = asyncio.Lock()
         self._coming: dict[str, asyncio.Future[Any]] = {}
         """Reloads that have not begun, by their arguments: whoever wants the same waits for the same one."""
+        self._functions: Mapping[str, Verb] = {
+            "status": self._status,
+            "stats": self._stats,
+            "journal": self._journal,
+            "reload": self._reload,
+            "detach": self._detach,
+            "stop": self._end,
+        }
 
     def serve(self, told: Told, reloader: Reloader) -> None:
         """Answer in full from now on."""
@@ -42,23 +51,32 @@ class Verbs:
     @property
     def reading(self) -> Mapping[str, Verb]:
         """The verbs that change nothing."""
-        return {"status": self._status, "stats": self._stats, "journal": self._journal}
+        return {row.name: self._bound(row) for row in VERBS if row.access == "read"}
 
     @property
     def control(self) -> Mapping[str, Verb]:
         """All verbs."""
-        return {**self.reading, "reload": self._reload, "detach": self._detach, "stop": self._end}
+        return {row.name: self._bound(row) for row in VERBS}
+
+    def _bound(self, row: Row) -> Verb:
+        """Return what answers a request: arguments are checked before anything is done."""
+        function = self._functions[row.name]
+
+        async def answer(request: dict[str, Any]) -> Any:
+            return await function(checked(row, request))
+
+        return answer
 
     async def _status(self, request: dict[str, Any]) -> Any:
         if self._told is None or self._stage.state == "starting":
             return starting(self._stage, self._pool, self._endpoints)
-        return await self._told.status(request.get("zones") is True)
+        return await self._told.status(request["zones"])
 
     async def _stats(self, request: dict[str, Any]) -> Any:
         return self._served()[0].stats()
 
     async def _journal(self, request: dict[str, Any]) -> Any:
-        zone = _zone(request)
+        zone = request["zone"]
         steps = await self._served()[1].steps(zone)
         return {"zone": zone, "steps": [asdict(step) for step in steps]}
 
@@ -78,9 +96,6 @@ class Verbs:
         return self._told, self._reloader
 
     async def _reload(self, request: dict[str, Any]) -> Any:
-        _zone({"zone": "", **request})
-        if not isinstance(request.get("allow_removal", ""), str):
-            raise ApplianceError("allow_removal must be the number that status shows")
         wanted = json.dumps(request, sort_keys=True)
         coming = self._coming.get(wanted)
         if coming is None:
@@ -100,7 +115,8 @@ class Verbs:
             del self._coming[wanted]  # who asks from now on may have changed a file after it was looked at
         try:
             reloader = self._served()[1]
-            return {"zones": await reloader.reload(request.get("zone", ""), request.get("allow_removal", ""))}
+            zones = await reloader.reload(request["zone"], request["allow_removal"])
+            return {"ok": all(one["ok"] for one in zones), "zones": zones}
         finally:
             self._stage.reloading = ""
             self._turn.release()
@@ -110,10 +126,3 @@ def _look_at(done: asyncio.Future[Any]) -> None:
     """See what came of a reload whose clients may all have gone."""
     with contextlib.suppress(asyncio.CancelledError):
         done.exception()
-
-
-def _zone(request: dict[str, Any]) -> str:
-    zone = request.get("zone")
-    if not isinstance(zone, str):
-        raise ApplianceError("zone must be a name")
-    return zone
