@@ -16,7 +16,8 @@ from typing import Final
 from appliance.compiler.compile import remove_zone, replace_zone
 from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
-from appliance.served.zones import ServedZone
+from appliance.served.source import Rules
+from appliance.served.zone_set import from_file
 from appliance.zone import names
 from bench import scale_changes, scale_program, scale_reload, scale_zones
 from bench.figures import Figure, at_most, plain
@@ -122,7 +123,7 @@ def _one_zone(folder: Path, zones: list[str]) -> Iterator[Figure]:
     table = {}
     for zone in zones:
         origin = names.from_text(zone + ".")
-        table[origin] = ServedZone(origin, str(folder / f"{zone}.zone"))
+        table[origin] = from_file(Rules(), origin, str(folder / f"{zone}.zone"))
     store = Loading(table, 0, 0, _refuse, Progress()).run()
     gc.collect()
     gc.freeze()  # as the server does when all is loaded

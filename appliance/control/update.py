@@ -159,7 +159,7 @@ class Reloader:
         await _to_the_end(self.history.remove, removed)
         for served in plan.fresh:
             if served.origin in self.zones:
-                self.zones[served.origin].place = served.place
+                self.zones[served.origin].source = served.source
             else:
                 self.zones[served.origin] = served
         held = self.zone_set.limit.held
@@ -231,13 +231,13 @@ class Reloader:
 
     async def _reload_one(self, served: ServedZone) -> dict[str, Any]:
         before = served.serial
-        is_other = bool(served.error) or served.has_changed()
+        is_other = bool(served.error) or served.source.changed()
         draft = None
         try:
             zone = await asyncio.to_thread(served.read)
             if served.state == "serving" and served.digest and zone.digest == served.digest:
                 return as_served(served)
-            large = len(zone.nodes) >= COMPARED or served.is_large() or bool(zone.includes)
+            large = len(zone.nodes) >= COMPARED or served.source.is_large() or bool(zone.includes)
             check_size(zone, self._config.store.memory_mib)  # before what it changes takes memory too
             if large:
                 draft = await _to_the_end(self.history.draft, served, zone)

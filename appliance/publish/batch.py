@@ -133,7 +133,7 @@ def _is_served(served: ServedZone, files: Batch, number: int) -> bool:
     """Return whether a small file, which is noted as read, has what is served already."""
     if not served.digest or served.state != "serving":
         return False
-    text = served.text(files, number)
+    text = served.source.text(files, number)
     return text is not None and digests.of_text(text) == served.digest
 
 
@@ -148,6 +148,6 @@ def as_served(served: ServedZone) -> dict[str, Any]:
 def _read(chosen: Sequence[ServedZone]) -> Batch:
     files = Batch(MAX_TEXT, len(chosen))
     for served in chosen:
-        served.name_in(files)
+        served.source.name_in(files)
     files.run()
     return files

@@ -14,7 +14,7 @@ from appliance.publish.budget import MIB, octets
 from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
 from appliance.served.memory import own_octets, use_one_arena
-from appliance.served.zone_set import wanted
+from appliance.served.zone_set import from_file, rules_of, wanted
 from appliance.served.zones import ServedZone
 from appliance.store import layout
 from appliance.store.move import room_for
@@ -51,7 +51,7 @@ def estimate_file(file: Path, origin: str, config_file: Path) -> dict[str, Any]:
     config = load_config(config_file) if config_file.exists() else Config()
     before = own_octets()  # looking for the zone's name in the file takes memory that is no server's
     wire = names.fold(names.from_text(origin)) if origin else _origin_of(file, config)
-    served = ServedZone(wire, str(file), checks=config.checks.levels, below=config.server.include_below)
+    served = from_file(rules_of(config)._replace(most=0), wire, str(file))
     return _estimate({wire: served}, config, before)
 
 

@@ -47,13 +47,13 @@ class _Notes(msgspec.Struct):
         serials, names = array("I"), array("I")
         dnssec = {}
         for one in zones:
-            if one.serial is None or one.stamp is None or one.error or not one.lasting or one.includes:
+            if one.serial is None or one.error or (identity := one.source.identity()) is None:
                 continue
             if one.dnssec is not None:
                 dnssec[len(serials)] = one.dnssec
             origins += one.origin
             files += os.fsencode(one.file) + b"\0"
-            known += one.stamp
+            known += identity
             contents += one.digest or _NO_DIGEST
             serials.append(one.serial)
             names.append(one.names)
@@ -79,10 +79,8 @@ class _Notes(msgspec.Struct):
             served = zones.get(self.origins[start:at])
             if served is None or os.fsencode(served.file) != files[place]:
                 continue
-            served.stamp = self.stamps[place * stamps.OCTETS : (place + 1) * stamps.OCTETS]
-            if not served.has_changed():
+            if served.source.recall(self.stamps[place * stamps.OCTETS : (place + 1) * stamps.OCTETS]):
                 digest = self.digests[place * digests.OCTETS : (place + 1) * digests.OCTETS]
-                served.lasting = True
                 served.serves(serial, names, self.dnssec.get(place), digest if digest != _NO_DIGEST else b"")
 
 

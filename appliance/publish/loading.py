@@ -124,7 +124,9 @@ class Loading:
     def _run(self, store: Store | None) -> Store:
         if store is not None and not self._takes_out_what_is_gone(store):
             store = None
-        sized = [(served.size(self._files), served) for served in self._zones.values() if served.state != "serving"]
+        sized = [
+            (served.source.size(self._files), served) for served in self._zones.values() if served.state != "serving"
+        ]
         total = sum(size for size, _ in sized)
         self._progress.begin(total, len(sized))
         large = [one for one in sized if one[0] > MAX_TEXT]
@@ -219,7 +221,7 @@ class Loading:
 
     def _write_down(self, served: ServedZone, zone: Zone) -> None:
         """Have the records of a zone written by another thread while they are compiled."""
-        if served.origin in self._as_kept or not served.is_large():
+        if served.origin in self._as_kept or not served.source.is_large():
             return
         if self._history is not None and isinstance(zone, PackedZone):
             write = partial(self._history.write_at_start, served, zone)
@@ -333,7 +335,7 @@ def _read_ahead(small: list[_Sized]) -> Generator[tuple[list[_Sized], Batch], No
                     batch = batches[number % 2]
                     batch.clear()
                     for _, served in parts[number]:
-                        served.name_in(batch)
+                        served.source.name_in(batch)
                     reading.append(reader.submit(batch.run))
                 if number:
                     reading[number - 1].result()
@@ -344,7 +346,7 @@ def _read_ahead(small: list[_Sized]) -> Generator[tuple[list[_Sized], Batch], No
 
 def stamped(stamper: Stamper, served: ServedZone, files: Batch, number: int) -> bool:
     """Serve a zone, one of a batch, by its text; return whether that could be done."""
-    text = served.text(files, number)
+    text = served.source.text(files, number)
     if not text:
         return False
     try:

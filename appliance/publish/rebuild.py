@@ -21,6 +21,7 @@ from appliance.errors import ApplianceError, StateError, ZoneError
 from appliance.publish.budget import shared_store
 from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
+from appliance.served.source import ZoneSource
 from appliance.served.zones import Kept, ServedZone
 from appliance.store.capacity import Capacity, index_bits
 from appliance.store.image import known_of, with_known
@@ -28,7 +29,7 @@ from appliance.store.layout import HEAP_CHUNK
 from appliance.store.store import Store
 from appliance.store.waste import Waste
 from appliance.zone import digests
-from appliance.zone.master.files import Batch
+from appliance.zone.master.files import Batch, Files
 from appliance.zone.model import Zone
 
 _NICE: Final = 10
@@ -43,37 +44,65 @@ class _Outcome(msgspec.Struct):
     known: bytes = b""
 
 
-class _AsServed(ServedZone):
-    """A zone to be read like the one that is served; one that is not loaded stays so, whatever its file has now."""
+class _AsServed(ZoneSource):
+    """What is served of a zone as the source of its copy; of one that is not loaded nothing, whatever its file has."""
 
-    __slots__ = ("kept", "served")
+    __slots__ = ("_kept", "_served")
 
     def __init__(self, served: ServedZone, kept: Kept) -> None:
-        """Start without anything read."""
-        super().__init__(served.origin, served.place, checks=served.checks, most=served.most)
-        self.served = served
-        self.kept = kept
+        self._served = served
+        self._kept = kept
+
+    @property
+    def place(self) -> str:
+        return self._served.file
 
     def read(self) -> Zone:
         try:
-            return self.served.again(self.kept)
+            return self._served.again(self._kept)
         except StateError as error:
             raise ZoneError(str(error)) from error
 
-    def again(self, kept: Kept) -> Zone:
-        return self.served.again(self.kept)
+    def again(self, digest: bytes, serial: int | None) -> Zone | None:
+        return self._served.again(self._kept)
+
+    def identity(self) -> bytes | None:
+        return None  # its store is not saved by this process
+
+    def recall(self, identity: bytes) -> bool:
+        return False
+
+    def changed(self) -> bool:
+        return False
+
+    def settled(self) -> bool:
+        return True
+
+    def forget(self) -> None:
+        """Keep what is served."""
+
+    def doubt(self) -> None:
+        """Look into nothing again: the copy is read once."""
+
+    def size(self, files: Files) -> int:
+        return self._served.source.size(files)
+
+    def name_in(self, batch: Batch) -> None:
+        self._served.source.name_in(batch)
+
+    def made_from(self, text: bytes, origin: bytes) -> Zone:
+        return self._served.source.made_from(text, origin)
 
     def text(self, files: Batch, number: int) -> bytes | None:
-        if self.served.state != "serving" or not self.served.digest:
+        if self._served.state != "serving" or not self._served.digest:
             return None
-        text = super().text(files, number)
-        return text if text is not None and digests.of_text(text) == self.served.digest else None
+        text = self._served.source.text(files, number)
+        return text if text is not None and digests.of_text(text) == self._served.digest else None
 
-    def is_other(self) -> bool:
-        """Return whether what was read is not what is served."""
-        return (self.state, self.serial) != (self.served.state, self.served.serial) and (
-            self.state == "serving" or self.served.state == "serving"
-        )
+
+def _is_other(copy: ServedZone, served: ServedZone) -> bool:
+    """Return whether what was read is not what is served."""
+    return (copy.state, copy.serial) != (served.state, served.serial) and "serving" in (copy.state, served.state)
 
 
 class Rebuild:
@@ -92,8 +121,7 @@ class Rebuild:
         parent = os.getpid()
         self._pid = os.fork()
         if not self._pid:
-            copies = {origin: _AsServed(one, kept) for origin, one in zones.items()}
-            _work(self._store, copies, opcode_pass, self._told, parent)
+            _work(self._store, zones, kept, opcode_pass, self._told, parent)
         self._pidfd = os.pidfd_open(self._pid)
 
     async def result(self) -> tuple[Store, set[bytes]]:
@@ -134,7 +162,9 @@ class _Silent(Progress):
         """Say nothing: nobody waits."""
 
 
-def _work(store: Store, zones: Mapping[bytes, _AsServed], opcode_pass: int, told: int, parent: int) -> NoReturn:
+def _work(
+    store: Store, zones: Mapping[bytes, ServedZone], kept: Kept, opcode_pass: int, told: int, parent: int
+) -> NoReturn:
     """Compile, in the process that was just forked for it."""
     status = 1
     try:
@@ -146,7 +176,7 @@ def _work(store: Store, zones: Mapping[bytes, _AsServed], opcode_pass: int, told
         os.nice(_NICE)
         gc.freeze()
         if os.getppid() == parent:
-            _write(told, msgspec.msgpack.encode(_compiled(store, zones, opcode_pass)))
+            _write(told, msgspec.msgpack.encode(_compiled(store, zones, kept, opcode_pass)))
             status = 0
     except Exception as error:  # noqa: BLE001 - nothing above this frame could report it
         crash.log(error, "compiling the store anew")
@@ -155,14 +185,15 @@ def _work(store: Store, zones: Mapping[bytes, _AsServed], opcode_pass: int, told
         os._exit(status)
 
 
-def _compiled(store: Store, copies: Mapping[bytes, _AsServed], opcode_pass: int) -> _Outcome:
+def _compiled(store: Store, zones: Mapping[bytes, ServedZone], kept: Kept, opcode_pass: int) -> _Outcome:
+    copies = {origin: ServedZone(origin, _AsServed(one, kept), one.rules) for origin, one in zones.items()}
     store.sources.expect(copies)
     loading = Loading(copies, opcode_pass, 0, lambda error: None, _Silent(), fixed=True)
     try:
         loading.run(store)
     except ApplianceError as error:
         return _Outcome(str(error))
-    return _Outcome("", [origin for origin, one in copies.items() if one.is_other()], known_of(store))
+    return _Outcome("", [origin for origin, one in copies.items() if _is_other(one, zones[origin])], known_of(store))
 
 
 def _write(file: int, octets: bytes) -> None:

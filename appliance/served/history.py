@@ -74,7 +74,7 @@ class History:
     def _write(self, served: ServedZone, zone: Zone) -> Draft | None:
         if not isinstance(zone, PackedZone):
             return None
-        draft = Draft(served.origin, Version(zone.serial, source=served.source))
+        draft = Draft(served.origin, Version(zone.serial, source=served.pattern))
         try:
             self._listings.write(zone.packed, draft.version)
         except (StateError, OSError) as error:
@@ -185,7 +185,7 @@ class History:
                 version = versions.find(db, served.origin)
                 if version is None or (digest and not version.is_of(digest)):
                     return None
-                return self._listings.zone(db, served.origin, version, served.checks)
+                return self._listings.zone(db, served.origin, version, served.rules.checks)
         except StateError as error:
             _log.warning("zone %s: what is kept cannot be served: %s", served.name, error)
             return None

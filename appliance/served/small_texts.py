@@ -8,9 +8,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from appliance.errors import ApplianceError
-from appliance.served import stamps
 from appliance.served.drafts import Draft
-from appliance.served.zones import LARGE, ServedZone
+from appliance.served.zones import ServedZone
 from appliance.state import versions
 from appliance.state.versions import Listings, Version
 from appliance.zone import digests
@@ -39,12 +38,12 @@ class Recording:
     def _look_at(self, served: ServedZone) -> None:
         kept = versions.find(self._db, served.origin)
         if kept is None or not kept.is_of(served.digest) or not self._listings.holds(kept):
-            served.name_in(self._files)
+            served.source.name_in(self._files)
             self._zones.append((served, kept))
             return
         self.same.append(served.origin)
-        if kept.source != served.source:
-            kept.source = served.source
+        if kept.source != served.pattern:
+            kept.source = served.pattern
             versions.put(self._db, served.origin, kept)
 
     def __iter__(self) -> Iterator[tuple[Draft, Version | None]]:
@@ -53,14 +52,14 @@ class Recording:
         Zones whose file has changed since they were loaded are left out, and so are large ones.
         """
         for number, (served, kept) in enumerate(self._zones):
-            text = self._files.take(number) or stamps.text_of(served.file, LARGE - 1)
+            text = self._files.take(number) or served.source.small_text()
             if text is None or served.serial is None:
                 continue
-            version = Version(served.serial, served.digest, served.source)
+            version = Version(served.serial, served.digest, served.pattern)
             if self._digest_of(text) == served.digest:
                 version.text = self._put(text)
             elif not self._write(served, version):
-                served.lasting = False  # the next reload looks into the file
+                served.source.doubt()  # the next reload looks into the file
                 continue
             yield Draft(served.origin, version), kept
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from appliance.config.patterns import ZONE, Expansion, expand, file_of, shown
 from appliance.config.schema import Config, Pattern
 from appliance.errors import Finding, StateError
+from appliance.served.file_source import FileSource, Place
 from appliance.served.memory import uncollected
 from appliance.served.removal import RemovalLimit
-from appliance.served.zones import Place, ServedZone
+from appliance.served.source import Rules
+from appliance.served.zones import ServedZone
 from appliance.zone import names
-from appliance.zone.checks.levels import Levels
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class Wanted:
     zones: dict[bytes, ServedZone] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     whole: dict[str, bool] = field(default_factory=dict)
-    """For each pattern (source_of), whether it is known that it has no other zones."""
+    """For each pattern (known_as), whether it is known that it has no other zones."""
 
 
 @dataclass(slots=True)
@@ -35,23 +36,17 @@ class Plan:
     """Why the set of an operator's --allow-removal was not removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What all zones of a configuration have in common, once: a table of levels for each of them would take room."""
-
-    checks: Levels
-    most: int
-    below: tuple[str, ...]
-
-    @classmethod
-    def of(cls, config: Config) -> "_Kind":
-        return cls(config.checks.levels, config.store.memory_mib << 21, config.server.include_below)
-
-    def served(self, origin: bytes, place: str | Place, source: str = "") -> ServedZone:
-        return ServedZone(origin, place, checks=self.checks, most=self.most, below=self.below, source=source)
+def rules_of(config: Config) -> Rules:
+    """Return what holds for all zones of a configuration."""
+    return Rules(config.checks.levels, config.store.memory_mib << 21, config.server.include_below)
 
 
-def source_of(pattern: Pattern) -> str:
+def from_file(rules: Rules, origin: bytes, at: str | Place, pattern: str = "") -> ServedZone:
+    """Return a zone that is read from a master file."""
+    return ServedZone(origin, FileSource(origin, at, rules), rules, pattern=pattern)
+
+
+def known_as(pattern: Pattern) -> str:
     """Return what a pattern is known by, also after a restart."""
     return f"{pattern.zones}|{pattern.file}" if pattern.zones else pattern.file
 
@@ -64,33 +59,34 @@ def wanted(config: Config) -> Wanted:
 
 def _wanted(config: Config) -> Wanted:
     found = Wanted()
-    kind = _Kind.of(config)
+    rules = rules_of(config)
     for entry in config.zone:
         origin = names.fold(names.from_text(entry.name))
-        found.zones[origin] = kind.served(origin, entry.file)
+        found.zones[origin] = from_file(rules, origin, entry.file)
     own = set(found.zones)
     for pattern in config.pattern:
-        _add_pattern(kind, pattern, own, found)
+        _add_pattern(rules, pattern, own, found)
     return found
 
 
-def _add_pattern(kind: _Kind, pattern: Pattern, own: set[bytes], found: Wanted) -> None:
+def _add_pattern(rules: Rules, pattern: Pattern, own: set[bytes], found: Wanted) -> None:
     """Add the zones of a pattern but those that have a table of their own."""
     place = _place_of(pattern)
-    source = source_of(pattern)
+    known = known_as(pattern)
     expansion = Expansion()
     for origin, file, line in expand(pattern, expansion):
         if origin in own:
             continue
         other = found.zones.get(origin)
         if other is None:
-            found.zones[origin] = kind.served(origin, _placed(place, origin, file), source)
-        elif other.source == source:
-            other.place = _placed(place, origin, expansion.chosen(pattern, origin, other.file, file, line))
+            found.zones[origin] = from_file(rules, origin, _placed(place, origin, file), known)
+        elif other.pattern == known:
+            chosen = expansion.chosen(pattern, origin, other.file, file, line)
+            found.zones[origin] = from_file(rules, origin, _placed(place, origin, chosen), known)
         elif other.file != file:
             found.findings.append(Finding(shown(pattern.zones or file), line, "error", _twice(origin, other.file)))
     found.findings += expansion.findings
-    found.whole[source] = expansion.is_whole
+    found.whole[known] = expansion.is_whole
 
 
 def _placed(place: str | Place, origin: bytes, file: str) -> str | Place:
@@ -114,14 +110,14 @@ def _place_of(pattern: Pattern) -> str | Place:
 
 def remembered(config: Config, known: Iterable[tuple[bytes, str]]) -> dict[bytes, ServedZone]:
     """Return the zones that were served before a restart and are of a pattern that is still configured."""
-    patterns = {source_of(pattern): pattern for pattern in config.pattern}
-    places = {source: _place_of(pattern) for source, pattern in patterns.items()}
-    kind = _Kind.of(config)
+    patterns = {known_as(one): one for one in config.pattern}
+    places = {pattern: _place_of(one) for pattern, one in patterns.items()}
+    rules = rules_of(config)
     found = {}
-    for origin, source in known:
-        if source in patterns:
-            file = file_of(patterns[source], names.to_text(origin))
-            found[origin] = kind.served(origin, _placed(places[source], origin, file), source)
+    for origin, pattern in known:
+        if pattern in patterns:
+            file = file_of(patterns[pattern], names.to_text(origin))
+            found[origin] = from_file(rules, origin, _placed(places[pattern], origin, file), pattern)
     return found
 
 
@@ -143,7 +139,7 @@ class ZoneSet:
     def start(self, known: Collection[tuple[bytes, str]]) -> list[bytes]:
         """Find the zones to be served, given those that were before; return the origins that are not any more."""
         found = wanted(self._config)
-        missing = [(origin, source) for origin, source in known if origin not in found.zones]
+        missing = [(origin, pattern) for origin, pattern in known if origin not in found.zones]
         before = remembered(self._config, missing)
         planned = self._plan(before, found, len(known))
         self.zones.update(found.zones)
@@ -159,7 +155,7 @@ class ZoneSet:
         planned = self._plan(self.zones, found, len(self.zones), allowed)
         for origin, one in found.zones.items():
             if origin in self.zones:
-                self.zones[origin].source = one.source
+                self.zones[origin].pattern = one.pattern
         self._note(found, leaving=planned.gone)
         return planned
 
@@ -169,7 +165,7 @@ class ZoneSet:
 
     def _plan(self, served: Mapping[bytes, ServedZone], found: Wanted, of: int, allowed: str = "") -> Plan:
         missing = [one for origin, one in served.items() if origin not in found.zones]
-        gone = [one.origin for one in missing if found.whole.get(one.source, True)]
+        gone = [one.origin for one in missing if found.whole.get(one.pattern, True)]
         refused = ""
         try:
             leaving = self.limit.judge(gone, of, list(_emptied(gone, served, found)), allowed)
@@ -193,8 +189,8 @@ def place_and_reason(finding: Finding) -> str:
 
 def _emptied(gone: Collection[bytes], served: Mapping[bytes, ServedZone], found: Wanted) -> Iterator[str]:
     """Yield the lists and folders that have no zone left of those that they had."""
-    left = {one.source for one in found.zones.values()}
-    for source in dict.fromkeys(served[origin].source for origin in gone):
-        if source in found.whole and source not in left:
-            before, _, file = source.partition("|")
+    left = {one.pattern for one in found.zones.values()}
+    for pattern in dict.fromkeys(served[origin].pattern for origin in gone):
+        if pattern in found.whole and pattern not in left:
+            before, _, file = pattern.partition("|")
             yield before if file else before.rpartition("/")[0]

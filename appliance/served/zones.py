@@ -1,155 +1,68 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The zones that are served: their files, what was last read from them, and what is wrong."""
+"""The zones that are served: where each comes from, what is served of it, and what is wrong."""
 
 import contextlib
 import logging
-import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from appliance.errors import ApplianceError, StateError, ZoneError
-from appliance.served import stamps
 from appliance.served.signatures import doubts
-from appliance.zone import digests, names
-from appliance.zone.checks.levels import DEFAULTS, Level, Levels
-from appliance.zone.load import load_zone
-from appliance.zone.master.files import Batch, Files
+from appliance.served.source import Rules, ZoneSource
+from appliance.zone import names
+from appliance.zone.checks.levels import Level
 from appliance.zone.model import DnssecSummary, Zone, placeholder
-from appliance.zone.packed.zone import PackedZone
 
 State = Literal["serving", "not loaded"]
 
-LARGE: Final = 1 << 20
-"""Octets of a file from which on a zone's records are kept as a listing, which is written while it is compiled."""
-
 _log = logging.getLogger(__name__)
-
-_DOTTED: Final = bytes(46 if octet < 45 else octet for octet in range(256))
-"""Dots for the lengths of labels below 45, none of which is spelt plainly."""
-
-
-@dataclass(slots=True)
-class Place:
-    """Where the files of a pattern's zones are; one for all of them, since a hundred thousand paths take room."""
-
-    before: str
-    after: str
-    octets: tuple[bytes, bytes] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.octets = os.fsencode(self.before), os.fsencode(self.after)
-
-    def path(self, origin: bytes) -> str:
-        """Return the path of a zone whose name is spelt plainly."""
-        labels = []
-        at = 0
-        while length := origin[at]:
-            labels.append(origin[at + 1 : at + 1 + length])
-            at += length + 1
-        return f"{self.before}{b'.'.join(labels).decode('latin-1')}{self.after}"
-
-    def is_of(self, origin: bytes, file: str) -> bool:
-        """Tell whether a file is surely where the one of a zone is looked for: names with very long labels are not."""
-        return self.before + origin[1:-1].translate(_DOTTED).decode("latin-1") + self.after == file
 
 
 @dataclass(slots=True)
 class ServedZone:
-    """One zone of the configuration; `error` says why its file is not what is served.
-
-    stamp and includes tell which files were read last, digest what was read when that was served: a stamp is a hint
-    that something has changed, only the digest says that two versions are one.
-    """
+    """One zone of this server; `error` says why its source has another version than is served."""
 
     origin: bytes
-    place: str | Place
+    source: ZoneSource
+    rules: Rules = field(default_factory=Rules, repr=False)
     state: State = "not loaded"
     serial: int | None = None
     names: int = 0
     error: str = ""
     dnssec: DnssecSummary | None = None
-    checks: Levels = field(default_factory=lambda: DEFAULTS, repr=False)
-    most: int = field(default=0, repr=False)
-    """Octets of packed records behind which reading stops; 0 is no bound."""
-    below: tuple[str, ...] = field(default=(), repr=False)
-    """Folders that files are included from; none: that of the zone's file."""
-    stamp: bytes | None = field(default=None, repr=False)
-    lasting: bool = field(default=False, repr=False)
-    """Whether the files had been as they are for long enough when they were read, so that their stamps tell changes."""
-    includes: tuple[tuple[str, bytes | None], ...] = field(default=(), repr=False)
-    """The other files that were read, with their stamps."""
     digest: bytes = field(default=b"", repr=False)
     """That of what is served (zone.digests); nothing where nobody has made it."""
-    source: str = field(default="", repr=False)
-    """The [[pattern]] that it is of (zone_set.source_of)."""
+    pattern: str = field(default="", repr=False)
+    """The [[pattern]] that it is of (zone_set.known_as)."""
 
     @property
     def file(self) -> str:
-        """Path of the zone's master file."""
-        return self.place if isinstance(self.place, str) else self.place.path(self.origin)
+        """Where the zone's content is, for people."""
+        return self.source.place
 
     @property
     def name(self) -> str:
         """The zone's name as text."""
         return names.to_text(self.origin)
 
-    def has_changed(self) -> bool:
-        """Return whether the file, or one that it includes, is another one than was last read."""
-        if stamps.of_file(self.file) != self.stamp:
-            return True
-        return any(stamps.of_file(file) != stamp for file, stamp in self.includes)
-
     def may_have_changed(self) -> bool:
-        """Return whether it takes a look into the file to know what it is now."""
-        return bool(self.error) or self.state != "serving" or not self.lasting or self.has_changed()
+        """Return whether it takes a look into the source to know what is there now."""
+        return bool(self.error) or self.state != "serving" or not self.source.settled() or self.source.changed()
 
     def read(self) -> Zone:
-        """Return the zone in the file. Raises ZoneError, and remembers the reason."""
+        """Return the zone that the source has now. Raises ZoneError, and remembers the reason."""
         with self._telling():
-            return self._read()
-
-    def _read(self) -> Zone:
-        now = time.time_ns()
-        self.stamp, self.includes = stamps.of_file(self.file), ()
-        self.lasting = stamps.is_settled(self.stamp, now)
-        text = self._text()
-        zone = self._loaded_as(self.origin)
-        if zone.includes:
-            self.includes = tuple((file, stamps.of_file(file)) for file in zone.includes)
-            self.lasting = self.lasting and all(stamps.is_settled(stamp, now) for _, stamp in self.includes)
-            zone.digest = digests.of_records(zone) if isinstance(zone, PackedZone) else b""
-        elif text is not None:
-            if self._text() != text:
-                raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
-            zone.digest = digests.of_text(text)
-        return zone
-
-    def _text(self) -> bytes | None:
-        return stamps.text_of(self.file, LARGE - 1)
-
-    def read_as(self, origin: bytes) -> Zone:
-        """Return the zone that the file is under an origin. Raises ZoneError, and remembers the reason."""
-        with self._telling():
-            return self._loaded_as(origin)
+            return self.source.read()
 
     def made_from(self, text: bytes, origin: bytes) -> Zone:
-        """Return the zone that a text, which was read from the file before, is under an origin; raises ZoneError."""
-        zone = self.read_as(origin)
-        if stamps.text_of(self.file, len(text)) != text:
-            raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
-        return zone
-
-    def _loaded_as(self, origin: bytes) -> Zone:
-        zone = load_zone(self.file, origin, self.checks, self.most, self.below)
-        if self.has_changed():
-            raise ZoneError(f"zone {self.name}: {self.file} changed while it was read; reload the zone")
-        return zone
+        """Return the zone that a text of the source is under an origin. Raises ZoneError, and remembers the reason."""
+        with self._telling():
+            return self.source.made_from(text, origin)
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
-        """Remember why the file cannot be loaded; whatever it does, it keeps no other zone from being served."""
+        """Remember why nothing can be loaded; whatever the content is, it keeps no other zone from being served."""
         try:
             yield
         except ApplianceError as error:
@@ -162,38 +75,11 @@ class ServedZone:
             self.error = f"zone {self.name}: {self.file} cannot be loaded: {str(error) or type(error).__name__}"
             raise ZoneError(self.error) from error
 
-    def name_in(self, batch: Batch) -> None:
-        """Have the file read with others."""
-        batch.add(*self._path())
-
-    def text(self, files: Batch, number: int) -> bytes | None:
-        """Return the whole file, one of a batch, if it is a small one, noted as read; else None."""
-        text: bytes | None = files.take(number)
-        if text is not None:
-            self.stamp, self.includes = files.stamp, ()
-            self.lasting = stamps.changed_before(files.changed, time.time_ns())
-        return text
-
-    def is_large(self) -> bool:
-        """Return whether the file that was read last is too large to be kept as it is."""
-        return self.stamp is not None and stamps.size_of(self.stamp) >= LARGE
-
-    def size(self, files: Files) -> int:
-        """Return how many octets the file has, 0 if there is none."""
-        return files.size() if files.find(*self._path()) else 0
-
-    def _path(self) -> tuple[bytes, bytes, bytes]:
-        """Return the path of the file: what stands before the name in it, the name (none where it is not), the rest."""
-        place = self.place
-        if isinstance(place, str):
-            return os.fsencode(place), b"", b""
-        return place.octets[0], self.origin, place.octets[1]
-
     def again(self, kept: "Kept") -> Zone:
-        """Return what is served, read from the file again, or as it was kept. Raises StateError if it is nowhere."""
+        """Return what is served, from the source again, or as it was kept. Raises StateError if it is nowhere."""
         if self.state != "serving":
             raise StateError(f"zone {self.name} is not loaded")
-        found = self._same_from_file() or kept(self, self.digest)
+        found = self.source.again(self.digest, self.serial) or kept(self, self.digest)
         if found is None:
             raise StateError(
                 f"zone {self.name} must be compiled again because of a neighbour, but {self.file} has changed since it "
@@ -201,34 +87,13 @@ class ServedZone:
             )
         return found
 
-    def _same_from_file(self) -> Zone | None:
-        """Return the zone in the file if it is what is served."""
-        if self.has_changed():
-            return None
-        try:
-            zone = load_zone(self.file, self.origin, self.checks, self.most, self.below)
-        except Exception:  # noqa: BLE001 - the file is not what it was, whatever it is
-            return None
-        return zone if self.is_of(zone) else None
-
-    def is_of(self, zone: Zone) -> bool:
-        """Return whether a zone that was just read is what is served, as far as that is known."""
-        if not self.digest:
-            return zone.serial == self.serial
-        text = None if zone.includes else self._text()
-        same = text is not None and digests.of_text(text) == self.digest
-        if not same and isinstance(zone, PackedZone):
-            same = digests.of_records(zone) == self.digest
-        zone.digest = self.digest if same else b""
-        return same
-
     def forget(self) -> None:
         """Start over: nothing of the zone is served."""
-        self.state, self.serial, self.names, self.dnssec = "not loaded", None, 0, None
-        self.stamp, self.lasting, self.includes, self.digest = None, False, (), b""
+        self.state, self.serial, self.names, self.dnssec, self.digest = "not loaded", None, 0, None, b""
+        self.source.forget()
 
     def published(self, zone: Zone, error: str = "") -> None:
-        """Note that a version is what is served now, and why it is not that in the file."""
+        """Note that a version is what is served now, and why it is not that in the source."""
         self.serves(zone.serial, len(zone.nodes) + len(zone.ents), zone.dnssec, zone.digest)
         self.error = error
 
@@ -247,7 +112,7 @@ class ServedZone:
 
     def doubts(self, now: float) -> list[tuple[Level, str]]:
         """Return what is doubtful about the signatures that are served, with its level."""
-        return doubts(self.dnssec, self.checks, now) if self.dnssec else []
+        return doubts(self.dnssec, self.rules.checks, now) if self.dnssec else []
 
     def described(self) -> dict[str, Any]:
         """Return the zone as the verb status shows it."""

@@ -18,7 +18,8 @@ import pytest
 
 from appliance.errors import ZoneError
 from appliance.served import stamps
-from appliance.served.zones import ServedZone
+from appliance.served.file_source import FileSource
+from appliance.served.source import Rules
 from appliance.state import versions
 from appliance.state.database import Database
 from appliance.zone import names
@@ -249,10 +250,10 @@ def test_what_is_stamped_for_many_zones_is_the_text_that_was_read(tmp_path: Path
     """Also where the file is another one by the time that it is compiled, and its stamp does not tell."""
     path = tmp_path / "zone"
     path.write_text(zone_text(1))
-    served = ServedZone(names.from_text("example."), str(path))
-    served.stamp = stamps.of_file(str(path))
-    assert served.made_from(zone_text(1).encode(), served.origin).serial == 1
+    source = FileSource(names.from_text("example."), str(path), Rules())
+    source.stamp = stamps.of_file(str(path))
+    assert source.made_from(zone_text(1).encode(), source.origin).serial == 1
     path.write_text(zone_text(2))
-    served.stamp = stamps.of_file(str(path))
+    source.stamp = stamps.of_file(str(path))
     with pytest.raises(ZoneError, match="changed while it was read"):
-        served.made_from(zone_text(1).encode(), served.origin)
+        source.made_from(zone_text(1).encode(), source.origin)

@@ -76,7 +76,7 @@ def test_names_that_files_spell_in_many_ways(folder: Path) -> None:
     for text in spelt:
         served = zones[names.ROOT if text == "root" else names.fold(names.from_text(text))]
         assert served.file == str(folder / "zones" / f"{text}.zone")
-        assert served.size(Files()) == len(SMALL)
+        assert served.source.size(Files()) == len(SMALL)
     assert len(zones) == 30 + len(spelt)
 
 

@@ -19,6 +19,8 @@ from appliance.errors import ZoneError
 from appliance.publish import loading
 from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
+from appliance.served.source import Rules
+from appliance.served.zone_set import from_file
 from appliance.served.zones import ServedZone
 from appliance.store.store import Store, StoreFull
 from appliance.zone import names
@@ -109,7 +111,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[PackedZone]]:
 
 
 def loaded(path: Path) -> Store:
-    return Loading({ORIGIN: ServedZone(ORIGIN, str(path))}, 0, 0, _refuse, Progress()).run()
+    return Loading({ORIGIN: from_file(Rules(), ORIGIN, str(path))}, 0, 0, _refuse, Progress()).run()
 
 
 def _refuse(error: ZoneError) -> None:
@@ -190,7 +192,7 @@ def test_a_file_that_goes_meanwhile_makes_a_placeholder(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(bulk_zone, "_write_and_forget", write)
     told: list[ZoneError] = []
-    served = ServedZone(ORIGIN, str(path))
+    served = from_file(Rules(), ORIGIN, str(path))
     store = Loading({ORIGIN: served}, 0, 0, told.append, Progress()).run()
     assert "cannot read" in str(told[0])
     assert served.state == "not loaded"

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.control.summary import PART, TOLD, described, summary
+from appliance.served.source import Rules
+from appliance.served.zone_set import from_file
 from appliance.served.zones import ServedZone
 from appliance.zone import names
 from appliance.zone.model import DnssecSummary
@@ -23,7 +25,7 @@ def zones(wrong: int = 0, signed: int = 0, expired: int = 0) -> dict[bytes, Serv
     found = {}
     for number in range(COUNT):
         origin = names.from_text(f"z{number}.")
-        zone = found[origin] = ServedZone(origin, "file")
+        zone = found[origin] = from_file(Rules(), origin, "file")
         zone.serves(number, 3)
         if number < signed:
             ended = int(number < expired)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the content of a zone comes from: whoever loads, compiles anew or saves asks this, and opens no path itself."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+from appliance.zone.checks.levels import DEFAULTS, Levels
+from appliance.zone.master.files import Batch, Files
+from appliance.zone.model import Zone
+
+
+class Rules(NamedTuple):
+    """What holds for every zone of a configuration; one object for all of them."""
+
+    checks: Levels = DEFAULTS
+    most: int = 0
+    """Octets of packed records behind which reading stops; 0 is no bound."""
+    below: tuple[str, ...] = ()
+    """Folders that files are included from; none: that of the zone's file."""
+
+
+class ZoneSource(ABC):
+    """One zone's source. What can be read with others at once overrides the methods with an answer here too."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the content is, in words or as a path, for people."""
+
+    @abstractmethod
+    def read(self) -> Zone:
+        """Return what is there now, with its digest where that is cheap. Raises ApplianceError."""
+
+    @abstractmethod
+    def again(self, digest: bytes, serial: int | None) -> Zone | None:
+        """Return the version with a digest, or with a serial where no digest is known; None if it is not there now."""
+
+    @abstractmethod
+    def identity(self) -> bytes | None:
+        """Return what tells later whether the content is what was read last; None where nothing would.
+
+        Has `stamps.OCTETS` octets.
+        """
+
+    @abstractmethod
+    def recall(self, identity: bytes) -> bool:
+        """Take the identity of what was read in a former life; return whether the content is still that."""
+
+    @abstractmethod
+    def changed(self) -> bool:
+        """Return whether the content surely is another than was read last."""
+
+    @abstractmethod
+    def settled(self) -> bool:
+        """Return whether `changed` can be trusted when it says no."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Forget what was read."""
+
+    def is_large(self) -> bool:
+        """Return whether what was read last is too large to be kept as it is."""
+        return False
+
+    def small_text(self) -> bytes | None:
+        """Return the content now, if it is a text that is kept as it is."""
+        return None
+
+    @abstractmethod
+    def doubt(self) -> None:
+        """Have the next reload look into the content, whatever `changed` says."""
+
+    def size(self, files: Files) -> int:
+        """Return how many octets there are to read, 0 if there is nothing."""
+        return 0
+
+    def name_in(self, batch: Batch) -> None:
+        """Have the content read with that of others; what cannot be takes its number and gives nothing."""
+        batch.add(b"", b"", b"")
+
+    def text(self, files: Batch, number: int) -> bytes | None:
+        """Return the whole content, one of a batch, if it is a small text, noted as read; else None."""
+        return None
+
+    def made_from(self, text: bytes, origin: bytes) -> Zone:
+        """Return the zone that a text, which was read before, is under an origin. Raises ApplianceError."""
+        raise NotImplementedError
