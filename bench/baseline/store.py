@@ -11,8 +11,8 @@ from pathlib import Path
 
 import bcc
 
-from bench.generator import compile_program
-from bench.packets import wire
+from bench.traffic.generator import compile_program
+from bench.traffic.packets import wire
 
 BUCKETS = 1 << 16
 CHUNKS = 16

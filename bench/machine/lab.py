@@ -17,10 +17,10 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from appliance.errors import DatapathError
-from bench import kernel
-from bench.packets import Link
+from bench.machine import kernel
+from bench.machine.link import Link
 
-WORK = Path(__file__).resolve().parent / "work"
+WORK = Path(__file__).resolve().parents[1] / "work"
 CACHE = WORK / "cache"
 _MEMORY = WORK / "memory"
 SERVER_DEVICE, CLIENT_DEVICE = "bench-server", "bench-client"

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.lab import SERVER
-from bench.peer import Peer, Shape
+from bench.machine.lab import SERVER
+from bench.peers.peer import Peer, Shape
 
 
 class Nsd(Peer):

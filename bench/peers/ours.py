@@ -14,8 +14,8 @@ from appliance.store.heap import StoreFull
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
-from bench.lab import SERVER, SERVER_DEVICE, Veth
-from bench.packets import TEST_RUN
+from bench.machine.lab import SERVER, SERVER_DEVICE, Veth
+from bench.machine.link import TEST_RUN
 
 LOOPBACK_INDEX = 1
 _ATTEMPTS = 3
@@ -36,7 +36,7 @@ def loaded(zones: Sequence[Zone], veth: Veth | None = None) -> Iterator[Generati
     """Load a generation with these zones, every feature on, and remove it afterwards.
 
     Without `veth` it answers on the loopback device, from which BPF_PROG_TEST_RUN's frames seem to come, with the
-    addresses of `packets.TEST_RUN`.
+    addresses of `link.TEST_RUN`.
     Inbound checksums are verified in both cases: the generator's are whole.
     """
     spec = InterfaceSpec(SERVER_DEVICE if veth else "lo", "native", (SERVER,), verify_checksum="on")

@@ -19,7 +19,7 @@ from typing import Final
 
 from appliance.errors import DatapathError
 from appliance.zone import names, types
-from bench.scale_peers import ADDRESS, PORT
+from bench.peers.commands import ADDRESS, PORT
 
 LIMIT_S: Final = 900.0
 SETTLE_S: Final = 1.0

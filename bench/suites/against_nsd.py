@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bench import live, senders
 from bench.figures import Figure, at_least, plain
-from bench.generator import SUM_FULL_OR_PARTIAL, Expect, Generator
-from bench.lab import Veth
-from bench.nsd import Nsd
-from bench.peer import Peer, Shape
-from bench.senders import ENDLESS, Load
+from bench.machine.lab import Veth
+from bench.peers.nsd import Nsd
+from bench.peers.peer import Peer, Shape
+from bench.suites import live
+from bench.traffic import senders
+from bench.traffic.generator import SUM_FULL_OR_PARTIAL, Expect, Generator
+from bench.traffic.senders import ENDLESS, Load
 
 ROUNDS = 3
 DURATION_S = 1.5

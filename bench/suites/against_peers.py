@@ -10,16 +10,19 @@ from pathlib import Path
 
 from appliance.datapath.generation import Generation
 from appliance.zone.model import Zone
-from bench import program_time, proofs, questions, server, zones
-from bench.against_nsd import ANSWERS, Bench, Best, best, middle
 from bench.figures import Figure, at_least, at_most, plain
-from bench.generator import Expect, Generator
-from bench.knot import Knot
-from bench.lab import Veth
-from bench.nsd import Nsd
-from bench.packets import TEST_RUN
-from bench.program_time import NXDOMAIN, Case
-from bench.rounds import DURATION_S as USUAL_S
+from bench.machine.lab import Veth
+from bench.machine.link import TEST_RUN
+from bench.peers import ours
+from bench.peers.knot import Knot
+from bench.peers.nsd import Nsd
+from bench.suites import program_time
+from bench.suites.against_nsd import ANSWERS, Bench, Best, best, middle
+from bench.suites.program_time import NXDOMAIN, Case
+from bench.suites.rounds import DURATION_S as USUAL_S
+from bench.traffic import proofs, questions
+from bench.traffic.generator import Expect, Generator
+from bench.zones import usual
 
 ROUNDS = 3
 RATE_FACTOR = 8.0
@@ -29,7 +32,7 @@ _PEERS: tuple[tuple[str, type[Nsd] | type[Knot]], ...] = (("nsd", Nsd), ("knot",
 
 def check(generation: Generation) -> None:
     """Run the whole set once on a generation of the zone that answers on the loopback device."""
-    names = questions.missing(zones.OPT_OUT_ORIGIN)
+    names = questions.missing(usual.OPT_OUT_ORIGIN)
     case = Case("opt_out_nxdomain", None, generation, names, "answer_nxdomain", NXDOMAIN, True, proofs.NSEC3)
     frames = questions.frames(case.names, TEST_RUN, do=True)
     generator = Generator(1)
@@ -48,10 +51,10 @@ def measure(zone: Zone, zone_file: Path, work: Path, duration_s: float) -> Itera
     try:
         generator = Generator(1)
         veth.attach(generator.fd("check"), veth.client_index)
-        generator.fill(0, questions.frames(questions.missing(zones.OPT_OUT_ORIGIN), veth.link, do=True))
+        generator.fill(0, questions.frames(questions.missing(usual.OPT_OUT_ORIGIN), veth.link, do=True))
         generator.aim(generator.fd("nothing"))
         bench = Bench(generator, veth, 0, cpus, _ONLY_NXDOMAIN)
-        with server.loaded([zone], veth) as generation:
+        with ours.loaded([zone], veth) as generation:
             fd = generation.program_fd()
             try:
                 rounds = [_round(bench, fd, zone_file, work) for _ in range(ROUNDS if duration_s >= USUAL_S else 1)]
@@ -67,7 +70,7 @@ def _round(bench: Bench, server_fd: int, zone_file: Path, work: Path) -> tuple[d
     found: dict[str, Best] = {}
     for name, kind in _PEERS:
         tried = [
-            bench.peer(f"{name}-{shape.name}", kind(work, zones.OPT_OUT_ORIGIN, zone_file, shape))
+            bench.peer(f"{name}-{shape.name}", kind(work, usual.OPT_OUT_ORIGIN, zone_file, shape))
             for shape in bench.shapes()
         ]
         found[name] = best([load for loads in tried for load in loads])

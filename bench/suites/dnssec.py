@@ -14,16 +14,20 @@ from appliance.datapath.generation import Generation
 from appliance.datapath.syscall import test_run
 from appliance.errors import DatapathError, ZoneError
 from appliance.zone.model import Zone
-from bench import against_peers, nasty, program_time, proofs, questions, server, share, signing, zones
 from bench.figures import Figure, at_most, plain
-from bench.generator import Generator
-from bench.lab import CACHE, Veth
-from bench.packets import TEST_RUN, wire
-from bench.program_time import NOERROR, NXDOMAIN, Case
-from bench.replies import decode
+from bench.machine.lab import CACHE, Veth
+from bench.machine.link import TEST_RUN
+from bench.peers import ours
+from bench.suites import against_peers, program_time, share
+from bench.suites.program_time import NOERROR, NXDOMAIN, Case
+from bench.traffic import proofs, questions
+from bench.traffic.generator import Generator
+from bench.traffic.packets import wire
+from bench.traffic.replies import decode
+from bench.zones import nasty, signing, usual
 
 PARTS = frozenset({"program", "share", "peers"})
-NSEC3_NAMES = zones.MILLION
+NSEC3_NAMES = usual.MILLION
 CHANGE = 1.05
 _TX = 3
 _SAMPLES = 512
@@ -33,29 +37,29 @@ def measure(
     root_zone: Path | None, work: Path, note: Callable[[str], None], duration_s: float, parts: frozenset[str]
 ) -> Iterator[Figure]:
     """Run the parts in the order program, share, peers."""
-    path, which = zones.root_zone(root_zone, work)
+    path, which = usual.root_zone(root_zone, work)
     note(f"the root is the {which}, stripped and signed anew: dnssec-signzone, NSEC, ECDSA P-256")
     note("the NSEC3 chains of the large zone and the opt-out zone are real, their signatures are 64 random octets")
     pair = signing.root(path, CACHE, work)
     if "program" in parts:
         yield from _program(pair, duration_s)
     if parts & {"share", "peers"}:
-        tld = server.read_zone(zones.opt_out_zone(CACHE), zones.OPT_OUT_ORIGIN)
+        tld = ours.read_zone(usual.opt_out_zone(CACHE), usual.OPT_OUT_ORIGIN)
         if "share" in parts:
-            yield from _share(server.read_zone(pair.signed, "."), tld, work)
+            yield from _share(ours.read_zone(pair.signed, "."), tld, work)
         if "peers" in parts:
             yield from _peers(tld, work, duration_s)
 
 
 def _program(pair: signing.Pair, duration_s: float) -> Iterator[Figure]:
-    unsigned, signed = (server.read_zone(path, ".") for path in (pair.unsigned, pair.signed))
-    large = server.read_zone(zones.nsec3_zone(CACHE, NSEC3_NAMES), zones.MILLION_ORIGIN)
+    unsigned, signed = (ours.read_zone(path, ".") for path in (pair.unsigned, pair.signed))
+    large = ours.read_zone(usual.nsec3_zone(CACHE, NSEC3_NAMES), usual.MILLION_ORIGIN)
     yield plain("nsec3_zone_names", NSEC3_NAMES, "names", chain=len(large.nsec3))
-    delegations = server.delegations(signed)
+    delegations = ours.delegations(signed)
     secure = _secure(signed)
     with ExitStack() as stack:
         small, again, great, chained = (
-            stack.enter_context(server.loaded([zone])) for zone in (unsigned, unsigned, signed, large)
+            stack.enter_context(ours.loaded([zone])) for zone in (unsigned, unsigned, signed, large)
         )
         del unsigned, signed, large
         proving = _proving(great, chained, delegations, secure)
@@ -85,7 +89,7 @@ def _change(timed: program_time.Timed, before: str, control: str, after: str) ->
 
 def _secure(zone: Zone) -> list[str]:
     """List the delegations that have DS records."""
-    found = [name for name in server.delegations(zone) if _has_ds(zone, name)]
+    found = [name for name in ours.delegations(zone) if _has_ds(zone, name)]
     if not found:
         raise ZoneError("the root zone has no DS record; give one that has with --root-zone")
     return found
@@ -97,7 +101,7 @@ def _has_ds(zone: Zone, name: str) -> bool:
 
 def _proving(root: Generation, chained: Generation, delegations: list[str], secure: list[str]) -> list[Case]:
     """List the sets with DO set: NSEC and NSEC3 proofs of non-existence, and referrals with DS."""
-    missing = questions.missing(zones.MILLION_ORIGIN)
+    missing = questions.missing(usual.MILLION_ORIGIN)
     return [
         Case(
             "nsec_nxdomain",
@@ -128,17 +132,17 @@ def _plain(which: str, root: Generation, delegations: list[str]) -> list[Case]:
 def _share(root: Zone, tld: Zone, work: Path) -> Iterator[Figure]:
     """Tell the share of each zone, then judge that of all together."""
     signed = signing.sign(nasty.text(), nasty.ORIGIN, CACHE, work, nsec3=True)
-    served = [root, tld, server.read_zone(signed, nasty.ORIGIN)]
-    about = server.delegations(root), server.delegations(tld), zones.OPT_OUT_ORIGIN
+    served = [root, tld, ours.read_zone(signed, nasty.ORIGIN)]
+    about = ours.delegations(root), ours.delegations(tld), usual.OPT_OUT_ORIGIN
     generator = Generator(1)
     veth = Veth()
     try:
-        with server.loaded(served) as generation:
+        with ours.loaded(served) as generation:
             for which, frames in nasty.mix(*about, TEST_RUN, share.QUESTIONS).items():
                 _check_samples(generation, frames, proofs.NSEC if which == "root" else proofs.NSEC3)
         veth.attach(generator.fd("check"), veth.client_index)
         total: Counter[str] = Counter()
-        with server.loaded(served, veth) as generation:
+        with ours.loaded(served, veth) as generation:
             fd = generation.program_fd()
             try:
                 for which, frames in nasty.mix(*about, veth.link, share.QUESTIONS).items():
@@ -170,6 +174,6 @@ def _check_samples(generation: Generation, frames: list[bytes], proof: int) -> N
 
 
 def _peers(tld: Zone, work: Path, duration_s: float) -> Iterator[Figure]:
-    with server.loaded([tld]) as generation:
+    with ours.loaded([tld]) as generation:
         against_peers.check(generation)
-    yield from against_peers.measure(tld, zones.opt_out_zone(CACHE), work, duration_s)
+    yield from against_peers.measure(tld, usual.opt_out_zone(CACHE), work, duration_s)

@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
-from bench import scale_peers
-from bench.fairness_load import BIG, NAME, Honest, ask_honestly, greedy, stall
 from bench.figures import Figure, at_most, plain
-from bench.scale_peers import ADDRESS, PORT, Served
-from bench.starts import Started, answered, ours, started
+from bench.peers import commands
+from bench.peers.commands import ADDRESS, PORT, Served
+from bench.peers.starts import Started, answered, ours, started
+from bench.suites.fairness_load import BIG, NAME, Honest, ask_honestly, greedy, stall
 
 GREEDY: Final = 500
 STALLED: Final = 900
@@ -94,13 +94,13 @@ def _ours(folder: Path, served: Served) -> Sequence[str]:
 
 
 def _nsd(folder: Path, served: Served) -> Sequence[str]:
-    command = scale_peers.nsd(folder, served)
+    command = commands.nsd(folder, served)
     _edit(folder / "nsd.conf", "server-count: 1\n", "server-count: 2\n  reuseport: yes\n  tcp-count: 4096\n")
     return command
 
 
 def _knot(folder: Path, served: Served) -> Sequence[str]:
-    command = scale_peers.knot(folder, served)
+    command = commands.knot(folder, served)
     _edit(folder / "knot.conf", "  tcp-workers: 1\n", "  tcp-workers: 2\n  tcp-max-clients: 4096\n")
     return command
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from appliance.zone import types
-from bench.scale_peers import ADDRESS, PORT
-from bench.starts import query
+from bench.peers.commands import ADDRESS, PORT
+from bench.peers.starts import query
 
 GREEDY_SOURCE: Final = "127.1.0.1"
 HONEST_SOURCE: Final = "127.2.0.1"
@@ -88,8 +88,8 @@ def be_greedy(count: int) -> None:
 @contextmanager
 def greedy(count: int) -> Iterator[None]:
     """Have greedy connections, in a process of their own, until the context ends."""
-    command = [sys.executable, "-c", f"from bench.fairness_load import be_greedy; be_greedy({count})"]
-    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-c", f"from bench.suites.fairness_load import be_greedy; be_greedy({count})"]
+    root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdout=subprocess.PIPE, cwd=root) as process:
         try:
             assert process.stdout

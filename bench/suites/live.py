@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench import questions, senders
 from bench.figures import Figure, at_least, at_most, plain
-from bench.generator import Expect, Generator
-from bench.lab import SERVER_DEVICE, Veth
-from bench.senders import Load
+from bench.machine.lab import SERVER_DEVICE, Veth
+from bench.traffic import questions, senders
+from bench.traffic.generator import Expect, Generator
+from bench.traffic.senders import Load
 
 RUNS = 7
 RUNS_MAX = 21

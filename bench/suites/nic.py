@@ -11,10 +11,13 @@ from pathlib import Path
 
 from appliance.datapath.generation import Generation
 from appliance.zone.model import Zone
-from bench import against_nsd, live, program_time, questions, server, share, zones
 from bench.figures import Figure
-from bench.generator import Generator
-from bench.lab import Veth
+from bench.machine.lab import Veth
+from bench.peers import ours
+from bench.suites import against_nsd, live, program_time, share
+from bench.traffic import questions
+from bench.traffic.generator import Generator
+from bench.zones import usual
 
 PARTS = frozenset({"program", "live", "nsd", "share"})
 SETS = 2
@@ -24,10 +27,10 @@ def measure(
     root_zone: Path | None, work: Path, note: Callable[[str], None], duration_s: float, parts: frozenset[str]
 ) -> Iterator[Figure]:
     """Run the parts in the order program, live, nsd, share."""
-    path, which = zones.root_zone(root_zone, work)
+    path, which = usual.root_zone(root_zone, work)
     note(f"questions are about the {which}")
-    root = server.read_zone(path, ".")
-    delegations = server.delegations(root)
+    root = ours.read_zone(path, ".")
+    delegations = ours.delegations(root)
     if "program" in parts:
         yield from _program(root, delegations, work, duration_s)
     if parts & {"live", "share"}:
@@ -45,10 +48,10 @@ def measure(
 
 
 def _program(root: Zone, delegations: list[str], work: Path, duration_s: float) -> Iterator[Figure]:
-    million = server.read_zone(zones.million_zone(work), zones.MILLION_ORIGIN)
-    small = server.read_zone(zones.small_zone(work), zones.SMALL_ORIGIN)
+    million = ours.read_zone(usual.million_zone(work), usual.MILLION_ORIGIN)
+    small = ours.read_zone(usual.small_zone(work), usual.SMALL_ORIGIN)
     with ExitStack() as stack:
-        loaded = [stack.enter_context(server.loaded([zone])) for zone in (root, million, small)]
+        loaded = [stack.enter_context(ours.loaded([zone])) for zone in (root, million, small)]
         del million, small
         yield from program_time.measure(program_time.cases(loaded[0], loaded[1], loaded[2], delegations), duration_s)
 
@@ -69,7 +72,7 @@ def _network(root: Zone, delegations: list[str], queues: int) -> Iterator[_Netwo
     try:
         veth.attach(generator.fd("check"), veth.client_index)
         generator.fill(0, questions.frames(questions.mixed(delegations), veth.link))
-        with server.loaded([root], veth) as generation:
+        with ours.loaded([root], veth) as generation:
             fd = generation.program_fd()
             try:
                 yield _Network(generator, veth, generation, fd)

@@ -24,10 +24,11 @@ from appliance.publish.budget import shared_store
 from appliance.store.move import move, room_for
 from appliance.zone import names
 from appliance.zone.load import load_zone
-from bench import packets, scale_zones
 from bench.figures import Figure, at_most, plain
-from bench.lab import CACHE, CLIENT_DEVICE, SERVER, SERVER_DEVICE, Veth
-from bench.starts import ours, started
+from bench.machine.lab import CACHE, CLIENT_DEVICE, SERVER, SERVER_DEVICE, Veth
+from bench.peers.starts import ours, started
+from bench.traffic import packets
+from bench.zones import large
 from demo import xdp_pass
 
 PARTS: Final = frozenset(("small", "53k"))
@@ -50,8 +51,8 @@ def measure(work: Path, note: Callable[[str], None], parts: frozenset[str]) -> I
             if "small" in parts:
                 yield from _part("small", work, note, veth, *_small(work))
             if "53k" in parts:
-                path, last = scale_zones.large(CACHE, 53_000)
-                yield from _part("53k", work, note, veth, scale_zones.ORIGIN, path, last)
+                path, last = large.large(CACHE, 53_000)
+                yield from _part("53k", work, note, veth, large.ORIGIN, path, last)
     finally:
         veth.close()
         shutil.rmtree(programs, ignore_errors=True)

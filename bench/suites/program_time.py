@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from appliance.datapath.generation import Generation
 from appliance.datapath.syscall import test_run
 from appliance.errors import DatapathError
-from bench import proofs, questions, rounds, zones
 from bench.baseline.store import Baseline
 from bench.figures import Figure, at_most, plain
-from bench.generator import SET_SIZE, Generator
-from bench.packets import TEST_RUN
-from bench.replies import Reply, decode
+from bench.machine.link import TEST_RUN
+from bench.suites import rounds
+from bench.traffic import proofs, questions
+from bench.traffic.generator import SET_SIZE, Generator
+from bench.traffic.replies import Reply, decode
+from bench.zones import usual
 
 NOERROR, NXDOMAIN, REFUSED = 0, 3, 5
 
@@ -47,7 +49,7 @@ def cases(root: Generation, million: Generation, small: Generation, delegations:
             "million_names",
             1.8,
             million,
-            questions.sampled(zones.MILLION_ORIGIN, zones.MILLION),
+            questions.sampled(usual.MILLION_ORIGIN, usual.MILLION),
             "answer_positive",
             NOERROR,
         ),

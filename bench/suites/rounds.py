@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench.cpustat import STEAL_LIMIT, Meter
-from bench.generator import Generator
+from bench.machine.cpustat import STEAL_LIMIT, Meter
+from bench.traffic.generator import Generator
 
 ROUNDS_MIN = 20
 ROUNDS_MAX = 200

@@ -18,11 +18,12 @@ from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
 from appliance.served.zones import ServedZone
 from appliance.zone import names
-from bench import scale_changes, scale_program, scale_reload, scale_zones
 from bench.figures import Figure, at_most, plain
-from bench.lab import CACHE, SERVER_DEVICE, Veth
-from bench.scale_peers import ADDRESS, PORT, SIGNED, UNSIGNED, Served
-from bench.starts import answered, ours, started
+from bench.machine.lab import CACHE, SERVER_DEVICE, Veth
+from bench.peers.commands import ADDRESS, PORT, SIGNED, UNSIGNED, Served
+from bench.peers.starts import answered, ours, started
+from bench.suites import scale_changes, scale_program, scale_reload
+from bench.zones import large
 
 SIZES: Final = {"53k": 53_000, "530k": 530_000, "5300k": 5_300_000}
 MANY: Final = 100_000
@@ -40,15 +41,15 @@ def measure(work: Path, note: Callable[[str], None], duration_s: float, parts: f
     """Yield the figures of these parts, one after the other; nothing else should run meanwhile."""
     for part, count in SIZES.items():
         if part in parts:
-            path, last = scale_zones.large(CACHE, count)
+            path, last = large.large(CACHE, count)
             note(f"{part}: {count} delegations, {path.stat().st_size / 1e6:.0f} MB of text")
-            served = Served({scale_zones.ORIGIN.rstrip("."): path})
-            table = f'[[zone]]\nname = "{scale_zones.ORIGIN}"\nfile = "{path}"\n'
+            served = Served({large.ORIGIN.rstrip("."): path})
+            table = f'[[zone]]\nname = "{large.ORIGIN}"\nfile = "{path}"\n'
             yield from _starts(part, work, note, served, table, functools.partial(answered, last))
             if part == "5300k":
                 yield from scale_program.measure(part, path, duration_s)
     if "many" in parts:
-        folder, zones = scale_zones.many(CACHE, MANY)
+        folder, zones = large.many(CACHE, MANY)
         served = Served({zone: folder / f"{zone}.zone" for zone in zones})
         table = f'[[pattern]]\nfile = "{folder}/{{zone}}.zone"\n'
         chosen = random.Random(1).sample(zones, _ASKED)
@@ -58,9 +59,7 @@ def measure(work: Path, note: Callable[[str], None], duration_s: float, parts: f
         yield from scale_reload.measure(work, note)
     if "changes" in parts:
         chosen_parts = ["530k", *(["5300k"] if "5300k" in parts else [])]
-        yield from scale_changes.measure(
-            {part: scale_zones.large(CACHE, SIZES[part])[0] for part in chosen_parts}, note
-        )
+        yield from scale_changes.measure({part: large.large(CACHE, SIZES[part])[0] for part in chosen_parts}, note)
 
 
 def _starts(

@@ -19,8 +19,8 @@ from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, RRsets, Zone
-from bench import scale_zones
 from bench.figures import Figure, at_most
+from bench.zones import large
 
 CHANGED: Final = 1000
 ROUNDS: Final = 15
@@ -58,7 +58,7 @@ class Changing:
 
     def __init__(self, path: Path) -> None:
         """Load and compile it."""
-        base = load_zone(path, names.from_text(scale_zones.ORIGIN))
+        base = load_zone(path, names.from_text(large.ORIGIN))
         self.store = Store.sized(capacity([base]), 1)
         compile_zones(self.store, [base])
         self.nodes = _Edited(base.nodes)

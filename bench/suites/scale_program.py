@@ -8,21 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from bench import program_time, scale_zones, server
 from bench.figures import Figure
-from bench.generator import SET_SIZE
-from bench.program_time import NOERROR, Case
+from bench.peers import ours
+from bench.suites import program_time
+from bench.suites.program_time import NOERROR, Case
+from bench.traffic.generator import SET_SIZE
+from bench.zones import large
 
 _LIMIT_U: Final = 2.0
 
 
 def measure(part: str, path: Path, duration_s: float) -> Iterator[Figure]:
     """Yield the sketch's time, and that of existing delegations of the zone in a file in units of it."""
-    zone = server.read_zone(path, scale_zones.ORIGIN)
+    zone = ours.read_zone(path, large.ORIGIN)
     delegations = sorted(zone.delegations)
     asked = random.Random("delegations").sample(delegations, SET_SIZE)
     del delegations
-    with server.loaded([zone]) as generation:
+    with ours.loaded([zone]) as generation:
         del zone
         case = Case(f"{part}_delegations", _LIMIT_U, generation, asked.__getitem__, "answer_referral", NOERROR)
         yield from program_time.measure([case], duration_s)

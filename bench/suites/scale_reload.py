@@ -11,9 +11,9 @@ from typing import Final
 
 from appliance.cli.client import ask
 from bench.figures import Figure, at_most
-from bench.lab import SERVER_DEVICE, Veth
-from bench.scale_peers import ADDRESS, PORT
-from bench.starts import answered, ours, started
+from bench.machine.lab import SERVER_DEVICE, Veth
+from bench.peers.commands import ADDRESS, PORT
+from bench.peers.starts import answered, ours, started
 
 COUNT: Final = 10_000
 _TEXT: Final = (

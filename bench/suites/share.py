@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from appliance.datapath.generation import Generation
-from bench import live, questions
 from bench.figures import Figure, at_least, plain
-from bench.generator import Expect, Generator
-from bench.lab import Veth
+from bench.machine.lab import Veth
+from bench.suites import live
+from bench.traffic import questions
+from bench.traffic.generator import Expect, Generator
 
 QUESTIONS = 100_000
 SHARE = 0.999

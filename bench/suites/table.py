@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import dnssec, fairness, nic, nic_starts, scale
 from bench.figures import Figure
+from bench.suites import dnssec, fairness, nic, nic_starts, scale
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A measuring tool, no part of the server: `bench/generator.py` compiles and loads it with bcc.
+ * A measuring tool, no part of the server: `bench/traffic/generator.py` compiles and loads it with bcc.
  *
  *   generate  writes the next question of the chosen set into the frame and goes on to the program in slot 0 of `target`
  *   nothing   the target whose time is subtracted: it returns at once

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The generator program of bench/generator.c: its question sets, its target, its counts."""
+"""The generator program of generator.c: its question sets, its target, its counts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import os
 import struct
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 import bcc
 
 from appliance.datapath.headers import kernel_source
-from appliance.datapath.source import folder
 from appliance.datapath.syscall import test_run
 from appliance.errors import DatapathError
 
+SOURCE = Path(__file__).with_name("generator.c")
 SET_SIZE = 65_536
 FRAME_ROOM = 136
 _ROW = struct.Struct("=2I7Q")
@@ -70,7 +71,7 @@ class Generator:
 
     def __init__(self, sets: int) -> None:
         cpus = os.sysconf("SC_NPROCESSORS_CONF")
-        text = (folder() / "generator.c").read_text()
+        text = SOURCE.read_text()
         self._bpf = compile_program(text, [f"-DNFRAMES={sets * SET_SIZE}", f"-DNCPUS={cpus}"])
         self._programs = {name: self._bpf.load_func(name, bcc.BPF.XDP) for name in PROGRAMS}
         self._frames = mmap.mmap(self._bpf["frames"].map_fd, sets * SET_SIZE * FRAME_ROOM)

@@ -4,28 +4,15 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from appliance.errors import DatapathError
+from bench.machine.link import Link
 
 FRAME_MAX = 134
 FRAME_MIN = 60
 EDNS_SIZE = 1232
 OPT = struct.pack("!BHHIH", 0, 41, EDNS_SIZE, 0, 0)
 OPT_DO = struct.pack("!BHHIH", 0, 41, EDNS_SIZE, 0x8000, 0)
-
-
-@dataclass(frozen=True)
-class Link:
-    """Who talks to whom: addresses of client and server."""
-
-    client_mac: bytes
-    server_mac: bytes
-    server: bytes
-    clients: tuple[bytes, ...]
-
-
-TEST_RUN = Link(b"\x02" * 6, b"\x04" * 6, bytes([10, 88, 0, 1]), (bytes([10, 88, 0, 2]),))
 
 
 def wire(name: str) -> bytes:

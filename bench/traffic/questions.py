@@ -6,8 +6,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from bench.generator import SET_SIZE
-from bench.packets import Link, query, wire
+from bench.machine.link import Link
+from bench.traffic.generator import SET_SIZE
+from bench.traffic.packets import query, wire
 
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, NAPTR, DS, DNSKEY, TLSA, HTTPS, ANY, CAA = (
     1, 2, 5, 6, 12, 15, 16, 28, 33, 35, 43, 48, 52, 65, 255, 257,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import dns.message
 
-from bench.packets import checksum
+from bench.traffic.packets import checksum
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.errors import DatapathError
-from bench.cpustat import Meter, Usage
-from bench.generator import Counts, Generator
+from bench.machine.cpustat import Meter, Usage
+from bench.traffic.generator import Counts, Generator
 
 WARM_UP_S = 0.3
 DRAIN_S = 0.1

@@ -11,7 +11,7 @@ import hashlib
 import random
 from collections.abc import Iterator, Mapping
 
-from bench.packets import wire
+from bench.traffic.packets import wire
 
 _TIMES = "20350101000000 20250101000000"
 _KEY_TAG = 34567

@@ -6,8 +6,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from bench import questions
-from bench.packets import Link, query, wire
+from bench.machine.link import Link
+from bench.traffic import questions
+from bench.traffic.packets import query, wire
 
 ORIGIN = "nasty.example."
 HOSTS = 200

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance.errors import ZoneError
-from bench import chain
+from bench.zones import chain
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 ROOT_ZONE_VARIABLE = "APPLIANCE_ROOT_ZONE"
 MILLION = 1_000_000
 MILLION_ORIGIN = "million.example."
@@ -86,7 +86,7 @@ def _artificial_root(rng: random.Random) -> Iterator[str]:
 
 
 def nsec3_zone(cache: Path, count: int) -> Path:
-    """Write a zone with `count` signed addresses and a real NSEC3 chain; the signatures are made up (bench.chain)."""
+    """Write a zone with `count` signed addresses and a real NSEC3 chain; the signatures are made up (chain)."""
     return _cached(cache / f"nsec3-{count}-{_RECIPE}.zone", lambda: _nsec3_lines(count))
 
 
