@@ -3,6 +3,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,13 @@ BCC_ALLOWED = {"appliance/datapath/compiler.py"}
 DATAPATH_SHOWS = {"door", "events", "interfaces", "probe", "specs", "taking", "verdicts"}
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names a module imports, deferred imports included."""
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Return the dotted names a module imports, deferred imports included."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -93,6 +99,19 @@ def test_one_direction_in_the_lab() -> None:
         before = BENCH_ORDER[: BENCH_ORDER.index(here) + 1] if here in BENCH_ORDER else []
         wrong += [f"{relative(path)} imports {'.'.join(pieces)}" for pieces in used if pieces[1] not in before]
     assert not wrong, "against the order " + " <- ".join(BENCH_ORDER) + ":\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("tree", [PACKAGE, BENCH], ids=relative)
+def test_every_folder_says_what_lives_there_and_what_may_not(tree: Path) -> None:
+    """In about five lines: a sentence for what lives there, and a paragraph for what may not."""
+    wrong = []
+    folders = [tree, *(path for path in tree.rglob("*") if path.is_dir() and any(path.glob("*.py")))]
+    for folder in folders:
+        file = folder / "__init__.py"
+        said = ast.get_docstring(ast.parse(file.read_text())) if file.exists() else None
+        if not said or "\n\n" not in said or len(said.splitlines()) > 7:
+            wrong.append(relative(file))
+    assert not wrong
 
 
 def test_the_product_knows_no_lab_and_no_test() -> None:
