@@ -22,6 +22,7 @@ SET_SIZE = 65_536
 FRAME_ROOM = 136
 _ROW = struct.Struct("=2I7Q")
 _PLAN = struct.Struct("=8I")
+_ATTACH_XDP = 37
 PROGRAMS = ("generate", "nothing", "pass", "reflect", "check")
 SUM_FULL, SUM_FULL_OR_PARTIAL = 1, 2
 
@@ -66,6 +67,14 @@ def compile_program(text: str, flags: list[str]) -> bcc.BPF:
     return bcc.BPF(text=text, cflags=[*flags, "-Wno-macro-redefined", "-Wno-address-of-packed-member"])
 
 
+def load(compiled: bcc.BPF, name: str) -> int:
+    """Load one function as an XDP program and return its descriptor.
+
+    The attach type is told as the server's loader tells it: since Linux 6.18 programs of one tail call must agree.
+    """
+    return int(compiled.load_func(name, bcc.BPF.XDP, attach_type=_ATTACH_XDP).fd)
+
+
 class Generator:
     """Holds up to `sets` question sets of 65,536 frames each."""
 
@@ -73,7 +82,7 @@ class Generator:
         cpus = os.sysconf("SC_NPROCESSORS_CONF")
         text = SOURCE.read_text()
         self._bpf = compile_program(text, [f"-DNFRAMES={sets * SET_SIZE}", f"-DNCPUS={cpus}"])
-        self._programs = {name: self._bpf.load_func(name, bcc.BPF.XDP) for name in PROGRAMS}
+        self._programs = {name: load(self._bpf, name) for name in PROGRAMS}
         self._frames = mmap.mmap(self._bpf["frames"].map_fd, sets * SET_SIZE * FRAME_ROOM)
         self._plan = mmap.mmap(self._bpf["plan"].map_fd, _page(_PLAN.size))
         self._rows = mmap.mmap(self._bpf["rows"].map_fd, _page(cpus * _ROW.size))
@@ -82,7 +91,7 @@ class Generator:
 
     def fd(self, name: str) -> int:
         """Give the descriptor of `generate`, `nothing`, `reflect` or `check`."""
-        return int(self._programs[name].fd)
+        return self._programs[name]
 
     def fill(self, number: int, frames: Sequence[bytes]) -> None:
         """Write a question set, at most 65,536 frames."""
