@@ -75,7 +75,7 @@ class Drafting(Thread):
     def until_written(self) -> None:
         """Wait until the records are written, and nobody here holds them any more.
 
-        A worker that is forked before keeps them for as long as it lives: tests/unit/control/test_estimate.py.
+        A worker that is forked before keeps them for as long as it lives: tests/unit/publish/test_estimate.py.
         """
         self._written.wait()
 

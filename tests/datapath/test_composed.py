@@ -19,9 +19,9 @@ from appliance.zone.model import Zone
 from tests.datapath.lab import Lab
 from tests.datapath.packets import DO, Frame, Opt, message
 from tests.datapath.reply import check_frame, check_header
-from tests.unit.answers.asking import store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.datapath
 

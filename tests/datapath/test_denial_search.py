@@ -22,7 +22,7 @@ from tests.datapath.lab import Lab, Outcome
 from tests.datapath.packets import DO, Frame, Opt, message
 from tests.datapath.reply import check_frame, check_header, open_frame
 from tests.interop import wire as replies
-from tests.unit.answers.asking import ask
+from tests.stores.asking import ask
 
 pytestmark = pytest.mark.datapath
 

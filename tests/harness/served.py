@@ -19,7 +19,7 @@ import dns.rcode
 
 from appliance.cli.client import NotRunningError, ask
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 START_S = 90.0
 
 ZONE = """$TTL 300

@@ -24,9 +24,9 @@ from tests.property.test_store_changes import (
     soa,
     stranger,
 )
-from tests.unit.answers.asking import SEED, store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import SEED, store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.property
 

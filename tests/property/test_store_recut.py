@@ -30,9 +30,9 @@ from tests.harness.tracing import at_each_line
 from tests.harness.uncompiled import uncompiled
 from tests.property.test_store_changes import ORIGIN, Nodes, differences, host, name, replies, soa
 from tests.property.test_store_steps import Watch
-from tests.unit.answers.asking import SEED
-from tests.unit.answers.contents import Contents, as_text
-from tests.unit.answers.signing import signed
+from tests.stores.asking import SEED
+from tests.stores.contents import Contents, as_text
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.property
 

@@ -19,7 +19,7 @@ from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from tests.harness.uncompiled import uncompiled
 from tests.property.test_store_stamps import APEX, LINES, ORIGINS, empty, replies, text_of
-from tests.unit.answers.asking import SEED, ask
+from tests.stores.asking import SEED, ask
 
 pytestmark = pytest.mark.property
 

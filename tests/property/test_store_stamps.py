@@ -15,7 +15,7 @@ from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from tests.harness.uncompiled import uncompiled
-from tests.unit.answers.asking import SEED, ask
+from tests.stores.asking import SEED, ask
 
 pytestmark = pytest.mark.property
 

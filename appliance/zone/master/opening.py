@@ -2,7 +2,7 @@
 """Zone files opened for reading: nothing but regular files, and what is included only from allowed folders.
 
 Whether a file may be read is asked of the file that was opened, by the path that the kernel gives it: a link that is
-changed meanwhile leads to no other file (tests/unit/zone/test_opening.py).
+changed meanwhile leads to no other file (tests/unit/zone/master/test_opening.py).
 """
 
 import os

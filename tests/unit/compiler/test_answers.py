@@ -17,9 +17,9 @@ from appliance.store.store import Store, StoreFull
 from appliance.store.verdict_names import KIND
 from appliance.zone import names, types
 from tests.reference.zone import ReferenceZone
-from tests.unit.answers.asking import SEED, ask, asked, differences, store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import SEED, ask, asked, differences, store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.unit
 

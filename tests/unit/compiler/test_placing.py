@@ -12,9 +12,9 @@ from appliance.store.store import Store, ZoneState
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
-from tests.unit.answers.asking import store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.unit
 

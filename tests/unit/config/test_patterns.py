@@ -16,7 +16,7 @@ from appliance.publish.progress import Progress
 from appliance.served.zone_set import wanted
 from appliance.zone import names
 from appliance.zone.master.files import Files
-from tests.unit.control.served import configuration, serving, zone_text
+from tests.harness.served import configuration, serving, zone_text
 
 pytestmark = pytest.mark.unit
 

@@ -12,7 +12,7 @@ from appliance.control.summary import PART, TOLD, described, summary
 from appliance.served.zones import ServedZone
 from appliance.zone import names
 from appliance.zone.model import DnssecSummary
-from tests.unit.control.served import configuration, decoded, serving, zone_text
+from tests.harness.served import configuration, decoded, serving, zone_text
 
 pytestmark = pytest.mark.unit
 

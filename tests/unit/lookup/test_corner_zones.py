@@ -9,8 +9,8 @@ from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from tests.reference.zone import ReferenceZone
-from tests.unit.answers.asking import differences, store_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import differences, store_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.unit
 

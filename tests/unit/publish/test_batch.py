@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.publish.batch import FEWEST
-from tests.unit.control.served import Served, configuration, serving, until, zone_text
+from tests.harness.served import Served, configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 

@@ -16,7 +16,7 @@ import pytest
 from tests.chaos import versions
 from tests.chaos.client import Exchange
 from tests.chaos.test_reload import no_blend
-from tests.unit.control.served import Served, configuration, serving, until
+from tests.harness.served import Served, configuration, serving, until
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 

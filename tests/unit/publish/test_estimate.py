@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.control.served import configuration, decoded, serving
+from tests.harness.served import configuration, decoded, serving
 
 pytestmark = pytest.mark.unit
 

@@ -15,7 +15,7 @@ import pytest
 from appliance.publish import pulse
 from appliance.publish.pulse import ASKED, Pulse
 from appliance.server.worker import PING
-from tests.unit.control.served import configuration, serving, until, zone_text
+from tests.harness.served import configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.control.served import configuration, serving, until, zone_text
+from tests.harness.served import configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 

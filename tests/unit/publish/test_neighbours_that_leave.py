@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.control.served import Served, configuration, serving, until
+from tests.harness.served import Served, configuration, serving, until
 
 pytestmark = pytest.mark.unit
 

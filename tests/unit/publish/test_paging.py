@@ -14,7 +14,7 @@ from appliance.publish import paging
 from appliance.publish.budget import shared_store
 from appliance.store.capacity import Capacity
 from appliance.store.store import Store
-from tests.unit.control.served import until
+from tests.harness.served import until
 
 pytestmark = pytest.mark.unit
 

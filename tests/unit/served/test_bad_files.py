@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import pytest
 
-from tests.unit.control.served import Served, configuration, serving, until, zone_text
+from tests.harness.served import Served, configuration, serving, until, zone_text
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 

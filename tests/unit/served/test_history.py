@@ -14,7 +14,7 @@ from appliance.state import journal, versions
 from appliance.state.database import DAMAGED, FILE, Database
 from appliance.state.versions import FOLDER
 from appliance.zone import names
-from tests.unit.control.served import Served, configuration, decoded, serving, until, zone_text
+from tests.harness.served import Served, configuration, decoded, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 

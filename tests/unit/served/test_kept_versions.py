@@ -22,7 +22,7 @@ from appliance.served.zones import ServedZone
 from appliance.state import versions
 from appliance.state.database import Database
 from appliance.zone import names
-from tests.unit.control.served import Served, configuration, serving, until, zone_text
+from tests.harness.served import Served, configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ import pytest
 from appliance.served.signatures import doubts, moment
 from appliance.zone.checks.levels import CLASSES, DEFAULTS, Level
 from appliance.zone.model import DnssecSummary
-from tests.unit.control.served import configuration, decoded, serving
-from tests.unit.zone.signed_zones import edited, text, without
+from tests.harness.served import configuration, decoded, serving
+from tests.unit.zone.checks.signed_zones import edited, text, without
 
 pytestmark = pytest.mark.unit
 

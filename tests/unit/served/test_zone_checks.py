@@ -11,7 +11,7 @@ from appliance.config.load import load_config
 from appliance.errors import ZoneError
 from appliance.served.zone_set import wanted
 from appliance.served.zones import ServedZone
-from tests.unit.zone.signed_zones import text, without
+from tests.unit.zone.checks.signed_zones import text, without
 
 pytestmark = pytest.mark.unit
 

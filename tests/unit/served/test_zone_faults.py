@@ -13,7 +13,7 @@ import pytest
 
 from appliance.state import versions
 from appliance.state.database import Database
-from tests.unit.control.served import ROOT, Served, configuration, decoded, serving, until, zone_text
+from tests.harness.served import ROOT, Served, configuration, decoded, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import dns.message
 import pytest
 
-from tests.unit.control.served import Served, configuration, serving, until, zone_text
+from tests.harness.served import Served, configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,7 @@ from appliance.store import generate, layout, shape, verdict_names
 
 pytestmark = pytest.mark.unit
 
-HEADERS = Path(__file__).parents[2] / "ebpf"
+HEADERS = Path(__file__).parents[3] / "ebpf"
 CONSTANTS = [
     "STORE_MAGIC",
     "STORE_FORMAT",

@@ -9,7 +9,7 @@ from appliance.store.layout import FOREVER, NODE, NODE_APEX, NODE_CUT, NODE_OUTS
 from appliance.store.shape import name_offset
 from appliance.store.store import Store, StoreFull
 from appliance.zone import names
-from tests.unit.answers.asking import SEED
+from tests.stores.asking import SEED
 
 pytestmark = pytest.mark.unit
 

@@ -7,9 +7,9 @@ from appliance.compiler.compile import remove_zone
 from appliance.store.store import ZoneState
 from appliance.store.tally import as_dict, holdings
 from appliance.zone import names
-from tests.unit.answers.asking import store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.unit
 

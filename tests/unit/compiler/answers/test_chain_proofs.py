@@ -14,9 +14,9 @@ from appliance.zone import names, nsec3_hash, types
 from appliance.zone.model import Zone
 from tests.interop import wire
 from tests.reference.zone import ReferenceZone
-from tests.unit.answers.asking import ask, differences, store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import ask, differences, store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.unit
 
@@ -122,7 +122,7 @@ def test_as_many_proofs_as_fit(count: int, nsec3: bool) -> None:
 
 
 def test_the_bound_is_that_of_the_program() -> None:
-    body = (Path(__file__).parents[3] / "ebpf" / "body.h").read_text()
+    body = (Path(__file__).parents[4] / "ebpf" / "body.h").read_text()
     assert f"#define FRAGMENTS_MAX {MAX_FRAGMENTS}\n" in body
 
 

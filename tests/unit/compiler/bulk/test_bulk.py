@@ -18,15 +18,15 @@ from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from appliance.zone.packed.zone import PackedZone
-from tests.unit.answers.asking import SEED
-from tests.unit.answers.contents import Contents, as_text, compiled, digest, unpacked
-from tests.unit.answers.signing import signed
+from tests.stores.asking import SEED
+from tests.stores.contents import Contents, as_text, compiled, digest, unpacked
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.unit
 
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[3]
 FILES = [*sorted((TESTS / "interop" / "zones").glob("*.zone")), *sorted((TESTS / "data" / "zones").glob("*.zone"))]
-SIGNED = sorted((TESTS / "unit" / "zone" / "signed").glob("*.zone"))
+SIGNED = sorted((TESTS / "unit" / "zone" / "checks" / "signed").glob("*.zone"))
 ORIGIN = names.from_text("tld.")
 DENIALS = {
     "unsigned": None,
@@ -176,7 +176,7 @@ NAMES = sys.argv[1].split(",")
 sys.meta_path.insert(0, Finder())
 from appliance.compiler import expected, versions
 from appliance.zone import names
-from tests.unit.answers.contents import digest
+from tests.stores.contents import digest
 expected.LARGE, versions.DIVIDED = int(sys.argv[3]), int(sys.argv[4])
 print(digest(pathlib.Path(sys.argv[2]), names.from_text("tld.")))
 for name in NAMES:

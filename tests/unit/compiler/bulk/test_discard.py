@@ -25,9 +25,9 @@ from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from appliance.zone.packed.zone import PackedZone
-from tests.unit.answers.contents import Contents, as_text, compiled, digest, unpacked
-from tests.unit.answers.signing import signed
-from tests.unit.answers.test_bulk import MODULES, TESTS, UNCOMPILED
+from tests.stores.contents import Contents, as_text, compiled, digest, unpacked
+from tests.stores.signing import signed
+from tests.unit.compiler.bulk.test_bulk import MODULES, TESTS, UNCOMPILED
 
 pytestmark = pytest.mark.unit
 

@@ -12,11 +12,11 @@ from appliance.config.load import load_config
 from appliance.zone import names, nsec3
 from appliance.zone.checks.nsec3param import NIC_ITERATIONS, NIC_SALT_OCTETS
 from appliance.zone.load import load_zone
-from tests.unit.zone.signed_zones import FOLDER, edited, examine, text, without
+from tests.unit.zone.checks.signed_zones import FOLDER, edited, examine, text, without
 
 pytestmark = pytest.mark.unit
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 NSEC, NSEC3, OPT_OUT = "nsec", "nsec3", "optout"
 
 

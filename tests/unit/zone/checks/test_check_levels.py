@@ -12,7 +12,7 @@ from appliance.zone import names
 from appliance.zone.check import check_zone
 from appliance.zone.checks.levels import CLASSES, DEFAULTS, MAX_OF_A_CLASS, CheckClass, Level
 from appliance.zone.load import load_zone
-from tests.unit.zone.signed_zones import edited, text, without
+from tests.unit.zone.checks.signed_zones import edited, text, without
 
 pytestmark = pytest.mark.unit
 

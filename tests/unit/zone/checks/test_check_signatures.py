@@ -12,7 +12,7 @@ from appliance.zone import dnssec as dnskey
 from appliance.zone import names, types
 from appliance.zone.dnssec import distance
 from appliance.zone.load import load_zone
-from tests.unit.zone.signed_zones import NOW, edited, examine, text, without
+from tests.unit.zone.checks.signed_zones import NOW, edited, examine, text, without
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,7 @@ from appliance.zone.checks.findings import Findings
 from appliance.zone.checks.levels import CLASSES, DEFAULTS, Level
 from appliance.zone.load import assemble
 from appliance.zone.master import scanner
-from tests.unit.zone.signed_zones import examine, text, without
+from tests.unit.zone.checks.signed_zones import examine, text, without
 
 pytestmark = pytest.mark.unit
 

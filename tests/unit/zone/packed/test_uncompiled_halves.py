@@ -17,7 +17,7 @@ from appliance.zone.master import scanner
 from appliance.zone.master.records import Records
 from appliance.zone.packed.size import weigh
 from tests.harness.uncompiled import uncompiled
-from tests.unit.answers.test_bulk import MODULES, registry
+from tests.unit.compiler.bulk.test_bulk import MODULES, registry
 
 pytestmark = pytest.mark.unit
 
