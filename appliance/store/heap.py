@@ -190,9 +190,3 @@ class Arena:
         """Return the extents in use; nothing can be placed any more without taking a new one."""
         self._trim()
         return self.extents
-
-    def abandon(self) -> None:
-        """Free everything that was placed."""
-        for start, end in self.close():
-            self.heap.give_back(start, end)
-        self.extents = []

@@ -26,7 +26,6 @@ class Usage:
 
     elapsed_s: float
     busy_s: float
-    softirq_s: float
     steal_share: float
     foreign_share: float
 
@@ -47,13 +46,13 @@ class Meter:
     def usage(self) -> Usage:
         """Sum what was used since the meter was made."""
         elapsed = time.monotonic() - self._start
-        _, _, _, idle, iowait, _, softirq, steal = (
+        _, _, _, idle, iowait, _, _, steal = (
             (now - then) * TICK_S for then, now in zip(self._ticks, _ticks(), strict=True)
         )
         total = elapsed * os.sysconf("SC_NPROCESSORS_ONLN")
         busy = max(TICK_S, total - idle - iowait - steal)
         foreign = sum(ticks - self._foreign.get(pid, 0) for pid, ticks in _foreign_ticks().items()) * TICK_S
-        return Usage(elapsed, busy, softirq, steal / total, foreign / total)
+        return Usage(elapsed, busy, steal / total, foreign / total)
 
 
 def _ticks() -> list[int]:

@@ -73,13 +73,6 @@ class Opener:
 
 
 @contextmanager
-def plain_file(path: Path) -> Iterator[FileIO]:
-    """Open a regular file for reading, wherever links lead. Raises OSError, ValueError, ZoneError."""
-    with _placed(path) as place, _regular(path, place) as file:
-        yield file
-
-
-@contextmanager
 def _placed(path: str | Path, folder: int | None = None) -> Iterator[int]:
     place = os.open(path, _PLACE, dir_fd=folder)
     try:
