@@ -42,7 +42,7 @@ class Writer:
     """One version of one zone on its way into the store; nothing in it is visible before the zone's flip."""
 
     def __init__(self, store: Store, number: int, version: int, expected: int, divided: bool = False) -> None:
-        """Expect about so many octets; divided keeps what only askers with DO set get in an arena of its own."""
+        """Expect about `expected` octets; divided keeps what only askers with DO set get in an arena of its own."""
         self.store = store
         self.number = number
         self.version = version

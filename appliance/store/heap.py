@@ -136,7 +136,7 @@ class Arena:
     """Places objects of one zone version next to each other; the extents are freed as a whole."""
 
     def __init__(self, heap: Heap, expected: int = 4096) -> None:
-        """Expect about so many octets, so that a small zone takes a small extent."""
+        """Expect about `expected` octets, so that a small zone takes a small extent."""
         self.heap = heap
         self.octets = heap.octets
         self.extents: list[Extent] = []

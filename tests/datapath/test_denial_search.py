@@ -217,11 +217,13 @@ class _Table:
         """Write the entries, 96-bit numbers in order."""
         store, self.entries = lab.store, entries
         self.number = store.numbers[TABLE]
-        own = store.slot(self.number)[6]
+        own = store.slot(self.number)[layout.ZONE_SLOT_DENIAL_PLACE]
         block = store.words[own * 4 + layout.SIZES["nsec3"] // 4]
         count = store.words[own * 4]
         slots = [
-            layout.NSEC3_HASH.unpack_from(store.octets, block * 16 + i * layout.NSEC3_HASH.size)[2]
+            layout.NSEC3_HASH.unpack_from(store.octets, block * 16 + i * layout.NSEC3_HASH.size)[
+                layout.NSEC3_HASH_FRAGMENT_PLACE
+            ]
             for i in range(1, count)
         ]
         self.fragments = list(dict.fromkeys(slots))

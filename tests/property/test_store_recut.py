@@ -20,7 +20,7 @@ from appliance.compiler.compile import replace_zone
 from appliance.store import hashing, index
 from appliance.store import store as store_module
 from appliance.store.heap import StoreFull
-from appliance.store.layout import ANSWER
+from appliance.store.layout import ANSWER, ANSWER_KIND_PLACE, NODE_OTHER_PLACE
 from appliance.store.store import Retired, Store
 from appliance.store.verdict_names import KIND
 from appliance.zone import names, types
@@ -200,7 +200,8 @@ def test_as_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk:
 def _composed(store: Store) -> int:
     """Count the cuts whose referral with DO is the one without, and proofs or DS."""
     found = [store.node(ref) for cut in CUTS for ref in store.records_of(cut)]
-    kinds = [ANSWER.unpack_from(store.octets, node[9] * 16)[6] for node in found if node[9]]
+    composed = [node[NODE_OTHER_PLACE + 1] for node in found]
+    kinds = [ANSWER.unpack_from(store.octets, ref * 16)[ANSWER_KIND_PLACE] for ref in composed if ref]
     return kinds.count(KIND["nodata"]) + kinds.count(KIND["positive"])
 
 

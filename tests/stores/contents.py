@@ -13,10 +13,20 @@ from appliance.compiler.expected import capacity
 from appliance.store.capacity import Capacity
 from appliance.store.layout import (
     ANSWER,
+    ANSWER_NFRAG_PLACE,
+    ANSWER_SMALLER_PLACE,
     CHILD,
     CHILDREN,
     FRAGMENT,
     NODE_CUT,
+    NODE_DENIAL_PLACE,
+    NODE_FLAGS_PLACE,
+    NODE_NAME_LEN_PLACE,
+    NODE_NEXT_PLACE,
+    NODE_NTYPES_PLACE,
+    NODE_OTHER_PLACE,
+    NODE_WILDCARD_PLACE,
+    NODE_ZONE_PLACE,
     NSEC3,
     NSEC3_HASH,
     NSEC3_NODE,
@@ -71,22 +81,26 @@ class Contents:
         at = ref * 16
         head = ANSWER.unpack_from(self._octets, at)
         first = at + ANSWER.size
-        if head[5] == 1:
+        if head[ANSWER_NFRAG_PLACE] == 1:
             body = [self.fragment(0, first)]
         else:
-            refs = [int.from_bytes(self._octets[first + 4 * i : first + 4 * i + 4], "little") for i in range(head[5])]
+            places = range(first, first + 4 * head[ANSWER_NFRAG_PLACE], 4)
+            refs = [int.from_bytes(self._octets[place : place + 4], "little") for place in places]
             body = [self.fragment(one) if one else b"the SOA of the zone" for one in refs]
-        return head[:11], body, self.answer(head[11])
+        return head[:ANSWER_SMALLER_PLACE], body, self.answer(head[ANSWER_SMALLER_PLACE])
 
     def record(self, ref: int) -> Any:
         """Return a node with all its answers; places alone are left out."""
         node = self._store.node(ref)
-        row = ref * 16 + types_offset(node[0], node[2])
-        rows = [TYPE_ENTRY.unpack_from(self._octets, row + TYPE_ENTRY.size * i) for i in range(node[3])]
+        row = ref * 16 + types_offset(node[NODE_NAME_LEN_PLACE], node[NODE_FLAGS_PLACE])
+        rows = [TYPE_ENTRY.unpack_from(self._octets, row + TYPE_ENTRY.size * i) for i in range(node[NODE_NTYPES_PLACE])]
         table = [(rtype, self.answer(plain), self.answer(signed)) for rtype, _, plain, signed in rows]
-        material = b"" if node[2] & NODE_CUT else self.material(node[4], node[12])
-        wildcard = self.record(node[11]) if node[11] and node[11] != ref else None
-        return node[:7], self._store.name_at(ref), self.answer(node[8]), self.answer(node[9]), table, material, wildcard
+        material: Any = b""
+        if not node[NODE_FLAGS_PLACE] & NODE_CUT:
+            material = self.material(node[NODE_ZONE_PLACE], node[NODE_DENIAL_PLACE])
+        wildcard = self.record(star) if (star := node[NODE_WILDCARD_PLACE]) and star != ref else None
+        others = (self.answer(node[NODE_OTHER_PLACE + dnssec_ok]) for dnssec_ok in (False, True))
+        return node[:NODE_NEXT_PLACE], self._store.name_at(ref), *others, table, material, wildcard
 
     def material(self, number: int, ref: int) -> Any:
         """Return the proof material of a node."""

@@ -110,8 +110,8 @@ def test_no_more_than_four_variants() -> None:
     lengths = []
     while ref:
         fields = layout.ANSWER.unpack_from(store.octets, ref * 16)
-        lengths.append(fields[4])
-        ref = fields[11]
+        lengths.append(fields[layout.ANSWER_LEN_PLACE])
+        ref = fields[layout.ANSWER_SMALLER_PLACE]
     assert len(lengths) <= 4
     assert lengths == sorted(lengths, reverse=True)
 
@@ -134,7 +134,7 @@ def test_referrals_are_shared() -> None:
 def test_a_node_and_its_answers_are_neighbours() -> None:
     store = store_of([model_of(APEX + "host 60 A 192.0.2.9\nhost 60 AAAA 2001:db8::9\n", "example.")])
     outcome = find(store, names.from_text("host.example."), types.AAAA, False)
-    assert 0 < outcome.answer - outcome.record < 16
+    assert 0 < outcome.answer - outcome.node < 16
 
 
 def test_question_case_is_echoed_and_edns_answered() -> None:
