@@ -18,7 +18,7 @@ from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from tests.harness.uncompiled import uncompiled
-from tests.property.test_store_stamps import APEX, LINES, ORIGINS, empty, replies, text_of
+from tests.property.test_store_templates import APEX, LINES, ORIGINS, empty, replies, text_of
 from tests.stores.asking import SEED, ask
 
 pytestmark = pytest.mark.property
