@@ -42,10 +42,6 @@ class WireError(ApplianceError):
     """Octets or a name's text are not what DNS allows there."""
 
 
-class TransferError(ApplianceError):
-    """A zone transfer failed."""
-
-
 class DatapathError(ApplianceError):
     """The XDP program, its maps or an interface refused something."""
 

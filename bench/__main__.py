@@ -11,11 +11,12 @@ from types import FrameType
 import click
 
 from appliance.errors import ApplianceError
-from bench import lab, zones
 from bench.figures import Report
-from bench.machine import describe
-from bench.rounds import DURATION_S
-from bench.suites import SUITES, Setting
+from bench.machine import lab
+from bench.machine.description import describe
+from bench.suites.rounds import DURATION_S
+from bench.suites.table import SUITES, Setting
+from bench.zones import usual
 
 _INTERRUPTED = 130
 _PARTS = frozenset[str]().union(*(suite.parts for suite in SUITES.values()))
@@ -26,7 +27,7 @@ _PARTS = frozenset[str]().union(*(suite.parts for suite in SUITES.values()))
 @click.option(
     "--root-zone",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Root zone file; default: {zones.ROOT_ZONE_VARIABLE} from the environment, else data/root-*.zone.",
+    help=f"Root zone file; default: {usual.ROOT_ZONE_VARIABLE} from the environment, else data/root-*.zone.",
 )
 @click.option("--duration", "duration_s", default=DURATION_S, show_default=True, help="Seconds of interleaved rounds.")
 @click.option(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The bytes that the XDP program and Python share; explained in docs/store-format.md. Included by the program and by a
- * host program that prints sizes and offsets for tests/unit/test_layout.py. No map access here.
+ * host program that prints sizes and offsets for tests/unit/store/test_layout.py. No map access here.
  */
 #ifndef APPLIANCE_LAYOUT_H
 #define APPLIANCE_LAYOUT_H

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from appliance.store import hashing
 from appliance.store.layout import (
-    ANSWER,
-    ANSWER_DENIAL_PLACE,
     FOREVER,
     FRAGMENT,
     FRAGMENT_LEN_PLACE,
@@ -44,7 +42,7 @@ class Writer:
     """One version of one zone on its way into the store; nothing in it is visible before the zone's flip."""
 
     def __init__(self, store: Store, number: int, version: int, expected: int, divided: bool = False) -> None:
-        """Expect about so many octets; divided keeps what only askers with DO set get in an arena of its own."""
+        """Expect about `expected` octets; divided keeps what only askers with DO set get in an arena of its own."""
         self.store = store
         self.number = number
         self.version = version
@@ -57,7 +55,6 @@ class Writer:
         self._references = 0
         self._nodes = self._node_octets = self._answer_octets = 0
         self._counted = NO_TALLY
-        self._seed = store.seed
         self._hashes: dict[bytes, int] = {b"\0": store.seed}
 
     def share(self, blob: bytes) -> int:
@@ -85,11 +82,6 @@ class Writer:
         """Return octets and records of a fragment."""
         fields = FRAGMENT.unpack_from(self.store.octets, ref * 16)
         return fields[FRAGMENT_LEN_PLACE], fields[FRAGMENT_RECORDS_PLACE]
-
-    def denial_of(self, answer: Answer) -> int:
-        """Return the proof that an answer still lacks."""
-        octets, at = (self.store.octets, answer * 16) if isinstance(answer, int) else (answer, 0)
-        return int(ANSWER.unpack_from(octets, at)[ANSWER_DENIAL_PLACE])
 
     def hash(self, name: bytes) -> int:
         """Return the hash of a folded name; those of parents are remembered."""

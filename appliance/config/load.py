@@ -28,8 +28,6 @@ from appliance.config.schema import (
 )
 from appliance.errors import ConfigError, Finding
 
-DEFAULT_PATH = Path("/etc/appliance/appliance.toml")
-
 _TABLES: dict[str, type[Section]] = {
     "server": Server,
     "listen": Listen,

@@ -80,7 +80,7 @@ class Generation:
         pass_burst: int = 0,
         opcode_pass: int = 0,
     ) -> Generation:
-        """Compile, load and pin a program with an empty store for so many zones; nothing is attached yet.
+        """Compile, load and pin a program with an empty store for `zones` zones; nothing is attached yet.
 
         It passes every packet up until serving(True). `pass_rate` is in packets per second and CPU, 0 for no limit;
         bit n of `opcode_pass` hands opcode n up. Raises DatapathError and leaves nothing behind.

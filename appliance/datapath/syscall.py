@@ -25,7 +25,6 @@ _PROG_GET_FD_BY_ID: Final = 13
 _OBJ_GET_INFO_BY_FD: Final = 15
 _ID: Final = 4
 _LOAD_TIME: Final = 40
-_VERIFIED_STEPS: Final = 216
 _INFO_SIZE: Final = 224
 _MAP_INFO: Final = struct.Struct("=6I16s")
 _XDP: Final = 6  # BPF_PROG_TYPE_XDP
@@ -151,11 +150,6 @@ def program_id(fd: int) -> int:
 def load_time(fd: int) -> int:
     """Return when a program was loaded, in nanoseconds since the boot."""
     return _program_info(fd, _LOAD_TIME, "=Q")
-
-
-def verified_steps(fd: int) -> int:
-    """Instructions that the kernel followed to judge a program (Linux 5.16 and later); it gives up after a million."""
-    return _program_info(fd, _VERIFIED_STEPS)
 
 
 def _program_info(fd: int, offset: int, kind: str = "=I") -> int:

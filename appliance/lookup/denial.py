@@ -9,6 +9,7 @@ from appliance.store.layout import (
     DENIAL_NXDOMAIN,
     GRANULE,
     GRANULE_WORDS,
+    NODE_DENIAL_PLACE,
     NSEC3,
     NSEC3_HASH,
     NSEC3_ITERATIONS_PLACE,
@@ -30,7 +31,7 @@ def proof(store: Store, outcome: Outcome, qname: bytes, denial: int) -> list[int
 
     denial is that of the answer: DENIAL_NXDOMAIN, or DENIAL_NEXT_CLOSER for what a wildcard gave.
     """
-    material = store.node(outcome.record)[12]
+    material = store.node(outcome.node)[NODE_DENIAL_PLACE]
     scheme = store.zone_byte(outcome.zone, "scheme")
     if scheme == SCHEMES["nsec"]:
         found = _nsec(store, material, _next_label(qname, outcome.at), denial)

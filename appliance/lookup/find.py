@@ -49,15 +49,15 @@ class Outcome:
     """What a question found.
 
     answer is the reference of an answer, 0 only with lacks "dname". zone is the row of the zone that answers, 0 if none
-    does. record is the deepest record on the way to the name, and at where its name starts in the question name: 0 for
+    does. node is the deepest node on the way to the name, and at where its name starts in the question name: 0 for
     an exact match. lacks says what the answer is without: "denial", a proof that must be searched; "dname", everything:
-    the DNAME at record is to be applied; "chain", everything: the CNAME is to be followed link by link. proofs are
+    the DNAME at node is to be applied; "chain", everything: the CNAME is to be followed link by link. proofs are
     fragments that end the answer, a composed referral.
     """
 
     answer: int
     zone: int = 0
-    record: int = 0
+    node: int = 0
     at: int = 0
     lacks: Lack = ""
     proofs: Sequence[int] = ()
@@ -68,47 +68,47 @@ def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
 
     A zone that changes meanwhile spoils what is found: compare ctl.flips before and after (`reply` does).
     """
-    record, at = deepest(store, qname)
-    if not record or store.octets[record * GRANULE + NODE_FLAGS_AT] & NODE_OUTSIDE:
+    node, at = deepest(store, qname)
+    if not node or store.octets[node * GRANULE + NODE_FLAGS_AT] & NODE_OUTSIDE:
         return Outcome(store.get("refused"))
-    record, at = _past_missing(store, qname, record, at)
-    if qtype == types.DS and not at and store.octets[record * GRANULE + NODE_FLAGS_AT] & NODE_APEX:
-        record, at = _parent_side(store, qname, record)
+    node, at = _past_missing(store, qname, node, at)
+    if qtype == types.DS and not at and store.octets[node * GRANULE + NODE_FLAGS_AT] & NODE_APEX:
+        node, at = _parent_side(store, qname, node)
     octets = store.octets
-    start = record * GRANULE
+    start = node * GRANULE
     flags = octets[start + NODE_FLAGS_AT]
-    zone = store.words[record * GRANULE_WORDS + NODE_ZONE_WORD]
+    zone = store.words[node * GRANULE_WORDS + NODE_ZONE_WORD]
     if not is_served(store, zone):
-        return Outcome(store.get("servfail"), zone, record, at)
+        return Outcome(store.get("servfail"), zone, node, at)
     if flags & NODE_CUT:
-        return _at_cut(store, zone, record, at, dnssec_ok, not at and qtype == types.DS and not flags & NODE_FILLER)
+        return _at_cut(store, zone, node, at, dnssec_ok, not at and qtype == types.DS and not flags & NODE_FILLER)
     if not at:
         if flags & NODE_DNAME and flags & NODE_FILLER:
-            return Outcome(0, zone, record, at, "dname")
-        return _outcome(store, at_node(store, record, zone, qtype, dnssec_ok), zone, record, at)
+            return Outcome(0, zone, node, at, "dname")
+        return _outcome(store, at_node(store, node, zone, qtype, dnssec_ok), zone, node, at)
     if flags & NODE_DNAME:
-        return Outcome(0, zone, record, at, "dname")
-    wildcard = store.node(record)[NODE_WILDCARD_PLACE]
+        return Outcome(0, zone, node, at, "dname")
+    wildcard = store.node(node)[NODE_WILDCARD_PLACE]
     if wildcard:
-        return _outcome(store, at_node(store, wildcard, zone, qtype, dnssec_ok), zone, record, at)
-    return _outcome(store, store.slot(zone)[ZONE_SLOT_NXDOMAIN_PLACE + dnssec_ok], zone, record, at)
+        return _outcome(store, at_node(store, wildcard, zone, qtype, dnssec_ok), zone, node, at)
+    return _outcome(store, store.slot(zone)[ZONE_SLOT_NXDOMAIN_PLACE + dnssec_ok], zone, node, at)
 
 
-def _at_cut(store: Store, zone: int, record: int, at: int, dnssec_ok: bool, asks_ds: bool) -> Outcome:
+def _at_cut(store: Store, zone: int, node: int, at: int, dnssec_ok: bool, asks_ds: bool) -> Outcome:
     """Return the referral, what ends it beside it where it is a composed one, or what the parent says about DS."""
-    proofs = composed_of(store, record) if dnssec_ok else []
+    proofs = composed_of(store, node) if dnssec_ok else []
     if asks_ds:
-        signed = store.words[record * GRANULE_WORDS + NODE_OTHER_WORD + 1] if proofs else 0
-        ref = type_entry(store, record, types.DS, dnssec_ok) or signed or _nodata(store, zone, dnssec_ok)
-        return _outcome(store, ref, zone, record, at)
-    found = _outcome(store, _other(store, record, zone, dnssec_ok and not proofs), zone, record, at)
+        signed = store.words[node * GRANULE_WORDS + NODE_OTHER_WORD + 1] if proofs else 0
+        ref = type_entry(store, node, types.DS, dnssec_ok) or signed or _nodata(store, zone, dnssec_ok)
+        return _outcome(store, ref, zone, node, at)
+    found = _outcome(store, _other(store, node, zone, dnssec_ok and not proofs), zone, node, at)
     found.proofs = proofs
     return found
 
 
-def composed_of(store: Store, record: int) -> list[int]:
+def composed_of(store: Store, node: int) -> list[int]:
     """Return the fragments that end a composed referral of a cut: proofs that it has no DS, or DS and signatures."""
-    signed = store.words[record * GRANULE_WORDS + NODE_OTHER_WORD + 1]
+    signed = store.words[node * GRANULE_WORDS + NODE_OTHER_WORD + 1]
     if not signed:
         return []
     fields = ANSWER.unpack_from(store.octets, signed * GRANULE)
@@ -127,13 +127,13 @@ def denial_pieces(store: Store, answer: int) -> list[int]:
     return list(store.words[first + 1 : first + fields[ANSWER_NFRAG_PLACE]])
 
 
-def _outcome(store: Store, ref: int, zone: int, record: int, at: int) -> Outcome:
+def _outcome(store: Store, ref: int, zone: int, node: int, at: int) -> Outcome:
     lacks: Lack = ""
     denial = store.octets[ref * GRANULE + ANSWER_DENIAL_AT]
     if denial:
         chain = denial == DENIAL_NXDOMAIN and store.octets[ref * GRANULE + ANSWER_KIND_AT] == KIND["cname"]
         lacks = "chain" if chain else "denial"
-    return Outcome(ref, zone, record, at, lacks)
+    return Outcome(ref, zone, node, at, lacks)
 
 
 def is_served(store: Store, zone: int) -> bool:
@@ -145,9 +145,9 @@ def is_served(store: Store, zone: int) -> bool:
 
 
 def deepest(store: Store, qname: bytes) -> tuple[int, int]:
-    """Return the visible record of the longest suffix of a folded name that has one, and where that suffix starts.
+    """Return the visible node of the longest suffix of a folded name that has one, and where that suffix starts.
 
-    Records exist for all names between an apex and a deeper record, so the depth can be searched.
+    Nodes exist for all names between an apex and a deeper one, so the depth can be searched.
     """
     starts = []
     at = 0
@@ -175,17 +175,17 @@ def deepest(store: Store, qname: bytes) -> tuple[int, int]:
     return found, starts[-1 - low]
 
 
-def _past_missing(store: Store, qname: bytes, record: int, at: int) -> tuple[int, int]:
-    """Return the closest encloser above a record that only fills the way to an undelegated zone's apex."""
-    while store.octets[record * GRANULE + NODE_FLAGS_AT] & (NODE_FILLER | NODE_CUT | NODE_DNAME) == NODE_FILLER:
+def _past_missing(store: Store, qname: bytes, node: int, at: int) -> tuple[int, int]:
+    """Return the closest encloser above a node that only fills the way to an undelegated zone's apex."""
+    while store.octets[node * GRANULE + NODE_FLAGS_AT] & (NODE_FILLER | NODE_CUT | NODE_DNAME) == NODE_FILLER:
         split = at + qname[at] + 1
-        record, at = deepest(store, qname[split:])
+        node, at = deepest(store, qname[split:])
         at += split
-    return record, at
+    return node, at
 
 
 def _parent_side(store: Store, qname: bytes, apex: int) -> tuple[int, int]:
-    """Return the record that answers DS at an apex: the parent's cut, the parent zone's, or the apex's own.
+    """Return the node that answers DS at an apex: the parent's cut, the parent zone's, or the apex's own.
 
     RFC 4035 §3.1.4.1.
     """
@@ -200,16 +200,16 @@ def _parent_side(store: Store, qname: bytes, apex: int) -> tuple[int, int]:
         ref = store.words[ref * GRANULE_WORDS + NODE_NEXT_WORD]
     if len(qname) > 1:
         split = qname[0] + 1
-        record, at = deepest(store, qname[split:])
-        if record and not store.octets[record * GRANULE + NODE_FLAGS_AT] & NODE_OUTSIDE:
-            return _past_missing(store, qname, record, at + split)
+        node, at = deepest(store, qname[split:])
+        if node and not store.octets[node * GRANULE + NODE_FLAGS_AT] & NODE_OUTSIDE:
+            return _past_missing(store, qname, node, at + split)
     return apex, 0
 
 
-def type_entry(store: Store, record: int, qtype: int, dnssec_ok: bool) -> int:
+def type_entry(store: Store, node: int, qtype: int, dnssec_ok: bool) -> int:
     """Return the answer that a node's type table has for a type, 0 for none; ANY is the first one (RFC 8482 §4.1)."""
     octets = store.octets
-    start = record * GRANULE
+    start = node * GRANULE
     row = start + types_offset(octets[start + NODE_NAME_LEN_AT], octets[start + NODE_FLAGS_AT])
     for _ in range(octets[start + NODE_NTYPES_AT]):
         rtype, _, plain, signed = TYPE_ENTRY.unpack_from(octets, row)
@@ -219,15 +219,15 @@ def type_entry(store: Store, record: int, qtype: int, dnssec_ok: bool) -> int:
     return 0
 
 
-def at_node(store: Store, record: int, zone: int, qtype: int, dnssec_ok: bool) -> int:
+def at_node(store: Store, node: int, zone: int, qtype: int, dnssec_ok: bool) -> int:
     """Return the answer of a node that the question's data are at."""
-    return type_entry(store, record, qtype, dnssec_ok) or _other(store, record, zone, dnssec_ok)
+    return type_entry(store, node, qtype, dnssec_ok) or _other(store, node, zone, dnssec_ok)
 
 
-def _other(store: Store, record: int, zone: int, dnssec_ok: bool) -> int:
-    other = store.words[record * GRANULE_WORDS + NODE_OTHER_WORD + dnssec_ok]
-    if not other and dnssec_ok and store.octets[record * GRANULE + NODE_FLAGS_AT] & (NODE_CUT | NODE_CNAME):
-        other = store.words[record * GRANULE_WORDS + NODE_OTHER_WORD]
+def _other(store: Store, node: int, zone: int, dnssec_ok: bool) -> int:
+    other = store.words[node * GRANULE_WORDS + NODE_OTHER_WORD + dnssec_ok]
+    if not other and dnssec_ok and store.octets[node * GRANULE + NODE_FLAGS_AT] & (NODE_CUT | NODE_CNAME):
+        other = store.words[node * GRANULE_WORDS + NODE_OTHER_WORD]
     return other or _nodata(store, zone, dnssec_ok)
 
 
@@ -235,6 +235,6 @@ def _nodata(store: Store, zone: int, dnssec_ok: bool) -> int:
     return store.slot(zone)[ZONE_SLOT_NODATA_PLACE + dnssec_ok]
 
 
-def owner_at(store: Store, record: int) -> bytes:
-    """Return the folded owner name of a record."""
-    return store.name_at(record)
+def owner_at(store: Store, node: int) -> bytes:
+    """Return the folded owner name of a node."""
+    return store.name_at(node)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers found by starting over with another name: DNAMEs (RFC 6672 §3.2), and CNAME chains that need proofs."""
+"""Answers found by starting over with another name: DNAMEs (RFC 6672 §3.2), and alias chains that need proofs."""
 
 from typing import Final
 
@@ -83,9 +83,9 @@ def follow(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Records:
 
 def _is_link(store: Store, outcome: Outcome, qtype: int) -> bool:
     """Tell whether the data that the outcome stands on are a CNAME to be followed."""
-    if qtype in (types.CNAME, types.ANY) or not outcome.record or outcome.lacks == "dname":
+    if qtype in (types.CNAME, types.ANY) or not outcome.node or outcome.lacks == "dname":
         return False
-    node = store.node(outcome.record)
+    node = store.node(outcome.node)
     if outcome.at and node[NODE_WILDCARD_PLACE]:
         node = store.node(node[NODE_WILDCARD_PLACE])
     elif outcome.at:
@@ -103,10 +103,10 @@ def _cname(store: Store, name: bytes, dnssec_ok: bool, found: Records) -> bytes:
 
 def dname_owner(store: Store, outcome: Outcome) -> bytes:
     """Return the folded owner of the DNAME that an outcome lacks."""
-    record = outcome.record
-    while store.octets[record * GRANULE + NODE_FLAGS_AT] & NODE_FILLER:
-        record, _ = deepest(store, names.parent(owner_at(store, record)))
-    return owner_at(store, record)
+    node = outcome.node
+    while store.octets[node * GRANULE + NODE_FLAGS_AT] & NODE_FILLER:
+        node, _ = deepest(store, names.parent(owner_at(store, node)))
+    return owner_at(store, node)
 
 
 def _substitute(store: Store, outcome: Outcome, name: bytes, dnssec_ok: bool, found: Records) -> bytes:

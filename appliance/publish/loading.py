@@ -230,7 +230,7 @@ class Loading:
             self._drafting[served.origin] = drafting
 
     def _compile(self, store: Store, good: list[Zone], bad: list[Zone], ahead: int = 0) -> Store:
-        """Compile, in a larger store if it must be; about so many octets are taken, if it is known."""
+        """Compile, in a larger store if it must be; `ahead` octets are expected, 0 if it is not known."""
         spend = True
         while True:
             _spend(good, spend)

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Progress:
-    """One load of so many octets of zone files; changed by one thread, end() must follow. Any thread may ask it."""
+    """One load of zone files, told in octets; changed by one thread, end() must follow. Any thread may ask it."""
 
     def __init__(self) -> None:
         self._total = self._done = 0

@@ -31,7 +31,7 @@ class Draft:
     is_kept: bool = False
 
     def changed(self, names: int) -> dict[bytes, set[int]] | None:
-        """Return the types that differ by owner for a zone of so many names; None where it must be compiled whole."""
+        """Return the types that differ by owner for a zone of `names` names; None where it must be compiled whole."""
         found = self.difference
         if not self.applies or found is None or found.names > _FEW + names // _SHARE:
             return None
@@ -75,7 +75,7 @@ class Drafting(Thread):
     def until_written(self) -> None:
         """Wait until the records are written, and nobody here holds them any more.
 
-        A worker that is forked before keeps them for as long as it lives: tests/unit/control/test_estimate.py.
+        A worker that is forked before keeps them for as long as it lives: tests/unit/publish/test_estimate.py.
         """
         self._written.wait()
 

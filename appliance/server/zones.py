@@ -24,8 +24,8 @@ def answer(store: Store, wire: bytes, query: Query, limit: int, edns_size: int) 
 
 def is_apex(store: Store, name: bytes) -> bool:
     """Tell whether a name is the apex of a zone of ours, loaded or not."""
-    record = store.find_record(names.fold(name))
-    return bool(record and store.octets[record * GRANULE + NODE_FLAGS_AT] & NODE_APEX)
+    node = store.find_record(names.fold(name))
+    return bool(node and store.octets[node * GRANULE + NODE_FLAGS_AT] & NODE_APEX)
 
 
 def passes_opcode(store: Store, opcode: int) -> bool:

@@ -95,7 +95,7 @@ class Body:
             self.rr(owner, rtype, ttl, rdata)
 
     def encode(self, length: int | None = None, moves: int | None = None, records: int | None = None) -> bytes:
-        """Return the fragment of everything, or of the first so many octets, moves and records."""
+        """Return the fragment of everything, or of the first `length` octets, `moves` moves and `records` records."""
         octets = self.octets if length is None else self.octets[:length]
         moved = self.moves if moves is None else self.moves[:moves]
         return encode(octets, moved, self.base_len, self.records if records is None else records)

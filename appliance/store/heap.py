@@ -136,7 +136,7 @@ class Arena:
     """Places objects of one zone version next to each other; the extents are freed as a whole."""
 
     def __init__(self, heap: Heap, expected: int = 4096) -> None:
-        """Expect about so many octets, so that a small zone takes a small extent."""
+        """Expect about `expected` octets, so that a small zone takes a small extent."""
         self.heap = heap
         self.octets = heap.octets
         self.extents: list[Extent] = []
@@ -190,9 +190,3 @@ class Arena:
         """Return the extents in use; nothing can be placed any more without taking a new one."""
         self._trim()
         return self.extents
-
-    def abandon(self) -> None:
-        """Free everything that was placed."""
-        for start, end in self.close():
-            self.heap.give_back(start, end)
-        self.extents = []

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from appliance.store.heap import StoreFull
-from appliance.store.layout import HASH_FINAL
 
 _MOVES = 600
 """Buckets looked at for a free slot before the index counts as full."""
@@ -98,23 +97,6 @@ class Index:
             if at >> 3 != first:
                 self._displace(first, tag, 1)
         words[at] = tag << 32 | ref
-
-    def insert_plainly(self, h: int, ref: int) -> bool:
-        """Add a record by the hash of its name if its first bucket has room and nothing like it is known."""
-        f = (h * HASH_FINAL) & _WIDE
-        f ^= f >> 32
-        tag = f & _LOW
-        bucket = f >> (64 - self.bits)
-        words = self.words
-        line = words[bucket * 8 : bucket * 8 + 8].tolist()
-        if 0 not in line[1:] or line[0] >> (tag >> 26) & 1:
-            return False
-        second = bucket ^ (tag & self.mask)
-        for word in line[1:] + words[second * 8 + 1 : second * 8 + 8].tolist():
-            if word >> 32 == tag and word:
-                return False
-        words[bucket * 8 + line.index(0, 1)] = tag << 32 | ref
-        return True
 
     def join(self, f: int, at: int) -> None:
         """Count one more record in the chain whose word is at a place."""

@@ -35,7 +35,7 @@ class ZoneState:
     records: array[int] = field(default_factory=lambda: array("I"))
     extents: list[Extent] = field(default_factory=list)
     chains: frozenset[bytes] = frozenset()
-    """Zones that CNAME chains lead through, and targets in no loaded zone: what this version depends on."""
+    """Zones that alias chains lead through, and targets in no loaded zone: what this version depends on."""
     tally: Tally = NO_TALLY
     waste: int = 0
     """Granules that single changes have added since the zone was last compiled whole."""

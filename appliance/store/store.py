@@ -99,7 +99,7 @@ class Store:
 
     @classmethod
     def create(cls, bucket_bits: int, chunks: int, zones: int, seed: int) -> Store:
-        """Return an empty store in memory of 2^bucket_bits buckets, so many MiB of heap and so many zones."""
+        """Return an empty store in memory: 2^bucket_bits buckets, a heap of `chunks` MiB, rows for `zones` zones."""
         return cls.form(
             bytearray(layout.SIZES["ctl"]),
             bytearray(layout.SIZES["bucket"] << bucket_bits),
@@ -416,5 +416,5 @@ class Store:
         self.abandoned = []
 
     def arena(self, expected: int = 4096) -> Arena:
-        """Return an arena for a zone version of about so many octets."""
+        """Return an arena for a zone version of about `expected` octets."""
         return Arena(self.heap, expected)

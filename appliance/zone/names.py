@@ -120,11 +120,6 @@ def labels(wire: bytes) -> list[bytes]:
     return found
 
 
-def from_labels(parts: list[bytes]) -> bytes:
-    """Return the wire name of labels, leftmost first, without the root label."""
-    return b"".join([bytes((len(part),)) + part for part in parts]) + ROOT
-
-
 def label_count(wire: bytes) -> int:
     """Return the number of labels; the root has 0."""
     count = at = 0

@@ -13,7 +13,7 @@ T = TypeVar("T")
 _LEAST: Final = 1 << 14
 """Names from which on a second thread is worth it: to start one takes as long as some hundred names."""
 _PARTS: Final = 8
-"""Parts of so many names. More than threads, for names of one kind lie together, and a processor may be taken away."""
+"""Parts of a zone's names. More than threads, for names of one kind lie together, and a processor may be taken away."""
 
 APART: Final = 1024
 """Octets more than it needs that a thread's own room gets: small pieces of memory of two threads would lie together, in
@@ -26,7 +26,7 @@ def processors() -> int:
 
 
 def divided(count: int) -> list[tuple[int, int]]:
-    """Return where the parts of so many names begin and end: several where that pays, else one."""
+    """Return where the parts of `count` names begin and end: several where that pays, else one."""
     if count < _LEAST or processors() < 2:
         return [(0, count)]
     ends = [count * part // _PARTS for part in range(_PARTS + 1)]

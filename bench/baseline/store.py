@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import random
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-import bcc
-
-from bench.generator import compile_program
-from bench.packets import wire
+from bench.traffic.generator import compile_program, load
+from bench.traffic.packets import wire
 
 BUCKETS = 1 << 16
 CHUNKS = 16
@@ -29,10 +28,10 @@ class Baseline:
         text = Path(__file__).with_name("xdp_dns.c").read_text()
         flags = [f"-DNBUCKETS={BUCKETS}", f"-DNCHUNKS={CHUNKS}", f"-DSEED={SEED:#x}ULL", "-w"]
         self._bpf = compile_program(text, flags)
-        programs = {name: self._bpf.load_func(name, bcc.BPF.XDP) for name in ("dns", "lookup", "answer")}
-        self._bpf["stg"][0] = programs["lookup"]
-        self._bpf["stg"][1] = programs["answer"]
-        self.program_fd = int(programs["dns"].fd)
+        programs = {name: load(self._bpf, name) for name in ("dns", "lookup", "answer")}
+        self._bpf["stg"][ctypes.c_int(0)] = ctypes.c_int(programs["lookup"])
+        self._bpf["stg"][ctypes.c_int(1)] = ctypes.c_int(programs["answer"])
+        self.program_fd = programs["dns"]
         self._index = mmap.mmap(self._bpf["idx"].map_fd, BUCKETS * 64)
         self._heap = mmap.mmap(self._bpf["heap"].map_fd, CHUNKS << 20)
         self._free = 16

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.datapath import headers
 from appliance.errors import DatapathError
-from tests.unit.control.served import configuration, serving, zone_text
+from tests.harness.served import configuration, serving, zone_text
 
 pytestmark = [pytest.mark.chaos, pytest.mark.netns]
 

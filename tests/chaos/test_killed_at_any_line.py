@@ -19,7 +19,7 @@ from appliance.state import versions
 from appliance.state.database import Database
 from appliance.zone import names
 from tests.harness.points import Phase, Points
-from tests.unit.control.served import START_S, Served, configuration, serving, start, until, zone_text
+from tests.harness.served import START_S, Served, configuration, serving, start, until, zone_text
 
 pytestmark = pytest.mark.chaos
 

@@ -21,8 +21,8 @@ from tests.interop.loaded import Loaded
 from tests.interop.ours import InProcess
 from tests.interop.questions import Generator
 from tests.interop.zonesets import ZoneSet, corners
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.datapath
 

@@ -11,7 +11,14 @@ import pytest
 
 from appliance.compiler import expected
 from appliance.server.respond import Exchange, Settings, respond
-from appliance.store.layout import ANSWER
+from appliance.store.layout import (
+    ANSWER,
+    ANSWER_KIND_PLACE,
+    NODE_CUT,
+    NODE_FLAGS_PLACE,
+    NODE_NTYPES_PLACE,
+    NODE_OTHER_PLACE,
+)
 from appliance.store.store import Store
 from appliance.store.verdict_names import KIND
 from appliance.zone import names, types
@@ -19,9 +26,9 @@ from appliance.zone.model import Zone
 from tests.datapath.lab import Lab
 from tests.datapath.packets import DO, Frame, Opt, message
 from tests.datapath.reply import check_frame, check_header
-from tests.unit.answers.asking import store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.datapath
 
@@ -87,9 +94,10 @@ def both(own_bpffs: Path) -> Iterator[Both]:
 
 def is_composed(store: Store, cut: bytes) -> bool:
     """Tell whether a cut has the answer for DS in place of a referral with DO; an insecure one has no types then."""
-    fields = next(node for ref in store.records_of(cut) if (node := store.node(ref))[2] & 1)
-    kind = ANSWER.unpack_from(store.octets, fields[9] * 16)[6]
-    return (kind == KIND["nodata"] and not fields[3]) or (kind == KIND["positive"] and fields[3] == 1)
+    node = next(node for ref in store.records_of(cut) if (node := store.node(ref))[NODE_FLAGS_PLACE] & NODE_CUT)
+    kind = ANSWER.unpack_from(store.octets, node[NODE_OTHER_PLACE + 1] * 16)[ANSWER_KIND_PLACE]
+    types = node[NODE_NTYPES_PLACE]
+    return (kind == KIND["nodata"] and not types) or (kind == KIND["positive"] and types == 1)
 
 
 @pytest.mark.parametrize("origin", SIGNED)

@@ -22,7 +22,7 @@ from tests.datapath.lab import Lab, Outcome
 from tests.datapath.packets import DO, Frame, Opt, message
 from tests.datapath.reply import check_frame, check_header, open_frame
 from tests.interop import wire as replies
-from tests.unit.answers.asking import ask
+from tests.stores.asking import ask
 
 pytestmark = pytest.mark.datapath
 
@@ -217,11 +217,13 @@ class _Table:
         """Write the entries, 96-bit numbers in order."""
         store, self.entries = lab.store, entries
         self.number = store.numbers[TABLE]
-        own = store.slot(self.number)[6]
+        own = store.slot(self.number)[layout.ZONE_SLOT_DENIAL_PLACE]
         block = store.words[own * 4 + layout.SIZES["nsec3"] // 4]
         count = store.words[own * 4]
         slots = [
-            layout.NSEC3_HASH.unpack_from(store.octets, block * 16 + i * layout.NSEC3_HASH.size)[2]
+            layout.NSEC3_HASH.unpack_from(store.octets, block * 16 + i * layout.NSEC3_HASH.size)[
+                layout.NSEC3_HASH_FRAGMENT_PLACE
+            ]
             for i in range(1, count)
         ]
         self.fragments = list(dict.fromkeys(slots))
@@ -239,6 +241,11 @@ class _Table:
         """Return the fragment of the entry before a name's hash around the circle."""
         wanted = int.from_bytes(Hashing().digest(name)[:12])
         return int(self.fragments[(bisect_right(self.entries, wanted) - 1) % len(self.entries) % len(self.fragments)])
+
+    def give_back(self) -> None:
+        """Free what was written."""
+        for start, end in self.arena.close():
+            self.arena.heap.give_back(start, end)
 
 
 def _slot_at(lab: Lab) -> int:
@@ -288,7 +295,7 @@ def _check_table(world: World, size: int, span: tuple[int, int], count: int) -> 
                 found = proved(check_frame(frame, outcome.frame))
                 assert found == {encloser, owners[expected], wildcard}
     finally:
-        table.arena.abandon()
+        table.give_back()
 
 
 def _fragment_owners(world: World, table: _Table) -> dict[bytes, int]:
@@ -311,7 +318,7 @@ def test_hashes_that_begin_alike(world: World, shift: int) -> None:
             frame, outcome = world.outcome(name)
             assert owners[table.expected(name)] in proved(check_frame(frame, outcome.frame))
     finally:
-        table.arena.abandon()
+        table.give_back()
 
 
 def _denial_at(lab: Lab, name: bytes) -> int:
@@ -348,7 +355,7 @@ def test_an_entry_without_fragment(world: World) -> None:
             with lab.octets_changed("heap", block * 16 + layout.NSEC3_HASH.size + 12, bytes(4)):
                 assert world.outcome(name)[1].verdict == "pass_denial"
     finally:
-        table.arena.abandon()
+        table.give_back()
 
 
 @pytest.fixture
@@ -362,7 +369,7 @@ def there(world: World) -> Iterator[tuple[bytes, bytes]]:
         with lab.octets_changed("zones", _slot_at(lab), table.ref.to_bytes(4, "little")):
             yield name, owners[table.fragments[1]]
     finally:
-        table.arena.abandon()
+        table.give_back()
 
 
 def test_a_hash_that_is_there(world: World, there: tuple[bytes, bytes]) -> None:

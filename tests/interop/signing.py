@@ -18,7 +18,7 @@ from appliance.zone.dnssec import HEAD, key_tag
 from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, Zone
 from tests.interop.peers import ZoneFile
-from tests.unit.answers.signing import signed as chained
+from tests.stores.signing import signed as chained
 
 INCEPTION, EXPIRATION = "20260101000000", "20360101000000"
 _ED25519 = 15  # RFC 8080: its signatures follow from key and data, no random number enters

@@ -20,9 +20,9 @@ from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, RRsets, Zone
 from tests.interop import wire
 from tests.reference.strategies import deterministic
-from tests.unit.answers.asking import ask, store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import ask, store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.property
 

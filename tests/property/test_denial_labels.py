@@ -16,7 +16,7 @@ from appliance.zone import types
 from tests.datapath.denial_zones import Chain, Hashing, near, signed, wire
 from tests.interop import wire as replies
 from tests.reference.strategies import deterministic
-from tests.unit.answers.asking import ask, store_of
+from tests.stores.asking import ask, store_of
 
 pytestmark = pytest.mark.property
 

@@ -11,9 +11,9 @@ from appliance.store.store import Store
 from appliance.zone.model import Zone
 from tests.reference import strategies
 from tests.reference.zone import ReferenceZone
-from tests.unit.answers.asking import SEED, differences
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import SEED, differences
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.property
 

@@ -13,9 +13,9 @@ from appliance.store.layout import NODE
 from appliance.store.store import Store, ZoneState
 from appliance.zone import names, types
 from appliance.zone.model import RRset, RRsets, Zone
-from tests.unit.answers.asking import SEED, ask, store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import SEED, ask, store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.property
 

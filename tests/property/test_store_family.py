@@ -12,8 +12,8 @@ from appliance.errors import ZoneError
 from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import Zone
-from tests.unit.answers.asking import SEED, ask, store_of
-from tests.unit.answers.models import model_of
+from tests.stores.asking import SEED, ask, store_of
+from tests.stores.models import model_of
 
 pytestmark = pytest.mark.property
 

@@ -9,12 +9,13 @@ from appliance.compiler.versions import add_outside_record
 from appliance.store import hashing, layout
 from appliance.store.store import Store, StoreFull
 from appliance.zone import names
+from tests.reference.strategies import wire_name
 
 pytestmark = pytest.mark.property
 
 BITS = 3
 labels = st.binary(min_size=1, max_size=20).map(bytes.lower)
-wires = st.lists(labels, min_size=1, max_size=4).map(names.from_labels)
+wires = st.lists(labels, min_size=1, max_size=4).map(wire_name)
 
 
 def check_filters(store: Store) -> None:

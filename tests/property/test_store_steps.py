@@ -32,8 +32,8 @@ from tests.property.test_store_changes import (
     replies,
     soa,
 )
-from tests.unit.answers.asking import SEED
-from tests.unit.answers.signing import signed
+from tests.stores.asking import SEED
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.property
 

@@ -15,7 +15,7 @@ from appliance.store import layout
 from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import RRset, Zone
-from tests.unit.answers.asking import SEED
+from tests.stores.asking import SEED
 
 pytestmark = pytest.mark.property
 

@@ -27,9 +27,9 @@ from appliance.zone.packed import names as packed
 from appliance.zone.packed.size import weigh
 from tests.property.test_zone_model import load
 from tests.reference import strategies
-from tests.unit.answers.contents import as_text
-from tests.unit.answers.signing import signed
-from tests.unit.answers.test_bulk import registry
+from tests.stores.contents import as_text
+from tests.stores.signing import signed
+from tests.unit.compiler.bulk.test_bulk import registry
 
 pytestmark = pytest.mark.property
 

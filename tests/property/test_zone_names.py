@@ -22,9 +22,9 @@ def _fits(labels: list[bytes]) -> bool:
 LABELS = st.lists(
     st.one_of(st.binary(min_size=1, max_size=63), st.sampled_from([b"a", b"A", b"*", b"b", b"\x00"])), max_size=12
 ).filter(_fits)
-NAMES = LABELS.map(names.from_labels)
+NAMES = LABELS.map(strategies.wire_name)
 FEW = st.lists(st.sampled_from([b"a", b"A", b"aa", b"*", b"\x00", b"\x01a", b"_", b"Z", b"z"]), max_size=4)
-SIMILAR = FEW.map(names.from_labels)
+SIMILAR = FEW.map(strategies.wire_name)
 
 
 def peer(wire: bytes) -> dns.name.Name:
@@ -71,10 +71,10 @@ def test_relations_are_those_of_dnspython(one: bytes, other: bytes) -> None:
 @given(NAMES)
 def test_labels_parents_and_suffixes_fit_together(wire: bytes) -> None:
     labels = names.labels(wire)
-    assert names.from_labels(labels) == wire
+    assert strategies.wire_name(labels) == wire
     assert names.label_count(wire) == len(labels) == len(peer(wire)) - 1
     suffixes = list(names.suffixes(wire))
-    assert suffixes == [names.from_labels(labels[count:]) for count in range(len(labels) + 1)]
+    assert suffixes == [strategies.wire_name(labels[count:]) for count in range(len(labels) + 1)]
     assert names.parent(wire) == (suffixes[1] if labels else names.ROOT)
     assert names.fold(wire) == peer(wire).to_digestable()
 

@@ -20,7 +20,7 @@ from appliance.publish.publication import Publication
 from appliance.publish.workers import WorkerPool
 from appliance.server.sockets import open_sockets
 from appliance.zone import types
-from tests.unit.answers.asking import asked
+from tests.stores.asking import asked
 
 OWN: Final = "own.test"
 BIG: Final = "f0.test"

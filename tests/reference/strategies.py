@@ -24,6 +24,11 @@ _OUTSIDE = (dns.name.from_text("host.outside.test."), dns.name.from_text("."))
 _ODD_TYPES = (1, 2, 5, 6, 12, 15, 16, 28, 33, 39, 43, 46, 47, 48, 50, 51, 65, 255, 257, 1234, 65280)
 
 
+def wire_name(labels: Sequence[bytes]) -> bytes:
+    """Return the wire form of labels, leftmost first, without the root label."""
+    return b"".join(bytes((len(label),)) + label for label in (*labels, b""))
+
+
 def _long_name(origin: Name) -> Name:
     """Return a name of 255 octets below an origin."""
     room = 255 - len(origin.to_wire() or b"")

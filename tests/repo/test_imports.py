@@ -3,6 +3,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,20 @@ from tests.repo.sources import ROOT, relative
 pytestmark = pytest.mark.unit
 
 PACKAGE = ROOT / "appliance"
+BENCH = ROOT / "bench"
 
 # A folder may import itself and every folder named before it.
 ORDER = [
     *("errors", "access", "crash", "zone", "store", "lookup", "compiler", "config", "datapath", "state", "served"),
-    *("server", "publish", "control", "cli"),
+    *("server", "publish", "hardware", "control", "cli"),
 ]
 # The same for the folders within one; files that lie beside them may be used by all, and use all.
 WITHIN = {
     "zone": ["master", "packed", "checks", "diff"],
     "compiler": ["neighbours", "denial", "answers", "bulk", "change", "template"],
 }
+# The measurement lab: the commands that lie beside its folders use all, and none of these uses a command.
+BENCH_ORDER = ["figures", "machine", "traffic", "baseline", "zones", "peers", "suites"]
 # What is still to go: a store does not have to know who compiles into it (docs/gaps.md).
 TO_GO = {"appliance/store/store.py": "appliance.compiler.neighbours"}
 BCC_ALLOWED = {"appliance/datapath/compiler.py"}
@@ -30,14 +34,19 @@ BCC_ALLOWED = {"appliance/datapath/compiler.py"}
 DATAPATH_SHOWS = {"door", "events", "interfaces", "probe", "specs", "taking", "verdicts"}
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names a module imports, deferred imports included."""
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Return the dotted names a module imports, deferred imports included."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-            if node.module.split(".")[0] == "appliance":
+            if node.module.split(".")[0] in ("appliance", "bench"):
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
@@ -80,8 +89,45 @@ def test_one_direction_within(folder: str) -> None:
     assert not wrong
 
 
-def test_no_files_import_each_other_in_a_circle() -> None:
-    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+def test_one_direction_in_the_lab() -> None:
+    folders = {path.parent.name for path in BENCH.glob("*/__init__.py")}
+    assert folders == set(BENCH_ORDER) - {"figures"}
+    wrong = []
+    for path in sorted(BENCH.rglob("*.py")):
+        here = path.relative_to(BENCH).parts[0].removesuffix(".py")
+        used = [name.split(".") for name in imports(path) if name.startswith("bench.")] if here in BENCH_ORDER else []
+        before = BENCH_ORDER[: BENCH_ORDER.index(here) + 1] if here in BENCH_ORDER else []
+        wrong += [f"{relative(path)} imports {'.'.join(pieces)}" for pieces in used if pieces[1] not in before]
+    assert not wrong, "against the order " + " <- ".join(BENCH_ORDER) + ":\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("tree", [PACKAGE, BENCH], ids=relative)
+def test_every_folder_says_what_lives_there_and_what_may_not(tree: Path) -> None:
+    """In about five lines: a sentence for what lives there, and a paragraph for what may not."""
+    wrong = []
+    folders = [tree, *(path for path in tree.rglob("*") if path.is_dir() and any(path.glob("*.py")))]
+    for folder in folders:
+        file = folder / "__init__.py"
+        said = ast.get_docstring(ast.parse(file.read_text())) if file.exists() else None
+        if not said or "\n\n" not in said or len(said.splitlines()) > 7:
+            wrong.append(relative(file))
+    assert not wrong
+
+
+def test_the_product_knows_no_lab_and_no_test() -> None:
+    outside = ("bench", "demo", "tests")
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for name in imports(path)
+        if name.split(".")[0] in outside
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("tree", [PACKAGE, BENCH], ids=relative)
+def test_no_files_import_each_other_in_a_circle(tree: Path) -> None:
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in tree.rglob("*.py")}
     above = {name: {one for one in imports(path) if one in files} for name, path in files.items()}
     while free := [name for name, used in above.items() if not used & above.keys()]:
         for name in free:

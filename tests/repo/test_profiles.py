@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.repo.profile_schema import Profile
+from appliance.hardware.profiles import Profile
 
 pytestmark = pytest.mark.unit
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a CNAME chain has to prove beside its links, known when the zone is compiled (RFC 4035 §3.1.3, RFC 5155 §7.2).
+"""What an alias chain has to prove beside its links, known when the zone is compiled (RFC 4035 §3.1.3, RFC 5155 §7.2).
 
 Only whether a closer name than the wildcard stands for the question name is left: that is searched for each question.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CNAME chains, followed when a zone is compiled: through wildcards, DNAMEs, other loaded zones (RFC 1034 §3.6.2)."""
+"""Alias chains, followed when a zone is compiled: through wildcards, DNAMEs, other loaded zones (RFC 1034 §3.6.2)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

@@ -102,7 +102,7 @@ class CutClasses(BulkChain):
         return True
 
     def is_model(self, model: int, at: int, size: int) -> int:
-        """Tell whether so many octets of the records are those of a copy."""
+        """Tell whether `size` octets of the records are those of a copy."""
         octets = self.packed.octets
         if cython.compiled:
             return not memcmp(cython.address(self.models[model]), cython.address(octets[at]), size)
@@ -142,7 +142,7 @@ class CutClasses(BulkChain):
         self.models_end = to
 
     def add_model(self, to: int, at: int, size: int) -> int:
-        """Copy so many octets of the records to a place; return where they end."""
+        """Copy `size` octets of the records to a place; return where they end."""
         octets = self.packed.octets
         if cython.compiled:
             memcpy(cython.address(self.models[to]), cython.address(octets[at]), size)

@@ -425,7 +425,7 @@ class Bulk(CutClasses):
             self.writer.mark()
 
     def refer(self, fragment: int, octets: int) -> int:
-        """Write the referral with DNSSEC whose first fragment, of so many octets, is there already, and no glue."""
+        """Write the referral with DNSSEC whose first fragment, of `octets` octets, is there already, and no glue."""
         writer = self.writer
         writer.cut_octets[0] = writer.cut_records[0] = 0
         size = octets + writer.inner_octets

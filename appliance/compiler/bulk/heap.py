@@ -125,7 +125,7 @@ class BulkHeap(BulkIndex):
         granules = (size + 15) >> 4
         if granules * 8 > self.slab:
             return self.take(size)
-        # A slab may reach to the end of its chunk, what starts in it may not: tests/unit/answers/test_placing.py.
+        # A slab may reach to the end of its chunk, what starts in it may not: tests/unit/compiler/test_placing.py.
         if (
             self.slab_at + granules > self.slab_end
             or self.slab_at % layout.CHUNK_GRANULES + granules > layout.START_GRANULES

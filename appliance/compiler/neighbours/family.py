@@ -37,7 +37,7 @@ def is_outside(origins: NameTree, name: bytes) -> bool:
 
 
 class Dependents:
-    """Which zones' answers were written from what other zones say: where their CNAME chains lead."""
+    """Which zones' answers were written from what other zones say: where their alias chains lead."""
 
     def __init__(self) -> None:
         self._names = NameTree()

@@ -66,7 +66,7 @@ class Sources(Mapping[bytes, Zone]):
             self._models.clear()
 
     def followed(self) -> "Followed":
-        """Return the zones as CNAME chains see them."""
+        """Return the zones as alias chains see them."""
         return Followed(self, self._missing)
 
 

@@ -19,7 +19,7 @@ _OWNER_LINE: Final = re.compile(rb"\n(?=[A-Za-z0-9_*-])")
 
 
 def line_near(file: Any, near: int) -> int:
-    """Return where a line with an owner starts in the middle of so many octets, 0 if there is none close by."""
+    """Return where a line with an owner starts, in the middle of the first `near` octets; 0 if none is close by."""
     file.seek(near // 2)
     octets = file.read(65536)
     match = _OWNER_LINE.search(octets)
@@ -42,5 +42,5 @@ def leads_nowhere(opened: Sequence[Path], real: Path, depth: int) -> str:
 
 
 def too_large(most: int) -> str:
-    """Return why a file with more than so many octets of packed records is not read on."""
+    """Return why a file with more than `most` octets of packed records is not read on."""
     return f"more than {-(-most >> 20)} MiB of records, twice what [store] memory_mib allows: not read on"

@@ -76,7 +76,7 @@ class Batch(Files):
     """
 
     def __init__(self, most: int, room: int) -> None:
-        """Start without files, which have at most so many octets; of the room for so many little is taken."""
+        """Start without files of at most `most` octets each; memory for all of `room` is taken only as it is used."""
         super().__init__()
         self.most = most
         self.last = b""
@@ -134,7 +134,7 @@ class Batch(Files):
         )
 
     def found(self, count: int, text: Any, words: Any) -> bytes | None:
-        """Return so many octets that were read, and note what is known of their file; None for less than none."""
+        """Return the `count` octets that were read, and note what is known of their file; None for less than none."""
         if count < 0:
             return None
         stamp = cython.cast(cython.p_char, words)

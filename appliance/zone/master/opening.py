@@ -2,7 +2,7 @@
 """Zone files opened for reading: nothing but regular files, and what is included only from allowed folders.
 
 Whether a file may be read is asked of the file that was opened, by the path that the kernel gives it: a link that is
-changed meanwhile leads to no other file (tests/unit/zone/test_opening.py).
+changed meanwhile leads to no other file (tests/unit/zone/master/test_opening.py).
 """
 
 import os
@@ -70,13 +70,6 @@ class Opener:
         if not self._below:
             return [str(real_path(self._folder))]
         return [folder for folder in map(os.path.realpath, self._below) if os.path.isdir(folder)]  # noqa: PTH112
-
-
-@contextmanager
-def plain_file(path: Path) -> Iterator[FileIO]:
-    """Open a regular file for reading, wherever links lead. Raises OSError, ValueError, ZoneError."""
-    with _placed(path) as place, _regular(path, place) as file:
-        yield file
 
 
 @contextmanager

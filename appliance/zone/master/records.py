@@ -25,7 +25,7 @@ _MAP_NORESERVE: Final = 0x4000
 
 
 def reserve(octets: int) -> mmap.mmap:
-    """Return private memory of so many octets at least; pages are only taken when they are written."""
+    """Return private memory of at least `octets` octets; pages are only taken when they are written."""
     size = (octets + mmap.PAGESIZE) & -mmap.PAGESIZE
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
 

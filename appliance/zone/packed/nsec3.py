@@ -67,7 +67,7 @@ class Hasher:
         return bytes(self.block[:_DIGEST])
 
     def finish(self, length: int) -> None:
-        """Replace so many octets of .block by the SHA-1 of them and the salt."""
+        """Replace the first `length` octets of .block by the SHA-1 of them and the salt."""
         i = 0
         while i < self.salt_length:
             self.block[length + i] = self.salt[i]

@@ -18,7 +18,7 @@ class CanonicalOrder:
         self.starts = array("B", bytes(APART + 128))
 
     def write_key(self, octets: Any, at: int, length: int, keys: bytearray, k: int) -> int:
-        """Write what sorts as the first so many octets of a name do (RFC 4034 §6.1), and return where it ends.
+        """Write what sorts as the first `length` octets of a name do (RFC 4034 §6.1), and return where it ends.
 
         Labels from the last to the first, each with a 0 behind it; the octets 0 and 1 follow a 1.
         """

@@ -79,7 +79,7 @@ class Scale:
             i += 1
 
     def weigh_cut(self, size: int) -> None:
-        """Add the cut at hand, whose node takes so many octets."""
+        """Add the cut at hand, whose node takes `size` octets."""
         self.total += (size + (24 if self.ds_octets or not self.denials else 8)) & ~15
         self.cuts += 1
         self.bodies += self.cut_octets + 48

@@ -20,7 +20,7 @@ _M32 = 0xFFFFFFFF
 
 
 def hash_octets(octets: memoryview | bytearray, h: int, at: int, size: int) -> int:
-    """Return a hash of so many octets and a number, in 64 bits; it means nothing outside this process."""
+    """Return a hash of `size` octets and the number h, in 64 bits; it means nothing outside this process."""
     end = at + size
     while at + 8 <= end:
         h = ((h ^ word(octets, at)) * _MULTIPLIER) & _M64

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.control.served import ROOT, START_S, Served, configuration, decoded, until, zone_text
+from tests.harness.served import ROOT, START_S, Served, configuration, decoded, until, zone_text
 
 pytestmark = pytest.mark.unit
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from appliance.control.health import Answer, _judged
-from tests.unit.control.served import Served, configuration, decoded, serving, zone_text
-from tests.unit.control.test_heartbeat import workers_of
+from tests.harness.served import Served, configuration, decoded, serving, zone_text
+from tests.unit.publish.test_heartbeat import workers_of
 
 pytestmark = pytest.mark.unit
 

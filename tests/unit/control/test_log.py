@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.control.served import ROOT, configuration, serving, zone_text
+from tests.harness.served import ROOT, configuration, serving, zone_text
 
 pytestmark = pytest.mark.unit
 

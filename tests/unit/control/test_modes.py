@@ -14,7 +14,7 @@ from appliance.cli.client import ask
 from appliance.config.schema import Server
 from appliance.control.lock import RunLock
 from appliance.errors import ApplianceError, StateError
-from tests.unit.control.served import ROOT, configuration, serving, zone_text
+from tests.harness.served import ROOT, configuration, serving, zone_text
 
 pytestmark = pytest.mark.unit
 

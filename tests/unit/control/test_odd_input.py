@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import ApplianceError
-from tests.unit.control.served import ROOT, configuration, serving, zone_text
+from tests.harness.served import ROOT, configuration, serving, zone_text
 
 pytestmark = pytest.mark.unit
 

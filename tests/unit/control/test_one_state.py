@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.control.served import configuration, serving, start, zone_text
+from tests.harness.served import configuration, serving, start, zone_text
 
 pytestmark = pytest.mark.unit
 

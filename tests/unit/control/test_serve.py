@@ -11,7 +11,7 @@ import dns.flags
 import dns.rcode
 import pytest
 
-from tests.unit.control.served import Served, configuration, decoded, serving, start, until, zone_text
+from tests.harness.served import Served, configuration, decoded, serving, start, until, zone_text
 
 pytestmark = pytest.mark.unit
 

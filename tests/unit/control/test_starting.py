@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.control.served import START_S, Served, configuration, decoded, start, until, zone_text
+from tests.harness.served import START_S, Served, configuration, decoded, start, until, zone_text
 
 pytestmark = pytest.mark.unit
 

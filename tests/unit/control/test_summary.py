@@ -14,7 +14,7 @@ from appliance.served.zone_set import from_file
 from appliance.served.zones import ServedZone
 from appliance.zone import names
 from appliance.zone.model import DnssecSummary
-from tests.unit.control.served import configuration, decoded, serving, zone_text
+from tests.harness.served import configuration, decoded, serving, zone_text
 
 pytestmark = pytest.mark.unit
 

@@ -16,9 +16,9 @@ from appliance.server.networks import client_prefix
 from appliance.server.respond import Settings
 from appliance.server.responder import Responder
 from appliance.zone import names, nsec3, nsec3_hash
-from tests.unit.answers.asking import store_of
-from tests.unit.answers.models import model_of
-from tests.unit.answers.signing import signed
+from tests.stores.asking import store_of
+from tests.stores.models import model_of
+from tests.stores.signing import signed
 
 pytestmark = pytest.mark.unit
 

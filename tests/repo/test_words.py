@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words of the RFCs mean what the RFCs mean, and places in the store have names.
+
+A name that stands in an exception here is still to go.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.repo.sources import ROOT, c_files, python_files, relative
+
+pytestmark = pytest.mark.unit
+
+PACKAGE = ROOT / "appliance"
+
+# Names of modules that tell nothing, or tell something else than what is in the module.
+NO_MODULES = re.compile(
+    r"^(utils?|helpers?|misc|common|manager|stamp|press|relink|recut|weighing|spent|together|meanwhile|surface|restart)$"
+)
+# A word in the name of a function, class or module → the files in which it has the RFC's meaning.
+TAKEN = {
+    "transfer": re.compile(r"appliance/(transfer/|server/respond\.py)"),
+    "notify": re.compile(r"appliance/(transfer/|server/|control/service_manager\.py)"),
+    "record": re.compile(r"(?!appliance/(store|datapath)/)"),
+    "cut": re.compile(r"(?!appliance/(store|datapath|server|control|cli)/)"),
+    "chain": re.compile(r"(?!appliance/(datapath|server|control|cli)/)"),
+}
+TO_GO = {
+    ("appliance/store/store.py", "find_record"),
+    ("appliance/store/store.py", "records_of"),
+    ("appliance/store/store.py", "expire_record"),
+    ("appliance/store/states.py", "records"),
+}
+# Words of texts → what to say.
+SAY = {
+    r"CNAME[- ]chain": "an alias chain (a chain is one of NSECs or NSEC3s)",
+    r"\bso (many|much) (MiB|octets|seconds|zones|names)\b": "the parameter by its name",
+}
+# What has the octets of the store: attributes, and calls that unpack an object of it. The two halves of a number of 64
+# bits, and of a pair without and with DO, are a name and 1.
+HOLDERS = {"words", "heap", "zone_words", "zone_octets"}
+UNPACKED = {"slot", "node"}
+STRUCTS = {"NODE", "ANSWER", "FRAGMENT", "TYPE_ENTRY", "ZONE_SLOT", "CHILDREN", "CHILD", "NSEC3", "NSEC3_HASH"}
+OTHER_WORDS = {"appliance/zone/master/files.py"}
+"""Files with an attribute of such a name that is none of the store's."""
+
+
+def definitions(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and name of the functions and classes of a file, and the name of its module with line 1."""
+    yield 1, path.stem
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+
+
+def words(name: str) -> list[str]:
+    """Return the words of a name, in lower case and in the singular."""
+    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)
+    return [part.lower().removesuffix("s") for part in parts]
+
+
+def test_modules_have_nouns_that_tell() -> None:
+    named = [path for path in [*python_files(), *c_files()] if NO_MODULES.match(path.stem.removeprefix("test_"))]
+    assert [relative(path) for path in named] == []
+
+
+@pytest.mark.parametrize("word", TAKEN)
+def test_words_that_are_taken(word: str) -> None:
+    wrong = [
+        f"{relative(path)}:{line}: {name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if not TAKEN[word].match(relative(path))
+        for line, name in definitions(path)
+        if word in words(name) and (relative(path), name) not in TO_GO
+    ]
+    assert wrong == []
+
+
+def test_what_is_still_to_go_is_still_there() -> None:
+    found = {(relative(path), name) for path in PACKAGE.rglob("*.py") for _, name in definitions(path)}
+    assert found >= TO_GO
+
+
+@pytest.mark.parametrize("phrase", SAY)
+def test_phrases(phrase: str) -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    sources = [path for path in [*python_files(), *c_files()] if ROOT / "tests" not in path.parents]
+    wrong = [
+        f"{relative(path)}:{number}: {line.strip()}"
+        for path in [*pages, *sources]
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if re.search(phrase, line)
+    ]
+    assert not wrong, f"say {SAY[phrase]}:\n" + "\n".join(wrong)
+
+
+def bare_offsets(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and text of what takes a place in the store by a bare number."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and _is_bare(node.slice) and _is_of_the_store(node.value):
+            yield node.lineno, ast.unparse(node)
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is int
+
+
+def _is_bare(index: ast.expr) -> bool:
+    if isinstance(index, ast.BinOp) and isinstance(index.op, ast.Add):
+        return any(_is_number(side) for side in (index.left, index.right)) and not _is_a_half(index)
+    return _is_number(index)
+
+
+def _is_a_half(index: ast.BinOp) -> bool:
+    named = re.search(r"_(WORD|PLACE|AT)\b|\bstart\b|_CTL\[", ast.unparse(index.left))
+    return bool(named) and isinstance(index.right, ast.Constant) and index.right.value == 1
+
+
+def _is_of_the_store(value: ast.expr) -> bool:
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        if value.func.attr in ("unpack", "unpack_from"):
+            return ast.unparse(value.func.value).rpartition(".")[2] in STRUCTS
+        return value.func.attr in UNPACKED
+    return isinstance(value, ast.Attribute) and value.attr in HOLDERS
+
+
+def test_no_bare_offsets() -> None:
+    wrong = [
+        f"{relative(path)}:{line}: {text}"
+        for path in python_files()
+        if relative(path) not in OTHER_WORDS and path.name != "setup.py"
+        for line, text in bare_offsets(ast.parse(path.read_text()))
+    ]
+    assert not wrong, "take the names of appliance/store/layout.py:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("store.words[ref * 4 + 7]", True),
+        ("store.slot(zone)[6]", True),
+        ("store.node(ref)[2] & 1", True),
+        ("layout.ANSWER.unpack_from(octets, at)[6]", True),
+        ("self.heap[11 + heap_offset(ref)]", True),
+        ("store.words[ref * 4 + NODE_OTHER_WORD + 1]", False),
+        ("store.words[ref * 4 + NODE_NEXT_WORD]", False),
+        ("store.slot(zone)[ZONE_SLOT_DENIAL_PLACE]", False),
+    ],
+)
+def test_what_is_a_bare_offset(text: str, bare: bool) -> None:
+    assert bool(list(bare_offsets(ast.parse(text)))) is bare
