@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance.cli.boundary import fail, not_running
+from appliance.cli.boundary import INTERRUPTED, end, fail, not_running
 from appliance.errors import ApplianceError
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG: Final = Path("/etc/appliance/appliance.toml")
 
-_READING: Final = frozenset({"status", "stats", "journal"})
 _FIRST_LINE_S: Final = 10.0
 _NEXT_LINE_S: Final = 30.0
 _CLEAR: Final = "\r\x1b[K"
@@ -41,10 +40,12 @@ def ask(config: Path, verb: str, timeout: float, **arguments: Any) -> Any:
 
 def told(call: Callable[[], Any]) -> Any:
     """Return what a call returns, or exit with what it raises."""
-    from appliance.cli.client import NotRunningError
+    from appliance.cli.client import GivenUpError, NotRunningError
 
     try:
         return call()
+    except GivenUpError as error:
+        end(str(error), INTERRUPTED)
     except NotRunningError as error:
         not_running(error)
     except ApplianceError as error:
@@ -53,7 +54,9 @@ def told(call: Callable[[], Any]) -> Any:
 
 def _socket(config: "Config", verb: str) -> Path:
     """Return the socket for a verb: that for reading where it will do, so that no queue of reloads is in the way."""
-    if verb in _READING and os.access(config.read_socket, os.W_OK):
+    from appliance.cli.client import READING
+
+    if verb in READING and os.access(config.read_socket, os.W_OK):
         return config.read_socket
     return config.control_socket
 

@@ -25,6 +25,7 @@ from appliance.control.service_manager import notify_manager
 from appliance.control.signals import Signals
 from appliance.control.stage import Stage
 from appliance.control.status import Told
+from appliance.control.turns import Turns
 from appliance.control.update import Reloader
 from appliance.control.verbs import Verbs
 from appliance.publish.lease import keep_renewing
@@ -146,7 +147,7 @@ def _channels(config: Config, verbs: Verbs, stage: Stage) -> tuple[Channel, Chan
     server = config.server
     return (
         Channel(config.control_socket, verbs.control, server.operate_group, stage.doing),
-        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing),
+        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing, Turns()),
     )
 
 

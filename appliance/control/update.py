@@ -5,7 +5,7 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from appliance import crash
@@ -113,16 +113,21 @@ class Reloader:
     def _fetch(self, origin: bytes) -> Zone:
         return self.zones[origin].again(self.history.kept)
 
-    async def reload(self, name: str = "", allow_removal: str = "") -> list[dict[str, Any]]:
+    async def reload(
+        self, name: str = "", allow_removal: str = "", begin: Callable[[], bool] = lambda: True
+    ) -> list[dict[str, Any]]:
         """Read the file of one zone, or of all that may have changed or failed; return what came of each.
 
         Without a name lists and folders are looked at again too: zones come and go with them, and what is wrong with a
         line or a file name is told each time. allow_removal is the number of a set of zones that are to go though they
-        are many. Raises StateError for a zone that is not configured.
+        are many. `begin` is asked when the turn comes: where it says no, nothing is done. Raises StateError then, and
+        for a zone that is not configured.
         """
         if name and allow_removal:
             raise StateError("--allow-removal is for a reload of all zones: leave the name of the zone out")
         async with self._turn:
+            if not begin():
+                raise StateError("reload was not begun: nobody waits for it any more")
             await self._publication.reconcile()
             if name:
                 return _plain(await self._reload_some([self._find(name)]))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from appliance.control.channel import Verb
+from appliance.control.channel import Begin, Verb, Waiting
 from appliance.control.detach import take_off_by_server
 from appliance.control.stage import Stage
 from appliance.control.status import Told, starting
@@ -31,7 +31,7 @@ class Verbs:
         self._told: Told | None = None
         self._reloader: Reloader | None = None
         self._turn = asyncio.Lock()
-        self._coming: dict[str, asyncio.Future[Any]] = {}
+        self._coming: dict[str, _Coming] = {}
         """Reloads that have not begun, by their arguments: whoever wants the same waits for the same one."""
 
     def serve(self, told: Told, reloader: Reloader) -> None:
@@ -45,9 +45,9 @@ class Verbs:
         return {"status": self._status, "stats": self._stats, "journal": self._journal}
 
     @property
-    def control(self) -> Mapping[str, Verb]:
+    def control(self) -> Mapping[str, Verb | Waiting]:
         """All verbs."""
-        return {**self.reading, "reload": self._reload, "detach": self._detach, "stop": self._end}
+        return {**self.reading, "reload": Waiting(self._reload), "detach": self._detach, "stop": self._end}
 
     async def _status(self, request: dict[str, Any]) -> Any:
         if self._told is None or self._stage.state == "starting":
@@ -77,22 +77,25 @@ class Verbs:
             raise ApplianceError(f"{self._stage.doing()}; `appliance status` says how far it is")
         return self._told, self._reloader
 
-    async def _reload(self, request: dict[str, Any]) -> Any:
+    async def _reload(self, request: dict[str, Any], begin: Begin) -> Any:
         _zone({"zone": "", **request})
         if not isinstance(request.get("allow_removal", ""), str):
             raise ApplianceError("allow_removal must be the number that status shows")
         wanted = json.dumps(request, sort_keys=True)
         coming = self._coming.get(wanted)
         if coming is None:
-            coming = self._coming[wanted] = asyncio.ensure_future(self._reload_in_turn(wanted, request))
-            coming.add_done_callback(_look_at)
+            coming = self._coming[wanted] = _Coming()
+            coming.work = asyncio.ensure_future(self._reload_in_turn(wanted, request, coming))
+            coming.work.add_done_callback(_look_at)
+        coming.waiting.append(begin)
+        assert coming.work is not None
         self._stage.waiting += 1
         try:
-            return await asyncio.shield(coming)
+            return await asyncio.shield(coming.work)
         finally:
             self._stage.waiting -= 1
 
-    async def _reload_in_turn(self, wanted: str, request: dict[str, Any]) -> dict[str, Any]:
+    async def _reload_in_turn(self, wanted: str, request: dict[str, Any], coming: "_Coming") -> dict[str, Any]:
         try:
             await self._stage.decided.wait()
             await self._turn.acquire()
@@ -100,10 +103,24 @@ class Verbs:
             del self._coming[wanted]  # who asks from now on may have changed a file after it was looked at
         try:
             reloader = self._served()[1]
-            return {"zones": await reloader.reload(request.get("zone", ""), request.get("allow_removal", ""))}
+            zone, allow_removal = request.get("zone", ""), request.get("allow_removal", "")
+            return {"zones": await reloader.reload(zone, allow_removal, coming.begin)}
         finally:
             self._stage.reloading = ""
             self._turn.release()
+
+
+class _Coming:
+    """A reload that has not begun, and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.work: asyncio.Future[Any] | None = None
+        self.waiting: list[Begin] = []
+
+    def begin(self) -> bool:
+        """Return whether anybody still waits for it; each is told that it begins."""
+        answers = [one() for one in self.waiting]
+        return any(answers)
 
 
 def _look_at(done: asyncio.Future[Any]) -> None:
