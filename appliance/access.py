@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
+_RIGHTS = {"r": os.R_OK, "w": os.W_OK, "x": os.X_OK}
 
 
 def why_not_read(path: str | Path, error: Exception) -> str:
@@ -26,6 +27,13 @@ def why_not_read(path: str | Path, error: Exception) -> str:
     return f"{said}: {_refused(Path(path).absolute())}"
 
 
+def why_not_written(path: str | Path, error: Exception) -> str:
+    """Return why a file could not be opened for writing, or made: the system's word, and for a missing right a mend."""
+    if not isinstance(error, OSError) or error.errno not in _REFUSED or "\0" in str(path):
+        return why_not_read(path, error)
+    return f"{error.strerror}: {_refused(Path(path).absolute(), write=True)}"
+
+
 def who_may(path: Path, error: OSError) -> str:
     """Return who may connect to a Unix socket, and what lets this process in."""
     try:
@@ -39,28 +47,46 @@ def who_may(path: Path, error: OSError) -> str:
     return f"it is for {owner} and the members of group {group}, and this process runs as {_who()}; {mend}"
 
 
-def _refused(path: Path) -> str:
+def _refused(path: Path, write: bool = False) -> str:
     """Return which folder or file on the way refuses this process, and what lets it in."""
-    for step in (*reversed(path.parents), path):
+    steps = [step for step in (*reversed(path.parents), path) if os.path.lexists(step)]
+    for step in steps:
         try:
             status = step.stat()
         except OSError:
             continue
-        need = os.X_OK if step != path else os.R_OK | (os.X_OK if stat.S_ISDIR(status.st_mode) else 0)
+        last = step == steps[-1]
+        folder = stat.S_ISDIR(status.st_mode)
+        if not last:
+            rights = "x"
+        elif write:
+            rights = "wx" if folder else "rw"
+        else:
+            rights = "rx" if folder else "r"
+        need = sum(_RIGHTS[right] for right in rights)
         if not os.access(step, need, effective_ids=True):
-            return _told(step, status, "x" if step != path else "r")
+            return _told(step, status, rights, give=write and last)
     return f"this process runs as {_who()}; `namei -l {shlex.quote(str(path))}` shows who may"
 
 
-def _told(step: Path, status: os.stat_result, right: str) -> str:
+def _told(step: Path, status: os.stat_result, rights: str, give: bool) -> str:
+    """Return whose a file or folder is, and the command that gives this process its rights."""
     mode = stat.S_IMODE(status.st_mode)
     owner, group = _user(status.st_uid), _group(status.st_gid)
     kind = "folder" if stat.S_ISDIR(status.st_mode) else "file"
-    rights = "rx" if kind == "folder" and right == "r" else right
-    ours = _group(os.getegid())
-    quoted = shlex.quote(str(step))
-    mend = f"`chgrp {ours} {quoted} && chmod g+{rights} {quoted}`"
+    mend = _mend(shlex.quote(str(step)), status, rights, give)
     return f"{kind} {step} has owner {owner}, group {group}, mode {mode:04o}, and this process runs as {_who()}; {mend}"
+
+
+def _mend(path: str, status: os.stat_result, rights: str, give: bool) -> str:
+    """Return a command that helps, to be run as root or as the owner: the bits that count are of the first who fits."""
+    if status.st_uid == os.geteuid():
+        return f"`chmod u+{rights} {path}`"
+    if give:  # whoever may write there should be nobody but the server
+        return f"`chown {_user(os.geteuid())} {path} && chmod u+{rights} {path}`"
+    if status.st_gid in {os.getegid(), *os.getgroups()}:
+        return f"`chmod g+{rights} {path}`"
+    return f"`chgrp {_group(os.getegid())} {path} && chmod g+{rights} {path}`"
 
 
 def _who() -> str:

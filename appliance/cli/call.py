@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance.cli.boundary import fail, not_running
+from appliance.cli.boundary import INTERRUPTED, end, fail, not_running
 from appliance.cli.options import DEFAULT_CONFIG
 from appliance.control.verb_table import Row
 from appliance.errors import ApplianceError
@@ -61,10 +61,12 @@ def detach(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) ->
 
 def told(call: Callable[[], Any]) -> Any:
     """Return what a call returns, or exit with what it raises."""
-    from appliance.cli.client import NotRunningError
+    from appliance.cli.client import GivenUpError, NotRunningError
 
     try:
         return call()
+    except GivenUpError as error:
+        end(str(error), INTERRUPTED)
     except NotRunningError as error:
         not_running(error)
     except ApplianceError as error:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.access import who_may, why_not_read
-from appliance.control.verb_table import BY_NAME
+from appliance.control.verb_table import BY_NAME, VERBS
 from appliance.errors import ApplianceError
 
+READING: Final = frozenset(row.name for row in VERBS if row.access == "read")
+"""Verbs that change nothing."""
 SHORT_S: Final = 10.0
 """For what the server knows by heart."""
 LONG_S: Final = 86400.0
@@ -31,6 +33,10 @@ Note = Callable[[str], None]
 
 class NotRunningError(ApplianceError):
     """Nobody listens on the control socket, or nobody does any more."""
+
+
+class GivenUpError(ApplianceError):
+    """Ctrl-C while the server was waited for."""
 
 
 class LateError(ApplianceError):
@@ -55,7 +61,11 @@ def ask(
         call = _Call(path, verb, line, deadline, whole, say)
         try:
             call.connect()
-            answer = call.converse({"verb": verb, "notes": say is not None, **arguments})
+            answer = call.converse({"verb": verb, "notes": say is not None, "begin": True, **arguments})
+        except KeyboardInterrupt:
+            if verb in READING:
+                raise
+            raise GivenUpError(f"given up: {call.give_up()}") from None
         except (ConnectionResetError, BrokenPipeError):  # as when a child of a killed server had the socket longer
             raise NotRunningError(f"the server on {path} ended before it answered; its log may say why") from None
         except OSError as error:
@@ -68,6 +78,9 @@ def ask(
 class _Call:
     """One request under a deadline."""
 
+    begun = False
+    """Whether the server has begun what was asked for: it is not stopped half-way."""
+
     def __init__(
         self, path: Path, verb: str, line: socket.socket, deadline: float, whole: float, say: Note | None
     ) -> None:
@@ -77,6 +90,7 @@ class _Call:
         self._deadline = deadline
         self._whole = whole
         self._say = say
+        self._kept: list[bytes] = []
         line.setblocking(False)
 
     def connect(self) -> None:
@@ -104,8 +118,7 @@ class _Call:
         """Send a request and return the answer to it."""
         self._send(json.dumps(request).encode() + b"\n")
         parts: list[Any] = []
-        for text in self._lines():
-            said = json.loads(text)
+        for said in self._messages():
             if "note" in said:
                 if self._say:
                     self._say(said["note"])
@@ -115,7 +128,7 @@ class _Call:
             else:
                 if key := said.get("parts_are"):
                     said["result"][key] = parts
-                return dict(said)
+                return said
         raise NotRunningError(f"the server on {self._path} ended before it answered; its log may say why")
 
     def _send(self, octets: bytes) -> None:
@@ -126,18 +139,39 @@ class _Call:
             except BlockingIOError:
                 self._wait(select.POLLOUT)
 
-    def _lines(self) -> Iterator[bytes]:
-        kept: list[bytes] = []
+    def _messages(self) -> Iterator[dict[str, Any]]:
+        """Yield what the server says; that it begins is noted and goes no further."""
         while True:
             self._wait(select.POLLIN)
             octets = self._line.recv(_PART)
             if not octets:
                 return
-            *lines, rest = octets.split(b"\n")
-            for text in lines:
-                yield b"".join([*kept, text])
-                kept.clear()
-            kept.append(rest)
+            yield from self._taken(octets)
+
+    def _taken(self, octets: bytes) -> Iterator[dict[str, Any]]:
+        *lines, rest = octets.split(b"\n")
+        for text in lines:
+            said = json.loads(b"".join([*self._kept, text]))
+            self._kept.clear()
+            if "begun" in said:
+                self.begun = True
+            else:
+                yield dict(said)
+        self._kept.append(rest)
+
+    def give_up(self) -> str:
+        """Have the server leave undone what it has not begun, and return in words whether it has.
+
+        Once this end is shut down it cannot tell any more that it begins, and so does not; what it told before is read.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            self._line.shutdown(socket.SHUT_RDWR)
+            while octets := self._line.recv(_PART):
+                for _ in self._taken(octets):
+                    pass
+        if self.begun:
+            return f"`{self._verb}` has begun and goes on; `appliance status` says what comes of it"
+        return f"`{self._verb}` had not begun, and will not be done"
 
     def _wait(self, events: int) -> None:
         left = min(self._deadline - time.monotonic(), SILENCE_S if self._say else self._whole)
@@ -151,7 +185,8 @@ class _Call:
         pid = self._peer()
         limit = min(self._whole, SILENCE_S) if self._say else self._whole
         who = f"the server on {self._path}" + (f" (process {pid})" if pid else "")
-        return LateError(f"{who} has not answered `{self._verb}` within {limit:g} s: {how_far}; {_mend(pid)}")
+        outcome = "" if self._verb in READING else f"{self.give_up()}; "
+        return LateError(f"{who} has not answered `{self._verb}` within {limit:g} s: {how_far}; {outcome}{_mend(pid)}")
 
     def _peer(self) -> int:
         """Return the process that listens, 0 if there is no telling."""
@@ -186,6 +221,10 @@ def stop(path: Path, *, limit_s: float = 0.0) -> Any:
                     f"process {result['pid']} is told to stop and has not ended within {limit_s:g} s: its log says "
                     f"what it still does; `kill -9 {result['pid']}` ends it without saving"
                 )
+        except KeyboardInterrupt:
+            raise GivenUpError(
+                f"given up waiting: process {result['pid']} is told to stop, and ends without being waited for"
+            ) from None
         finally:
             os.close(ended)
     return result

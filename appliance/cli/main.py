@@ -29,10 +29,10 @@ def cli() -> None:
 @config_option
 @click.option("--no-xdp", is_flag=True, help="Answer from userspace only; needs no privilege above port 1023.")
 def serve(config: Path, no_xdp: bool) -> None:
-    """Serve in the foreground until SIGTERM or Ctrl-C; SIGHUP reloads zone files that changed."""
-    import signal
+    """Serve in the foreground until SIGTERM or Ctrl-C, both exit 0; SIGHUP reloads zone files that changed."""
+    from appliance.control.early_signals import take_charge
 
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # from here on; the files are about to be read anyway
+    take_charge()  # again, for whoever did not come in through appliance/__main__.py
     from appliance.control.log import is_journal
     from appliance.control.serve import run
 

@@ -2,16 +2,20 @@
 """The server's end of a control socket: JSON lines, each a verb with arguments, each answered by one line.
 
 A request with "notes": true gets lines with "note" before its answer, while it waits or works; a Listing comes in lines
-with "part" before it.
+with "part" before it. One with "begin": true gets a line with "begun" when it is begun. What has not begun when its
+client goes is not done: a client that shuts its line down, and finds no "begun" in what is left there, knows that.
 """
 
 import asyncio
 import contextlib
 import json
 import logging
+import select
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +33,21 @@ NOTE_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
+_TURN_S: Final = 0.01
+"""A request that takes longer waits for something, and keeps its turn no longer than that."""
+_BEGUN: Final = b'{"begun": true}\n'
+
 Verb = Callable[[dict[str, Any]], Awaitable[Any]]
+Begin = Callable[[], bool]
+"""To be called just before something is done: it is to be left undone where this is false."""
+WaitingVerb = Callable[[dict[str, Any], Begin], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A verb that has to wait before it begins, and asks then whether its client still does."""
+
+    work: WaitingVerb
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +63,53 @@ class Listing:
 class _Client:
     """One conversation; `since` is from when on its client is owed nothing, None while it is owed an answer."""
 
+    line: socket.socket
     writer: asyncio.StreamWriter
     since: float | None
+
+    def begin(self, *, told: bool) -> bool:
+        """Return whether the client still waits for what is about to begin; tell it where it asked for that.
+
+        The kernel takes the line in one step with looking whether the client has shut its own end down.
+        """
+        try:
+            if told:
+                ready = not self.writer.transport.get_write_buffer_size()
+                return ready and self.line.send(_BEGUN, socket.MSG_DONTWAIT) == len(_BEGUN)
+            poll = select.poll()
+            poll.register(self.line, 0)
+            return not poll.poll(0)
+        except (OSError, ValueError):  # it went, does not read, or lost its place
+            return False
 
 
 class Channel:
     """Serves verbs on a Unix socket; what clients send can fail only their own connection."""
 
     def __init__(
-        self, path: Path, verbs: Mapping[str, Verb], group: str = "", doing: Callable[[], str] = lambda: ""
+        self,
+        path: Path,
+        verbs: Mapping[str, Verb | Waiting],
+        group: str = "",
+        doing: Callable[[], str] = lambda: "",
+        turns: AbstractAsyncContextManager[None] | None = None,
     ) -> None:
-        """Be for members of a group, beside the owner; doing returns what keeps the server busy, in words."""
+        """Be for members of a group, beside the owner; doing returns what keeps the server busy, in words.
+
+        Requests take `turns` where there are any.
+        """
         self._path = path
         self._verbs = verbs
         self._group = group
         self._doing = doing
+        self._turns = turns if turns is not None else contextlib.nullcontext()
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._clients: dict[asyncio.Task[None], _Client] = {}
         self._work: set[asyncio.Future[Any]] = set()
         self._room = asyncio.Event()
+        self._crowded = False
+        """Whether a client may be waiting for a place."""
 
     async def open(self) -> None:
         """Listen. Raises StateError when the path cannot be used."""
@@ -103,16 +148,17 @@ class Channel:
         loop = asyncio.get_running_loop()
         line, _ = await loop.sock_accept(self._listener)
         reader, writer = await asyncio.open_unix_connection(sock=line, limit=LINE_OCTETS)
-        client = _Client(writer, loop.time())
+        client = _Client(line, writer, loop.time())
         task = loop.create_task(self._converse(client, reader))
         self._clients[task] = client
         task.add_done_callback(self._end)
 
     async def _until_room(self) -> None:
-        """Wait until there is room for a conversation; one whose client says nothing makes room.
+        """Wait until there is room for a conversation; one whose client says nothing, or has had an answer, makes room.
 
-        test_silent_clients_keep_nobody_out fills all of it with silent ones.
+        test_silent_clients_keep_nobody_out fills all of it with silent ones, and with ones that ask without end.
         """
+        self._crowded = len(self._clients) >= CLIENTS
         while len(self._clients) >= CLIENTS:
             idle = [(client.since, number, task) for number, (task, client) in enumerate(self._clients.items())]
             silent = [(since, number, task) for since, number, task in idle if since is not None]
@@ -124,6 +170,7 @@ class Channel:
                 continue
             self._room.clear()
             await self._room.wait()
+        self._crowded = False
 
     def _end(self, task: asyncio.Task[None]) -> None:
         writer = self._clients.pop(task).writer
@@ -148,6 +195,8 @@ class Channel:
                 client.since = None
                 await self._answer(client, line)
                 self._owe_nothing(client)
+                if self._crowded:
+                    return
 
     def _owe_nothing(self, client: _Client) -> None:
         """Note that a client waits for nothing, so that its place may be given away when all are taken."""
@@ -155,15 +204,22 @@ class Channel:
         self._room.set()
 
     async def _answer(self, client: _Client, line: bytes) -> None:
-        try:
-            name, request = self._parsed(line)
-        except ApplianceError as error:
-            await self._send(client, {"ok": False, "error": str(error)})
+        async with self._turns:
+            try:
+                name, request = self._parsed(line)
+            except ApplianceError as error:
+                refused: ApplianceError | None = error
+            else:
+                refused = None
+                notes = request.pop("notes", False) is True
+                begin = partial(client.begin, told=request.pop("begin", False) is True)
+                work = asyncio.ensure_future(self._result(name, request, begin))
+                self._work.add(work)
+                work.add_done_callback(self._work.discard)
+                await asyncio.wait((work,), timeout=_TURN_S)
+        if refused is not None:
+            await self._send_whole(client, refused)
             return
-        notes = request.pop("notes", False) is True
-        work = asyncio.ensure_future(self._result(name, request))
-        self._work.add(work)
-        work.add_done_callback(self._work.discard)
         if notes:
             await self._send_notes(client, work)
         await self._send_whole(client, await asyncio.shield(work))
@@ -184,14 +240,16 @@ class Channel:
     async def _send_notes(self, client: _Client, work: asyncio.Future[Any]) -> None:
         """Say what the server does until the work is done; a client that goes does not stop it half-way."""
         while not (await asyncio.wait((work,), timeout=NOTE_S))[0]:
-            try:
-                await self._send(client, {"note": self._doing()})
-            except (OSError, TimeoutError):
-                await asyncio.wait((work,))
+            await self._send(client, {"note": self._doing()})
 
-    async def _result(self, name: str, request: dict[str, Any]) -> Any:
+    async def _result(self, name: str, request: dict[str, Any], begin: Begin) -> Any:
+        verb = self._verbs[name]
         try:
-            return await self._verbs[name](request)
+            if isinstance(verb, Waiting):
+                return await verb.work(request, begin)
+            if not begin():
+                raise ApplianceError(f"{name} was not begun: nobody waits for it any more")
+            return await verb(request)
         except ApplianceError as error:
             return error
         except Exception as error:  # noqa: BLE001 - an operator's request must not end the service
@@ -203,15 +261,27 @@ class Channel:
         if isinstance(answer, ApplianceError):
             await self._send(client, {"ok": False, "error": str(answer)})
         elif isinstance(answer, Listing):
-            for part in answer.parts:
-                await self._send(client, {"part": part})
+            parts = iter(answer.parts)
+            while True:
+                async with self._turns:
+                    if (part := next(parts, None)) is not None:
+                        self._write(client, {"part": part})
+                if part is None:
+                    break
+                await self._drain(client)
             await self._send(client, {"ok": True, "parts_are": answer.key, "result": answer.result})
         else:
             await self._send(client, {"ok": True, "result": answer})
 
     async def _send(self, client: _Client, message: dict[str, Any]) -> None:
         """Send one line; a client that does not read it may lose its place, and does after some time."""
+        self._write(client, message)
+        await self._drain(client)
+
+    def _write(self, client: _Client, message: dict[str, Any]) -> None:
         client.writer.write(json.dumps(message).encode() + b"\n")
+
+    async def _drain(self, client: _Client) -> None:
         self._owe_nothing(client)
         await asyncio.wait_for(client.writer.drain(), IDLE_S)
         client.since = None

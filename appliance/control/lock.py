@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from appliance.access import why_not_read
+from appliance.access import why_not_written
 from appliance.errors import StateError
 
 FOLDER_MODE: Final = 0o755
@@ -32,7 +32,8 @@ class RunLock:
                 raise
         except (OSError, ValueError, RuntimeError) as error:
             raise StateError(
-                f"cannot use {key} {run_dir}: {why_not_read(path, error)}; make it writable, or set [server] {key}"
+                f"cannot use {key} {run_dir}: {why_not_written(path, error)}; or set [server] {key} to a folder that "
+                "the server may write to"
             ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,25 +6,26 @@ Each step registers how it is undone; a step that fails undoes all before it, in
 
 import asyncio
 import logging
+import os
 import resource
-import signal
-from collections.abc import Callable
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, NoReturn
 
 from appliance import __version__, crash
 from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
-from appliance.control.hangup import Hangups
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.service_manager import notify_manager
+from appliance.control.signals import Signals
 from appliance.control.stage import Stage
 from appliance.control.status import Told
+from appliance.control.turns import Turns
 from appliance.control.update import Reloader
 from appliance.control.verbs import Verbs
 from appliance.publish.lease import keep_renewing
@@ -37,11 +38,9 @@ from appliance.server.sockets import Listening, open_sockets
 
 _log = logging.getLogger(__name__)
 
-_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
-
-def run(config_file: Path, use_xdp: bool) -> None:
-    """Serve until told to stop. Raises ApplianceError when the server cannot start."""
+def run(config_file: Path, use_xdp: bool) -> NoReturn:
+    """Serve until told to stop, and end the process then. Raises ApplianceError when the server cannot start."""
     start_logging()
     use_one_arena()
     config = load_config(config_file)
@@ -49,6 +48,7 @@ def run(config_file: Path, use_xdp: bool) -> None:
     crash.catch_the_rest()
     _allow_open_files()
     asyncio.run(_serve(config, use_xdp))
+    _leave()
 
 
 def _allow_open_files() -> None:
@@ -57,18 +57,43 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+class _Start:
+    """A load of all zones, and how far it came."""
+
+    def __init__(self) -> None:
+        self.reloader: Reloader | None = None
+
+    async def load(self, config: Config, publication: Publication, stage: Stage) -> None:
+        """Serve every zone. Raises ApplianceError."""
+        self.reloader = await asyncio.to_thread(Reloader, config, publication, stage.progress, stage)
+        await self.reloader.load_all()
+
+    def sweep_up(self) -> None:
+        """Remove what was half written, just before the process ends."""
+        if self.reloader is not None:
+            self.reloader.sweep_up()
+
+
 async def _serve(config: Config, use_xdp: bool) -> None:
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(crash.in_event_loop)
+    asyncio.get_running_loop().set_exception_handler(crash.in_event_loop)
     stop = asyncio.Event()
-    for number in _ENDING:
-        loop.add_signal_handler(number, stop.set)
-    hangups = Hangups()
+    signals = Signals(stop)
     async with AsyncExitStack() as cleanup:
+        cleanup.callback(signals.end)
         lock = RunLock(Path(config.server.run_dir))
         cleanup.callback(lock.close)
         if (state := lock_state(Path(config.server.state_dir))) is not None:
             cleanup.callback(state.close)
+        unfinished = await _serve_alone(config, use_xdp, stop, signals)
+        if unfinished is not None:
+            # Its threads write nothing that a killed server may not leave. The locks go with them.
+            unfinished.sweep_up()
+            _leave()
+
+
+async def _serve_alone(config: Config, use_xdp: bool, stop: asyncio.Event, signals: Signals) -> _Start | None:
+    """Serve with the locks held; return a start that was given up, whose threads may still be at work."""
+    async with AsyncExitStack() as cleanup:
         listening = open_sockets(config.listen.addresses, config.listen.port, config.listen.tcp_workers)
         cleanup.callback(listening.close)
         pool = WorkerPool(config, listening)
@@ -86,25 +111,35 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         if config.server.lease_s:
             renewing = partial(keep_renewing, publication, config.server.lease_s)
             background.keep("renewing the lease of the NIC path", renewing)
-        reloader = await asyncio.to_thread(Reloader, config, publication, stage.progress, stage)
         cleanup.callback(stage.end)
-        if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
-            return
+        start = _Start()
+        if not await _unless_stopped(start.load(config, publication, stage), stop) or start.reloader is None:
+            notify_manager("STOPPING=1")
+            _log.info("stopping before the start is done")
+            return start
+        reloader = start.reloader
         told = _told(stage, reloader, pool, listening, publication, background)
         verbs.serve(told, reloader)
         stage.serve()
         cleanup.push_async_callback(reloader.close)
         beside = Background(background.failures)
         cleanup.push_async_callback(beside.stop)
-        cleanup.callback(hangups.ignore)
+        cleanup.callback(signals.forget_hangups)
         _keep_up(reloader, publication, beside)
         await _say_ready(told)
         notify_manager("READY=1")
-        hangups.act(reloader.on_signal)
+        signals.on_hangup(reloader.on_signal)
         await stop.wait()
         stage.end()
         notify_manager("STOPPING=1")
         _log.info("stopping")
+        return None
+
+
+def _leave() -> NoReturn:
+    """End the process without the interpreter's own end, which waits for threads and gives signals their defaults."""
+    logging.shutdown()
+    os._exit(0)
 
 
 def _channels(config: Config, verbs: Verbs, stage: Stage) -> tuple[Channel, Channel]:
@@ -112,7 +147,7 @@ def _channels(config: Config, verbs: Verbs, stage: Stage) -> tuple[Channel, Chan
     server = config.server
     return (
         Channel(config.control_socket, verbs.control, server.operate_group, stage.doing),
-        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing),
+        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing, Turns()),
     )
 
 
@@ -137,19 +172,19 @@ def _keep_up(reloader: Reloader, publication: Publication, background: Backgroun
     background.keep("looking for waste in the store", reloader.compaction.keep_looking)
 
 
-async def _unless_stopped(work: Any, stop: asyncio.Event, cancel: Callable[[], None]) -> bool:
+async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
     """Do the work; return whether it is done rather than given up because the server is to stop."""
     task = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if not task.done():  # a thread cannot be stopped half-way: ask it to give up, and wait for it
-        cancel()
+    if stop.is_set():
+        task.cancel()
         await asyncio.wait((task,))
-        task.exception()
+        _ = task.cancelled() or task.exception()  # which is of no interest any more
         return False
     await task
-    return not stop.is_set()
+    return True
 
 
 async def _say_ready(told: Told) -> None:

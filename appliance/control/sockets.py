@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Unix sockets that only their owner, and members of one group, may connect to."""
 
+import errno
 import grp
 import logging
 import os
@@ -8,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from appliance.access import why_not_read
+from appliance.access import why_not_written
 from appliance.errors import StateError
 
 OWNER_ONLY: Final = 0o600
@@ -38,10 +39,19 @@ def bind_for(path: Path, group: str, backlog: int) -> socket.socket:
     except (OSError, ValueError, RuntimeError) as error:
         listener.close()
         raise StateError(
-            f"cannot make the control socket {path}: {why_not_read(path, error)}; make its folder writable, "
-            "or set [server] control_socket and read_socket"
+            f"cannot make the control socket {path}: {_why_not(path, error)}; or set [server] control_socket and "
+            "read_socket to paths in a folder that the server may write to"
         ) from error
     return listener
+
+
+def _why_not(path: Path, error: Exception) -> str:
+    """Return why a socket cannot be made there, and what mends it."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{path.parent} is no folder: move it away"
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"it is there already and is no socket: move it away with `mv {path} {path}.old`"
+    return why_not_written(path.parent, error)
 
 
 def _admit(path: Path, group: str) -> None:

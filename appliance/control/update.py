@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
 from appliance import crash
 from appliance.config.schema import Config
@@ -19,6 +19,7 @@ from appliance.publish.images import Images
 from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
 from appliance.publish.publication import COMPARED, OPCODES_PASSED_UP, Publication
+from appliance.publish.uncancelled import to_the_end
 from appliance.served.history import History
 from appliance.served.zone_set import ZoneSet
 from appliance.served.zones import ServedZone
@@ -32,9 +33,6 @@ _BATCH: Final = 500
 """Zones that are kept in one transaction."""
 
 _log = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Reloader:
@@ -62,7 +60,8 @@ class Reloader:
     async def load_all(self) -> None:
         """Serve every zone, those that did not change from the saved store, bad ones as they were kept, else SERVFAIL.
 
-        Raises ApplianceError.
+        Raises ApplianceError. When this is cancelled, nothing is attached that was not before, but a thread may still
+        read files: the process must end without waiting for it.
         """
         async with self._turn:
             await asyncio.to_thread(self._find_zones)
@@ -77,6 +76,9 @@ class Reloader:
             self._loading = loading
             try:
                 store = await asyncio.to_thread(loading.run, saved)
+            except asyncio.CancelledError:
+                loading.cancel()
+                raise
             finally:
                 self._progress.end()
             if saved is not None:
@@ -104,24 +106,28 @@ class Reloader:
             self._changed.clear()
         return kept
 
-    def cancel(self) -> None:
-        """Give a load up that is under way."""
-        if self._loading is not None:
-            self._loading.cancel()
+    def sweep_up(self) -> None:
+        """Remove what a thread has half written that nobody waits for, just before the process ends."""
+        self._images.remove_unfinished()
 
     def _fetch(self, origin: bytes) -> Zone:
         return self.zones[origin].again(self.history.kept)
 
-    async def reload(self, name: str = "", allow_removal: str = "") -> list[dict[str, Any]]:
+    async def reload(
+        self, name: str = "", allow_removal: str = "", begin: Callable[[], bool] = lambda: True
+    ) -> list[dict[str, Any]]:
         """Read the file of one zone, or of all that may have changed or failed; return what came of each.
 
         Without a name lists and folders are looked at again too: zones come and go with them, and what is wrong with a
         line or a file name is told each time. allow_removal is the number of a set of zones that are to go though they
-        are many. Raises StateError for a zone that is not configured.
+        are many. `begin` is asked when the turn comes: where it says no, nothing is done. Raises StateError then, and
+        for a zone that is not configured.
         """
         if name and allow_removal:
             raise StateError("--allow-removal is for a reload of all zones: leave the name of the zone out")
         async with self._turn:
+            if not begin():
+                raise StateError("reload was not begun: nobody waits for it any more")
             await self._publication.reconcile()
             if name:
                 return _plain(await self._reload_some([self._find(name)]))
@@ -156,7 +162,7 @@ class Reloader:
             going = [origin for origin in going if origin not in done] if done else []
             if done:
                 self.zone_set.failed = ""
-        await _to_the_end(self.history.remove, removed)
+        await to_the_end(self.history.remove, removed)
         for served in plan.fresh:
             if served.origin in self.zones:
                 self.zones[served.origin].source = served.source
@@ -186,7 +192,7 @@ class Reloader:
     async def steps(self, name: str) -> list[Entry]:
         """Return the journal of a zone, the oldest step first. Raises StateError."""
         async with self._turn:
-            return await _to_the_end(self.history.steps, self._find(name).origin)
+            return await to_the_end(self.history.steps, self._find(name).origin)
 
     def _find(self, name: str) -> ServedZone:
         try:
@@ -218,7 +224,7 @@ class Reloader:
         if len(changed) > _BATCH:
             self._ask(self._keep(changed))  # to compare as many with what was kept takes longer than to serve them
             return told
-        for origin, found in (await _to_the_end(self.history.record, changed)).items():
+        for origin, found in (await to_the_end(self.history.record, changed)).items():
             _describe(small[origin], found)
         return told
 
@@ -227,7 +233,7 @@ class Reloader:
         for at in range(0, len(changed), _BATCH):
             async with self._turn:
                 some = [served for served in changed[at : at + _BATCH] if served.origin in self.zones]
-                await _to_the_end(self.history.record, some)
+                await to_the_end(self.history.record, some)
 
     async def _reload_one(self, served: ServedZone) -> dict[str, Any]:
         before = served.serial
@@ -240,7 +246,7 @@ class Reloader:
             large = len(zone.nodes) >= COMPARED or served.source.is_large() or bool(zone.includes)
             check_size(zone, self._config.store.memory_mib)  # before what it changes takes memory too
             if large:
-                draft = await _to_the_end(self.history.draft, served, zone)
+                draft = await to_the_end(self.history.draft, served, zone)
             if draft is None or not draft.is_same:
                 changed = await asyncio.to_thread(draft.changed, len(zone.nodes)) if draft else None
                 await self._publication.replace(zone, changed)
@@ -254,7 +260,7 @@ class Reloader:
         _log.info("zone %s: %s", served.name, outcome)
         told = {"zone": served.name, "ok": True, "outcome": outcome, "small": not large}
         if draft is not None:
-            await _to_the_end(self.history.keep, [draft])
+            await to_the_end(self.history.keep, [draft])
             if draft.difference is not None:
                 _describe(told, draft.difference)
             told["same"] = draft.is_same and not is_other
@@ -273,7 +279,7 @@ class Reloader:
         return _failure(served.name, f"{error}; {known}")
 
     async def _serve_without_file(self, served: ServedZone) -> None:
-        kept = await _to_the_end(self.history.kept, served)
+        kept = await to_the_end(self.history.kept, served)
         if kept is not None:
             await self._publication.replace(kept)
             served.published(kept, served.error)
@@ -291,14 +297,14 @@ class Reloader:
         for at in range(0, len(zones), _BATCH):
             async with self._turn:
                 still = [one for one in zones[at : at + _BATCH] if self.zones.get(one.origin) is one]
-                await _to_the_end(self.history.record, still)
+                await to_the_end(self.history.record, still)
         async with self._turn:
-            await _to_the_end(self.history.sweep, self.zones)
+            await to_the_end(self.history.sweep, self.zones)
 
     async def _keep_loaded(self) -> None:
         loading, self._loading = self._loading, None
         if loading is not None:
-            await _to_the_end(lambda: self.history.keep(loading.drafts()))
+            await to_the_end(lambda: self.history.keep(loading.drafts()))
 
     def _note_change(self) -> None:
         self._changed.set()
@@ -344,7 +350,7 @@ class Reloader:
             self._changed.clear()
             zones = list(self.zones.values())
             # Nobody may write to the store before the thread has ended.
-            await _to_the_end(self._images.save, self._publication.store, zones)
+            await to_the_end(self._images.save, self._publication.store, zones)
 
     async def close(self) -> None:
         """Wait for a reload under way, and save what was not saved yet."""
@@ -352,16 +358,6 @@ class Reloader:
         async with self._turn:
             await self._keep_loaded()
         await self._save()
-
-
-async def _to_the_end(work: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
-    """Do something in a thread, which does not stop half-way: when this is cancelled, that is waited for."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **more))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
 
 
 def _as_told(served: ServedZone, error: Exception) -> ApplianceError:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from appliance.control.channel import Verb
+from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
 from appliance.control.stage import Stage
 from appliance.control.status import Told, starting
@@ -32,16 +32,16 @@ class Verbs:
         self._told: Told | None = None
         self._reloader: Reloader | None = None
         self._turn = asyncio.Lock()
-        self._coming: dict[str, asyncio.Future[Any]] = {}
+        self._coming: dict[str, _Coming] = {}
         """Reloads that have not begun, by their arguments: whoever wants the same waits for the same one."""
         self._functions: Mapping[str, Verb] = {
             "status": self._status,
             "stats": self._stats,
             "journal": self._journal,
-            "reload": self._reload,
             "detach": self._detach,
             "stop": self._end,
         }
+        self._waiting: Mapping[str, WaitingVerb] = {"reload": self._reload}
 
     def serve(self, told: Told, reloader: Reloader) -> None:
         """Answer in full from now on."""
@@ -49,17 +49,24 @@ class Verbs:
         self._reloader = reloader
 
     @property
-    def reading(self) -> Mapping[str, Verb]:
+    def reading(self) -> Mapping[str, Verb | Waiting]:
         """The verbs that change nothing."""
         return {row.name: self._bound(row) for row in VERBS if row.access == "read"}
 
     @property
-    def control(self) -> Mapping[str, Verb]:
+    def control(self) -> Mapping[str, Verb | Waiting]:
         """All verbs."""
         return {row.name: self._bound(row) for row in VERBS}
 
-    def _bound(self, row: Row) -> Verb:
+    def _bound(self, row: Row) -> Verb | Waiting:
         """Return what answers a request: arguments are checked before anything is done."""
+        if row.name in self._waiting:
+            late = self._waiting[row.name]
+
+            async def answer_late(request: dict[str, Any], begin: Begin) -> Any:
+                return await late(checked(row, request), begin)
+
+            return Waiting(answer_late)
         function = self._functions[row.name]
 
         async def answer(request: dict[str, Any]) -> Any:
@@ -95,19 +102,22 @@ class Verbs:
             raise ApplianceError(f"{self._stage.doing()}; `appliance status` says how far it is")
         return self._told, self._reloader
 
-    async def _reload(self, request: dict[str, Any]) -> Any:
+    async def _reload(self, request: dict[str, Any], begin: Begin) -> Any:
         wanted = json.dumps(request, sort_keys=True)
         coming = self._coming.get(wanted)
         if coming is None:
-            coming = self._coming[wanted] = asyncio.ensure_future(self._reload_in_turn(wanted, request))
-            coming.add_done_callback(_look_at)
+            coming = self._coming[wanted] = _Coming()
+            coming.work = asyncio.ensure_future(self._reload_in_turn(wanted, request, coming))
+            coming.work.add_done_callback(_look_at)
+        coming.waiting.append(begin)
+        assert coming.work is not None
         self._stage.waiting += 1
         try:
-            return await asyncio.shield(coming)
+            return await asyncio.shield(coming.work)
         finally:
             self._stage.waiting -= 1
 
-    async def _reload_in_turn(self, wanted: str, request: dict[str, Any]) -> dict[str, Any]:
+    async def _reload_in_turn(self, wanted: str, request: dict[str, Any], coming: "_Coming") -> dict[str, Any]:
         try:
             await self._stage.decided.wait()
             await self._turn.acquire()
@@ -115,11 +125,24 @@ class Verbs:
             del self._coming[wanted]  # who asks from now on may have changed a file after it was looked at
         try:
             reloader = self._served()[1]
-            zones = await reloader.reload(request["zone"], request["allow_removal"])
+            zones = await reloader.reload(request["zone"], request["allow_removal"], coming.begin)
             return {"ok": all(one["ok"] for one in zones), "zones": zones}
         finally:
             self._stage.reloading = ""
             self._turn.release()
+
+
+class _Coming:
+    """A reload that has not begun, and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.work: asyncio.Future[Any] | None = None
+        self.waiting: list[Begin] = []
+
+    def begin(self) -> bool:
+        """Return whether anybody still waits for it; each is told that it begins."""
+        answers = [one() for one in self.waiting]
+        return any(answers)
 
 
 def _look_at(done: asyncio.Future[Any]) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,10 +19,11 @@ from typing import Final
 
 import msgspec
 
-from appliance.datapath import attachment, bpffs, links, obtain, pins, services, verdicts, vicinity
+from appliance.datapath import attachment, bpffs, links, pins, services, verdicts, vicinity
 from appliance.datapath.arrays import Arrays
 from appliance.datapath.links import Link
 from appliance.datapath.loader import PLAN_LINK, Plan
+from appliance.datapath.loader_process import run_loader
 from appliance.datapath.specs import InterfaceSpec
 from appliance.datapath.syscall import TestRun, load_time, open_pin, program_id, test_run
 from appliance.errors import DatapathError
@@ -33,10 +32,7 @@ from appliance.store.store import Store
 
 __all__ = ["Generation", "InterfaceSpec", "Placed"]
 
-LOADER_TIMEOUT_S: Final = float(os.environ.get("APPLIANCE_LOADER_TIMEOUT_S", "300"))
-"""The environment may ask for more: an emulated processor takes minutes."""
 _PORT_VERIFY: Final = 1
-_PACKAGES: Final = Path(__file__).parents[2]
 _PORT: Final = layout.SIZES["port"]
 _log = logging.getLogger(__name__)
 
@@ -94,7 +90,7 @@ class Generation:
         answered = _service_addresses(interfaces, present)
         service_seed = services.find_seed(answered, vicinity.kinds(answered, vicinity.read().networks))
         plan = Plan(str(folder), bucket_bits, chunks, zones + 1, _possible_cpus(), ports.pop(), edns_size, service_seed)
-        _run_loader(plan)
+        run_loader(plan)
         try:
             generation = cls(folder, plan, secrets.randbits(64) if seed is None else seed)
             generation.place(here)
@@ -231,25 +227,3 @@ def _service_addresses(specs: Sequence[InterfaceSpec], present: Mapping[str, Lin
         link = present.get(spec.name)
         found.update(dict.fromkeys(spec.answered(link.addresses if link is not None else ())))
     return [*found][: services.MOST]
-
-
-def _run_loader(plan: Plan) -> None:
-    # Without the site module, which takes a third of the loader's start: it is told where everything is. Nothing comes
-    # from the folder that this process happens to be in.
-    path = (str(_PACKAGES), *sys.path)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-S", "-P", "-m", "appliance.datapath.loader"],
-            input=msgspec.json.encode(plan),
-            capture_output=True,
-            timeout=LOADER_TIMEOUT_S,
-            check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in path if p)},
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DatapathError(f"the loader took longer than {LOADER_TIMEOUT_S:.0f} s") from error
-    said = done.stderr.decode(errors="replace").strip()
-    for level, remark in obtain.remarks(said):
-        _log.log(logging.WARNING if level == obtain.WARNING else logging.INFO, "%s", remark)
-    if done.returncode != 0:
-        raise DatapathError(said.splitlines()[-1] if said else f"the loader ended with status {done.returncode}")

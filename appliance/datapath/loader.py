@@ -3,7 +3,7 @@
 
 It reads one JSON object from standard input (a `Plan`) and pins below `pin_folder`; whoever started it opens the pins.
 Only where no program is kept for these sources does it compile, with bcc, and keep the result; `--prepare [KERNEL]`
-does no more than that. Remarks and the error go to standard error, a line each.
+does no more than that, and says what it did. Remarks and the error go to standard error, a line each.
 """
 
 from __future__ import annotations
@@ -30,6 +30,16 @@ __all__ = ["MAPS", "PLAN_LINK", "PROGRAMS", "STAGES", "Plan", "load"]
 
 PLAN_LINK: Final = "plan"
 _PREPARE: Final = "--prepare"
+_INTERRUPTED: Final = 130
+_HELP: Final = """Usage: python -m appliance.datapath.loader [--prepare [KERNEL]]
+
+Load and pin the XDP program as a server asks for it on standard input, which the server does itself.
+
+  --prepare [KERNEL]  Compile the program into the cache, so that no start waits for it; for the release KERNEL
+                      (as uname -r says) where that is not the one that runs. Attaches nothing.
+  -h, --help          Show this.
+
+Exit status: 0 done, 1 error."""
 _LOG_OCTETS: Final = 64 << 20  # what is not written takes no memory
 _NO_REASON: Final = ("processed ", "verification time ", "stack depth ", "peak_states ")
 _EPERM: Final = 1
@@ -131,16 +141,33 @@ def last_words(log: str) -> str:
 
 def main() -> int:
     """Load what standard input asks for, or prepare; the error goes to standard error as one last line."""
+    arguments = sys.argv[1:]
     with contextlib.suppress(BrokenPipeError):
         try:
-            if sys.argv[1:2] == [_PREPARE]:
-                prepare(*sys.argv[2:3])
+            if arguments in (["--help"], ["-h"]):
+                print(_HELP)
+            elif arguments[:1] == [_PREPARE] and len(arguments) < 3 and not any(a[:1] == "-" for a in arguments[1:]):
+                print(prepare(*arguments[1:]))
+            elif arguments:
+                raise DatapathError(f"unknown arguments {' '.join(arguments)}; --help says what there is")
             else:
-                load(msgspec.json.decode(sys.stdin.buffer.read(), type=Plan))
+                load(_plan())
         except DatapathError as error:
             print(f"{SPEAKS}{error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:  # while it compiles for somebody at a terminal; what is kept is kept whole
+            return _INTERRUPTED
     return 0
+
+
+def _plan() -> Plan:
+    """Read the plan. Raises DatapathError."""
+    if sys.stdin.isatty():
+        raise DatapathError("it reads from the server that starts it what to load; --help says what there is for you")
+    try:
+        return msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
+    except msgspec.DecodeError as error:
+        raise DatapathError(f"what standard input asks for is no plan: {error}") from error
 
 
 if __name__ == "__main__":

@@ -125,9 +125,20 @@ def remarks(said: str) -> Iterator[tuple[str, str]]:
                 yield level, line.removeprefix(start)
 
 
-def prepare(kernel: str = "") -> None:
-    """Have the compiled program in the cache, for starts that need no compiler. Raises DatapathError."""
-    obtain(kernel)
+def prepare(kernel: str = "") -> str:
+    """Have the compiled program in the cache, for starts that need no compiler; return what was done, in words.
+
+    Raises DatapathError.
+    """
+    release = kernel or os.uname().release
     key = cache.key(source.whole())
+    with _cache_folder(make=False) as folder:
+        before = folder is not None and _kept(folder, key, release)
+    obtain(kernel)
     with cache.opened(cache.folder(), make=False) as folder:
-        cache.read(folder, key)
+        entry = cache.read(folder, key)
+    what = f"the XDP program for Linux {entry.kernel} is"
+    if entry.kernel != release:
+        return f"{what} what {cache.folder()} keeps, and serves Linux {release} too"
+    again = "already kept" if before and before[0] is not None and not before[1] else "compiled and kept"
+    return f"{what} {again} in {cache.folder()}"

@@ -107,9 +107,7 @@ class Images:
         """Return the saved store, None if there is none to trust; zones that are in it as they are now know it."""
         if not self._wanted:
             return None
-        for left in self._path.parent.glob(f".{FILE}.*"):  # of a process that was killed while it saved
-            with contextlib.suppress(OSError):
-                left.unlink()
+        self.remove_unfinished()  # of a process that was killed while it saved
         if not self._path.exists():
             return None
         try:
@@ -120,6 +118,12 @@ class Images:
             return None
         known.recall(zones)
         return store
+
+    def remove_unfinished(self) -> None:
+        """Remove what was not written to its end."""
+        with contextlib.suppress(OSError):
+            for left in self._path.parent.glob(f".{FILE}.*"):
+                left.unlink(missing_ok=True)
 
     def set_aside(self, store: Store, zones: Iterable[ServedZone]) -> Store | None:
         """Save a store and return what is in the file, whose pages the kernel can have back; None if that fails."""

@@ -11,10 +11,13 @@ from typing import Any, Final
 from appliance.config.schema import Config
 from appliance.datapath.events import Changes
 from appliance.datapath.interfaces import Interfaces
+from appliance.datapath.loader_process import end_loaders
 from appliance.datapath.specs import InterfaceSpec
 from appliance.errors import DatapathError
 from appliance.store.capacity import Capacity
 from appliance.store.store import Store
+
+__all__ = ["NicPath", "described", "end_loaders", "interfaces", "keep_looking", "may_do_without", "wanted"]
 
 _SETTLE_S: Final = 0.05
 """One change of an interface has several notices."""

@@ -3,6 +3,7 @@
 
 import logging
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -18,12 +19,14 @@ _log = logging.getLogger(__name__)
 
 
 class Progress:
-    """One load of zone files, told in octets; changed by one thread, end() must follow. Any thread may ask it."""
+    """One load of zone files, told in octets; changed by one thread. Any may ask it, and end() it, which must be."""
 
     def __init__(self) -> None:
         self._total = self._done = 0
         self.zones = 0
         self.begun = False
+        self._ended = False
+        self._drawing = threading.Lock()
         self._started = self._told = time.monotonic()
         self._bar: Bar | None = None
         self._task: TaskID | None = None
@@ -31,7 +34,7 @@ class Progress:
     def begin(self, octets: int, zones: int) -> None:
         """Say how much there is to do."""
         self._total, self.zones = octets, zones
-        self.begun = True
+        self.begun, self._ended = True, False
         self._started = self._told = time.monotonic()
 
     def advance(self, octets: int) -> None:
@@ -41,7 +44,9 @@ class Progress:
         if now - self._started < _QUIET_S:
             return
         if sys.stderr.isatty():
-            self._draw()
+            with self._drawing:
+                if not self._ended:  # by a thread that does not wait for this one
+                    self._draw()
         elif now - self._told >= _EVERY_S:
             self._told = now
             _log.info("%s", self.line(now))
@@ -74,6 +79,8 @@ class Progress:
 
     def end(self) -> None:
         """Take the bar off the terminal."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        with self._drawing:
+            self._ended = True
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None

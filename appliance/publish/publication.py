@@ -15,8 +15,9 @@ from appliance.compiler.expected import larger_than
 from appliance.config.schema import Config
 from appliance.errors import ApplianceError, DatapathError, StateError
 from appliance.publish.budget import MIB, check_budget, octets, shared_store
-from appliance.publish.nic_path import NicPath, interfaces, may_do_without, wanted
+from appliance.publish.nic_path import NicPath, end_loaders, interfaces, may_do_without, wanted
 from appliance.publish.replay import Meanwhile, check_same
+from appliance.publish.uncancelled import to_the_end
 from appliance.publish.workers import WorkerPool
 from appliance.served.memory import trim
 from appliance.server.respond import OPCODE_NOTIFY
@@ -30,6 +31,7 @@ from appliance.zone.model import Zone
 GRACE_S: Final = 1.0
 """How long replaced records stay: longer than any lookup, also of a worker that had to wait for a CPU."""
 _ATTEMPTS: Final = 4
+_END_LOADERS_S: Final = 0.05
 COMPARED: Final = 1000
 """Owners from which on only what differs is written; below that the whole zone is as fast."""
 OPCODES_PASSED_UP: Final = 1 << OPCODE_NOTIFY
@@ -53,6 +55,7 @@ class Publication:
         self._meanwhile: Meanwhile | None = None
         self.nic_path: NicPath | None = None
         self.interfaces = interfaces(config, use_xdp)
+        self._given_up = False
         self.failed = False
         """Whether the configuration wants a NIC path and there is none."""
         self.no_nic_path = "" if use_xdp else "--no-xdp was given"
@@ -77,7 +80,7 @@ class Publication:
         sizes = room_for(store)
         check_budget(sizes, self._config.store.memory_mib)
         self._pool.start(store)  # before the NIC path passes anything up
-        await asyncio.to_thread(self._take_old_programs_off)
+        await to_the_end(self._take_old_programs_off)
         if stays and not self.no_nic_path and octets(sizes) >= self._config.store.set_aside_mib * MIB:
             kept = await asyncio.to_thread(set_aside, store)
             if kept is not None:
@@ -103,8 +106,8 @@ class Publication:
         """Move a store to where it stays, and serve it from there; what was served is served until then."""
         former = self.nic_path
         check_budget(sizes, self._config.store.memory_mib)
-        settled, nic_path = await asyncio.to_thread(self._moved, store, sizes, stays)
-        if nic_path is not None and not await asyncio.to_thread(self._attach, nic_path, former):
+        settled, nic_path = await self._load(store, sizes, stays)
+        if nic_path is not None and not await to_the_end(self._attach, nic_path, former):
             nic_path = None
             settled = await asyncio.to_thread(self._in_memory, settled, sizes)
         if former is not None and nic_path is not None:
@@ -121,6 +124,20 @@ class Publication:
         gc.freeze()  # what a later collection looks through is there once more in each worker
         if left:
             self._pool.start(settled)
+
+    async def _load(self, store: Store, sizes: Capacity, stays: bool) -> tuple[Store, NicPath | None]:
+        """Move a store to where it stays; when this is cancelled, what was loaded for it goes again."""
+        work = asyncio.ensure_future(asyncio.to_thread(self._moved, store, sizes, stays))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._given_up = True
+            while not work.done():  # the thread may be about to start a loader
+                end_loaders()
+                await asyncio.wait((work,), timeout=_END_LOADERS_S)
+            if work.exception() is None and (nic_path := work.result()[1]) is not None:
+                await to_the_end(nic_path.discard)
+            raise
 
     def _attach(self, nic_path: NicPath, former: NicPath | None) -> bool:
         """Attach where that can be; return whether it worked. Raises DatapathError if one must not do without."""
@@ -139,6 +156,8 @@ class Publication:
             try:
                 nic_path = NicPath(self._config, self.interfaces, sizes, OPCODES_PASSED_UP)
             except DatapathError as error:
+                if self._given_up:
+                    raise
                 self._do_without(error)
             else:
                 try:

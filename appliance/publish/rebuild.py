@@ -23,6 +23,7 @@ from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
 from appliance.served.source import ZoneSource
 from appliance.served.zones import Kept, ServedZone
+from appliance.server.worker import fork_deaf
 from appliance.store.capacity import Capacity, index_bits
 from appliance.store.image import known_of, with_known
 from appliance.store.layout import HEAP_CHUNK
@@ -119,7 +120,7 @@ class Rebuild:
         self._store = shared_store(sizes, opcode_pass)
         self._told = os.memfd_create("rebuild", os.MFD_CLOEXEC)
         parent = os.getpid()
-        self._pid = os.fork()
+        self._pid = fork_deaf()
         if not self._pid:
             _work(self._store, zones, kept, opcode_pass, self._told, parent)
         self._pidfd = os.pidfd_open(self._pid)
@@ -169,9 +170,6 @@ def _work(
     status = 1
     try:
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         _close_all_but(told)  # sockets and the server's lock must not live on in here
         os.nice(_NICE)
         gc.freeze()

@@ -20,7 +20,7 @@ from appliance.server.respond import Settings
 from appliance.server.responder import Responder
 from appliance.server.sockets import Listening, WorkerSockets
 from appliance.server.tcp import TcpLimits
-from appliance.server.worker import DRAIN, DRAIN_S, Worker, become_worker
+from appliance.server.worker import DRAIN, DRAIN_S, Worker, become_worker, fork_deaf
 from appliance.store.store import Store
 
 _FIRST_DELAY_S: Final = 0.1
@@ -138,7 +138,7 @@ class WorkerPool:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # one message, one datagram
         row = self.counters.row(number)
         sockets = self._listening.workers[number]
-        pid = os.fork()
+        pid = fork_deaf()
         if not pid:
             _close_all_but(sockets, theirs)
             responder = Responder(self._store, self._settings, row, HashBudget(*self._hash_rates))

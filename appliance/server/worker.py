@@ -25,6 +25,7 @@ DRAIN: Final = b"d"
 DRAIN_S: Final = 2.0
 PING: Final = b"p"
 """Sent by the control process with a number behind it, and sent back as it came: the worker is alive."""
+_TO_THE_GROUP: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 _LINE: Final = 64
 """Octets of the longest message on the line; each is a datagram."""
 
@@ -110,14 +111,27 @@ class Worker:
             self._loop.stop()
 
 
+def fork_deaf() -> int:
+    """Fork; the child never hears what terminals and service managers send to a whole group.
+
+    The control process acts on that, and its children end with it. Belongs to the main thread.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _TO_THE_GROUP)  # before the child ignores them, none may reach it
+    try:
+        pid = os.fork()
+        if not pid:
+            signal.set_wakeup_fd(-1)
+            for number in _TO_THE_GROUP:
+                signal.signal(number, signal.SIG_IGN)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TO_THE_GROUP)
+    return pid
+
+
 def become_worker(make: Callable[[], Worker]) -> NoReturn:
-    """Make and run a worker in a process that was just forked for it."""
+    """Make and run a worker in a process that fork_deaf() has just made for it."""
     status = 1
     try:
-        signal.set_wakeup_fd(-1)
-        # Terminals and service managers send them to the whole group; the control process acts, this one ends with it.
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         gc.freeze()
         make().run()
         status = 0

@@ -267,3 +267,32 @@ def _is_locked(folder: Path) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def test_it_says_how_it_is_called() -> None:
+    """Before, a traceback."""
+    done = run(PATH, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: python -m appliance.datapath.loader [--prepare [KERNEL]]\n")
+
+
+@pytest.mark.parametrize("arguments", [("--nonsense",), ("--prepare", "--help"), ("--prepare", "6.1", "6.2"), ("",)])
+def test_other_arguments_are_refused_in_words(arguments: tuple[str, ...]) -> None:
+    done = run(PATH, *arguments)
+    told = f"appliance loader: unknown arguments {' '.join(arguments)}; --help says what there is\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+
+
+@pytest.mark.parametrize("given", ["", "nonsense", "{}", "[]"])
+def test_what_is_no_plan_is_refused_in_words(given: str) -> None:
+    done = run(PATH, standard_input=given)
+    assert done.returncode == 1
+    assert done.stderr.startswith("appliance loader: what standard input asks for is no plan: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_prepare_says_what_it_did(kept: Entry) -> None:
+    """Before, nothing."""
+    done = run(PATH, "--prepare")
+    told = f"the XDP program for Linux {kept.kernel} is already kept in {cache.folder()}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")

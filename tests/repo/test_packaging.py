@@ -29,7 +29,7 @@ def test_content(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (metadata,) = (name for name in names if name.endswith("/entry_points.txt"))
-        assert b"appliance = appliance.cli.main:main" in archive.read(metadata)
+        assert b"appliance = appliance.__main__:main" in archive.read(metadata)
     headers = {f"appliance/ebpf/{path.name}" for path in (ROOT / "ebpf").glob("*.[ch]")}
     profiles = {f"appliance/hw-profiles/{path.name}" for path in (ROOT / "hw-profiles").glob("*.toml")}
     examples = {f"appliance/examples/{path.name}" for path in (ROOT / "appliance/examples").glob("*.zone")}

@@ -76,6 +76,73 @@ def test_the_configuration(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+USERS = {
+    "root without rights over modes": ("--bounding-set=-dac_override,-dac_read_search",),
+    "a user": ("--reuid=54322", "--regid=54322", "--clear-groups"),
+    "a user in a group": ("--reuid=54322", "--regid=54322", "--groups=54321"),
+}
+
+
+def followed(who: str, most: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user, and as root what it says would mend it, until it ends well."""
+    setpriv = shutil.which("setpriv")
+    assert setpriv is not None
+    command = [setpriv, *USERS[who], sys.executable, "-m", "appliance", *arguments]
+    for _ in range(most + 1):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+        if done.returncode == 0 or "`" not in done.stderr:
+            break
+        subprocess.run(["sh", "-c", done.stderr.split("`")[1]], check=True, timeout=60)
+    return done
+
+
+@pytest.fixture
+def passable(tmp_path: Path) -> Path:
+    """Return a folder that everybody may pass to, as the folders above those of a test are not."""
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    return tmp_path
+
+
+@pytest.mark.parametrize("who", USERS)
+@pytest.mark.parametrize("mode", [0o000, 0o600, 0o060])
+@pytest.mark.parametrize("owner", [0, OTHER, 54322])
+def test_what_a_message_says_helps(passable: Path, who: str, mode: int, owner: int) -> None:
+    """Of the folder on the way first, then of the file; before, a file of root's own stayed as it was."""
+    folder = passable / "zones"
+    folder.mkdir()
+    file = folder / "example.zone"
+    file.write_text(ZONE)
+    for path, bits in ((file, mode), (folder, mode)):
+        path.chmod(bits)
+        os.chown(path, owner, owner)
+    done = followed(who, 2, "check-zone", "example.", str(file))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("left", ["nothing", "a lock"])
+def test_what_serve_says_helps(passable: Path, left: str) -> None:
+    """As after a first try as root. Before, it named a group that may not lock the file either."""
+    run, state = passable / "run", passable / "state"
+    run.mkdir(mode=0o755)
+    state.mkdir()
+    if left == "a lock":
+        (run / "serve.lock").touch(0o600)
+    config = passable / "a.toml"
+    sockets = passable / "sockets"
+    sockets.mkdir(mode=0o755)
+    (sockets / "control.sock").touch()
+    config.write_text(
+        f'[server]\nrun_dir = "{run}"\nstate_dir = "{state}"\n'
+        f'control_socket = "{sockets}/control.sock"\nread_socket = "{config}/read.sock"\n'
+        '[listen]\naddresses = ["127.0.0.1"]\nport = 0\n'
+    )
+    config.chmod(0o644)
+    done = followed("a user", 4, "serve", "--no-xdp", "--config", str(config))
+    # That folder is a file, where all else is done: it ends there.
+    assert f"cannot make the control socket {config}/read.sock: {config} is no folder: move it away" in done.stderr
+
+
 @pytest.mark.parametrize("what", ["list", "folder"])
 def test_lists_and_folders_of_patterns(tmp_path: Path, what: str) -> None:
     zones = tmp_path / "zones"

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from appliance.cli.client import NotRunningError, ask
-from appliance.control.channel import CLIENTS, LINE_OCTETS, Channel, Listing
+from appliance.cli.client import LateError, NotRunningError, ask
+from appliance.control.channel import CLIENTS, LINE_OCTETS, Begin, Channel, Listing, Waiting
+from appliance.control.turns import Turns
 from appliance.errors import ApplianceError, StateError
 
 pytestmark = pytest.mark.unit
@@ -243,9 +244,11 @@ def test_more_clients_than_places_all_get_their_answer(tmp_path: Path) -> None:
         assert asyncio.run(both()) == list(range(CLIENTS + 40))
 
 
-@pytest.mark.parametrize("octets", [b"", b'{"verb":', b'{"verb":"echo"}\n', b'{"verb":"big"}\n' * 3])
+@pytest.mark.parametrize(
+    "octets", [b"", b'{"verb":', b'{"verb":"echo"}\n', b'{"verb":"big"}\n' * 3, b'{"verb":"echo"}\n' * 2000]
+)
 def test_silent_clients_keep_nobody_out(tmp_path: Path, octets: bytes) -> None:
-    """Silent ones, slow ones, ones that stay after their answer, ones that do not read it: all places are theirs."""
+    """Silent ones, slow ones, ones that stay after their answer, do not read it, or ask on: all places are theirs."""
     path = tmp_path / "c.sock"
 
     def client() -> Any:
@@ -288,10 +291,10 @@ def test_who_waits_is_told_why(tmp_path: Path) -> None:
 def test_a_client_that_goes_stops_no_work(tmp_path: Path, notes: bytes) -> None:
     """What a reload has begun must be done to its end, whoever asked for it."""
     path = tmp_path / "c.sock"
-    gone = threading.Event()
-    done = threading.Event()
+    begun, gone, done = threading.Event(), threading.Event(), threading.Event()
 
     async def work(request: dict[str, Any]) -> Any:
+        begun.set()
         await asyncio.to_thread(gone.wait)
         await asyncio.sleep(1.5)  # a note is due meanwhile, which nobody takes
         done.set()
@@ -300,6 +303,7 @@ def test_a_client_that_goes_stops_no_work(tmp_path: Path, notes: bytes) -> None:
         channel = Channel(path, {"work": work})
         await channel.open()
         (line,) = await asyncio.to_thread(connections, path, 1, b'{"verb":"work","notes":%s}\n' % notes)
+        assert await asyncio.to_thread(begun.wait, 60)
         line.close()
         gone.set()
         assert await asyncio.to_thread(done.wait, 60)
@@ -335,3 +339,109 @@ def test_a_group_that_the_server_is_not_in_is_told(tmp_path: Path, caplog: pytes
         mode = serve(path, lambda: stat.S_IMODE(path.stat().st_mode), others[0].gr_name)
     assert mode == 0o600
     assert f"cannot be given to group {others[0].gr_name}" in caplog.text
+
+
+def test_what_has_not_begun_is_not_done_for_a_client_that_went(tmp_path: Path) -> None:
+    """Before, a request that lay in a busy server's queue was carried out long after its client had given up."""
+    path = tmp_path / "c.sock"
+    done: list[Any] = []
+
+    async def work(request: dict[str, Any]) -> Any:
+        done.append(request["n"])
+        return request["n"]
+
+    def busy() -> None:
+        for number, more in enumerate((b"", b',"begin":true', b',"notes":true', b',"begin":true,"notes":true')):
+            connections(path, 1, b'{"verb":"work","n":%d%s}\n' % (number, more))[0].close()
+        with pytest.raises(LateError, match="it has taken the request and has not answered; `work` had not begun, and"):
+            ask(path, "work", n=4, limit_s=0.1)
+        with pytest.raises(LateError, match="`work` had not begun, and will not be done"):
+            ask(path, "work", n=5, limit_s=0.1, say=lambda note: None)
+
+    async def both() -> None:
+        channel = Channel(path, {"work": work})
+        await channel.open()
+        thread = threading.Thread(target=busy)
+        thread.start()
+        thread.join()  # the loop is held up until all have gone
+        assert await asyncio.to_thread(lambda: ask(path, "work", n=6)) == 6
+        half_closed = await asyncio.to_thread(half_close)
+        await channel.close()
+        assert half_closed == b'{"ok": true, "result": 7}\n'
+
+    def half_close() -> bytes:
+        (line,) = connections(path, 1, b'{"verb":"work","n":7}\n')
+        with line, line.makefile("rb") as stream:
+            line.shutdown(socket.SHUT_WR)
+            return stream.readline()
+
+    asyncio.run(both())
+    assert done == [6, 7]
+
+
+def test_what_has_begun_goes_on_and_its_client_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "c.sock"
+    late = threading.Event()
+    done = threading.Event()
+
+    async def work(request: dict[str, Any], begin: Begin) -> Any:
+        assert begin()
+        await asyncio.to_thread(late.wait)
+        done.set()
+
+    def client() -> None:
+        with pytest.raises(LateError, match="`work` has begun and goes on; `appliance status` says what comes of it"):
+            ask(path, "work", limit_s=0.5)
+        late.set()
+        assert done.wait(60)
+
+    async def both() -> None:
+        channel = Channel(path, {"work": Waiting(work)})
+        await channel.open()
+        await asyncio.to_thread(client)
+        await channel.close()
+
+    asyncio.run(both())
+
+
+def test_readers_that_ask_without_end_do_not_hold_the_operator_up(tmp_path: Path) -> None:
+    """Each of them has a turn after the others, and half of the time is for those who need none."""
+    reading, operating = tmp_path / "read.sock", tmp_path / "control.sock"
+    answered: list[str] = []
+
+    def work(who: str) -> Any:
+        async def verb(request: dict[str, Any]) -> Any:
+            answered.append(f"{who}{request.get('n', '')}")
+            until = time.monotonic() + 0.005
+            while time.monotonic() < until:  # as long as a large status takes, in the loop's thread
+                pass
+
+        return verb
+
+    def client() -> list[str]:
+        flood = [connections(reading, 1, b'{"verb":"work","n":%d}\n' % number * 1000)[0] for number in range(20)]
+        while len(answered) < 60:
+            time.sleep(0.001)
+        before = len(answered)
+        for _ in range(5):
+            ask(operating, "work", limit_s=60)
+        between = answered[before:]
+        for line in flood:
+            line.close()
+        return between
+
+    async def both() -> list[str]:
+        channels = Channel(reading, {"work": work("r")}, turns=Turns()), Channel(operating, {"work": work("operator")})
+        for one in channels:
+            await one.open()
+        try:
+            return await asyncio.to_thread(client)
+        finally:
+            for one in channels:
+                await one.close()
+
+    between = asyncio.run(both())
+    assert between.count("operator") == 5
+    assert len(between) < 200  # 20,000 were asked for before
+    shares = [between.count(f"r{number}") for number in range(20)]
+    assert max(shares) - min(shares) <= 2

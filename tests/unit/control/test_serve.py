@@ -274,3 +274,19 @@ def test_the_service_manager_is_told(folder: Path, tmp_path: Path) -> None:
             assert manager.recv(100) == b"READY=1"
             assert server.end() == 0
             assert manager.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize("command", [("stop",), ("reload",), ("zone", "reload", "example.")])
+def test_a_command_that_gave_up_is_not_carried_out_later(server: Served, command: tuple[str, ...]) -> None:
+    """As from a server that was too busy to hear it, or stopped with kill -STOP."""
+    rewrite(server.folder / "example.zone", zone_text(2, 3))
+    server.process.send_signal(signal.SIGSTOP)
+    done = server.command(*command, "--timeout", "0.5")
+    assert done.returncode == 1
+    verb = command[-2] if len(command) > 1 else command[0]
+    assert f"; `{verb}` had not begun, and will not be done; it was stopped (SIGSTOP)" in done.stderr
+    server.process.send_signal(signal.SIGCONT)
+    for _ in range(3):  # whatever came before has been heard by then
+        assert server.ask("status")["state"] == "serving"
+    assert server.address() == "192.0.2.2"
+    assert server.process.poll() is None

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Signals of `appliance serve` until its event loop runs: while Python imports it, and while the configuration is read.
+
+Imports next to nothing, so that it is in charge from the first moment on.
+"""
+
+import os
+import signal
+from types import FrameType
+
+
+def take_charge() -> None:
+    """Ignore SIGHUP, since all files are still to be read, and end at once with status 0 at SIGTERM and SIGINT."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End the process: nothing is open yet, nothing is attached, and no other process was started."""
+    os._exit(0)
