@@ -24,7 +24,7 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
-    """Return what the server says to one request, or exit with what keeps it from saying it."""
+    """Return what the server says, or exit with what keeps it from saying it; status also with what it has left."""
     from appliance.cli import client
 
     shown = Shown()
@@ -36,7 +36,7 @@ def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> An
         finally:
             shown.clear()
 
-    return told(call)
+    return told(call, (lambda: _left(config)) if row.name == "status" else None)
 
 
 def stop(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
@@ -59,8 +59,14 @@ def detach(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) ->
     return told(lambda: take_off(socket, interface, force=force, limit_s=timeout))
 
 
-def told(call: Callable[[], Any]) -> Any:
-    """Return what a call returns, or exit with what it raises."""
+def _left(config: Path) -> list[dict[str, Any]]:
+    from appliance.control.left import left_on_interfaces
+
+    return left_on_interfaces(configured(config))
+
+
+def told(call: Callable[[], Any], left: Callable[[], list[dict[str, Any]]] | None = None) -> Any:
+    """Return what a call returns, or exit with what it raises; where no server runs, with what is `left` of it."""
     from appliance.cli.client import GivenUpError, NotRunningError
 
     try:
@@ -68,7 +74,7 @@ def told(call: Callable[[], Any]) -> Any:
     except GivenUpError as error:
         end(str(error), INTERRUPTED)
     except NotRunningError as error:
-        not_running(error)
+        not_running(error, left() if left is not None else ())
     except ApplianceError as error:
         fail(error)
 

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import click
 
-from appliance.cli.boundary import ERROR, OK, UNHEALTHY, print_json
+from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import ask, detach, stop
 from appliance.cli.options import config_option, json_option, timeout_option
 from appliance.control.verb_table import VERBS, Argument, Row
+from appliance.errors import ApplianceError
 
 Call = Callable[[Row, Path, float, dict[str, Any]], dict[str, Any]]
 
@@ -29,6 +30,9 @@ def add_verbs(cli: click.Group, zone: click.Group) -> None:
 
 def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
     def run(timeout: float | None, config: Path, as_json: bool, **given: Any) -> None:
+        for key, value in given.items():
+            if value == "" and key in words:  # as of a variable that is not set: no reason to mean all
+                fail(ApplianceError(f"the {key.upper()} given is empty; leave it out where all are meant"))
         call: Call = _CALLS.get(row.name) or ask
         result = call(row, config, timeout or 0.0, {key: value for key, value in given.items() if value})
         if as_json:
@@ -39,6 +43,7 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
             getattr(output, row.rendering)(result)
         sys.exit(_status(result))
 
+    words = {one.name for one in row.arguments if not one.option}
     parameters = [_parameter(one, names_a_zone and one.name == "zone") for one in row.arguments]
     command = click.Command(name, callback=run, help=row.help, params=parameters)
     return timeout_option(config_option(json_option(command)))
@@ -47,7 +52,7 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
 def _parameter(argument: Argument, required: bool) -> click.Parameter:
     if not argument.option:
         metavar = argument.metavar or ("NAME" if required else None)
-        return click.Argument([argument.name], required=required or argument.required, default="", metavar=metavar)
+        return click.Argument([argument.name], required=required or argument.required, default=None, metavar=metavar)
     flag = argument.name.replace("_", "-")
     if argument.kind == "flag":
         return click.Option([f"--{flag}"], is_flag=True, help=argument.help)
