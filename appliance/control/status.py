@@ -45,6 +45,7 @@ class Told:
         interfaces, doubts = await self._interfaces()
         found = summary(self.zones.values(), time.time())
         problems = list(found.problems) + self.zone_set.problems()
+        problems += filter(None, [self.history.unrecorded])
         held = self.zone_set.limit.held
         warnings = [*doubts, *found.warnings]
         if self.publication.failed:

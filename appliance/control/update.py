@@ -351,6 +351,7 @@ class Reloader:
         await asyncio.gather(*self._asked, return_exceptions=True)  # each waits for its turn
         async with self._turn:
             await self._keep_loaded()
+            await _to_the_end(self.history.remove, ())  # what could not be written before
         await self._save()
 
 

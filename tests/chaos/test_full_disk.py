@@ -12,7 +12,9 @@ import pytest
 
 from appliance.datapath import headers
 from appliance.errors import DatapathError
-from tests.unit.control.served import configuration, serving, zone_text
+from appliance.state import versions
+from appliance.state.database import Database
+from tests.unit.control.served import configuration, serving, until, zone_text
 
 pytestmark = [pytest.mark.chaos, pytest.mark.netns]
 
@@ -87,3 +89,96 @@ def test_no_room_for_kernel_headers(full: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(DatapathError, match=r"cannot lay out kernel headers in .*: No space left on device; make room"):
         headers.kernel_source()
     assert not list((full / "appliance").rglob("*.h"))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """Yield the state folder of a server, on a small file system of its own."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        while folder.is_mount():
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leave no page free."""
+    with contextlib.suppress(OSError), (folder / "fill").open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    assert os.statvfs(folder).f_bavail == 0
+
+
+def listed(folder: Path, *zones: str) -> None:
+    """Have a list name these zones, each with a file."""
+    text = configuration("example.", more='[[pattern]]\nzones = "zones.list"\nfile = "{zone}.zone"\n')
+    (folder / "appliance.toml").write_text(text)
+    (folder / "zones.list").write_text("".join(f"{zone}\n" for zone in zones))
+    for zone in ("example", *zones):
+        (folder / f"{zone}.zone").write_text(zone_text())
+
+
+def kept(folder: Path) -> int:
+    """Return how many zones have a kept version."""
+    with Database(folder / "state").reading() as db:
+        return len(versions.sources(db))
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_what_is_removed_while_the_disk_is_full_stays_away(state: Path, tmp_path: Path, image: bool) -> None:
+    """Two lists lose zones, one of them all that it has, which is confirmed; later the names are there once more."""
+    listed(tmp_path, "a", "b")
+    config = tmp_path / "appliance.toml"
+    config.write_text(config.read_text() + f"[store]\nimage = {str(image).lower()}\n")
+    with serving(tmp_path) as server:
+        until(lambda: kept(tmp_path) == 3)
+        until(lambda: not image or (state / "store.image").exists())
+        fill(state)
+        (tmp_path / "zones.list").write_text("b\n")
+        assert server.command("reload").stdout == "a.: removed\n"
+        (tmp_path / "zones.list").write_text("")
+        assert server.command("reload").returncode == 1
+        number = server.ask("status")["removal_held"]["number"]
+        assert server.command("reload", "--allow-removal", number).stdout == "b.: removed\n"
+        assert server.ask("status")["problems"] == []
+        assert kept(tmp_path) == 1
+        for zone in ("a", "b"):
+            (tmp_path / f"{zone}.zone").write_text("(")
+        (tmp_path / "zones.list").write_text("a\n")
+        assert server.command("reload").returncode == 1
+        assert server.address("www.a.") == "SERVFAIL"
+        server.process.kill()
+        server.process.wait()
+    for names in ("", "a\nb\n"):
+        (tmp_path / "zones.list").write_text(names)
+        with serving(tmp_path) as server:
+            assert server.address() == "192.0.2.2"
+            assert {server.address(f"www.{zone}.") for zone in "ab"} == {"SERVFAIL" if names else "REFUSED"}
+
+
+def test_a_removal_that_cannot_be_written_is_told_and_made_up_for(state: Path, tmp_path: Path) -> None:
+    """Nothing at all can be written: what is kept counts no more, and goes as soon as that is possible."""
+    listed(tmp_path, "a", "b")
+    with serving(tmp_path) as server:
+        until(lambda: kept(tmp_path) == 3)
+        until(lambda: (state / "store.image").exists())
+        subprocess.run(["mount", "--bind", str(state), str(state)], check=True)  # with a lock, it is busy itself
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(state)], check=True)
+        (tmp_path / "zones.list").write_text("b\n")
+        assert server.command("reload").stdout == "a.: removed\n"
+        (problem,) = server.ask("status")["problems"]
+        assert "1 zones that were removed (a.)" in problem
+        assert "Read-only file system" in server.log()
+        (tmp_path / "a.zone").write_text("(")
+        (tmp_path / "zones.list").write_text("a\nb\n")
+        assert server.command("reload").returncode == 1
+        assert server.address("www.a.") == "SERVFAIL"
+        (tmp_path / "zones.list").write_text("b\n")
+        assert server.command("reload").stdout == "a.: removed\n"
+        subprocess.run(["umount", str(state)], check=True)
+        assert server.command("reload").returncode == 0
+        assert server.ask("status")["problems"] == []
+        assert kept(tmp_path) == 2
