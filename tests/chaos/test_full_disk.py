@@ -55,8 +55,7 @@ def test_what_is_kept_is_served_where_nothing_can_be_written(tmp_path: Path, why
     state.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(state)], check=True)
     try:
-        # A saved store in a full tmpfs, unlike one on a disk, cannot even be mapped as a copy.
-        (tmp_path / "appliance.toml").write_text(configuration("example.", more="[store]\nimage = false\n"))
+        (tmp_path / "appliance.toml").write_text(configuration("example."))
         (tmp_path / "example.zone").write_text(zone_text(1))
         with serving(tmp_path) as server:
             assert server.address() == "192.0.2.2"
@@ -164,7 +163,7 @@ def test_a_removal_that_cannot_be_written_is_told_and_made_up_for(state: Path, t
     listed(tmp_path, "a", "b")
     with serving(tmp_path) as server:
         until(lambda: kept(tmp_path) == 3)
-        until(lambda: (state / "store.image").exists())
+        until((state / "store.image").exists)
         subprocess.run(["mount", "--bind", str(state), str(state)], check=True)  # with a lock, it is busy itself
         subprocess.run(["mount", "-o", "remount,bind,ro", str(state)], check=True)
         (tmp_path / "zones.list").write_text("b\n")
@@ -182,3 +181,29 @@ def test_a_removal_that_cannot_be_written_is_told_and_made_up_for(state: Path, t
         assert server.command("reload").returncode == 0
         assert server.ask("status")["problems"] == []
         assert kept(tmp_path) == 2
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_saved_store_on_a_full_disk_is_written_into(state: Path, tmp_path: Path, sparse: bool) -> None:
+    """The room behind what is saved is memory of no file, and so are holes that a copy of the file has got."""
+    listed(tmp_path, "a", "b")
+    image = state / "store.image"
+    with serving(tmp_path):
+        until(lambda: kept(tmp_path) == 3)
+    assert image.stat().st_blocks * 512 >= image.stat().st_size
+    if sparse:
+        subprocess.run(["cp", "--sparse=always", str(image), str(tmp_path / "sparse")], check=True)
+        image.write_bytes(b"")
+        subprocess.run(["cp", "--sparse=always", str(tmp_path / "sparse"), str(image)], check=True)
+        assert image.stat().st_blocks * 512 < image.stat().st_size
+    fill(state)
+    hosts = "".join(f"h{number} A 192.0.2.9\nh{number} TXT {'x' * 200}\n" for number in range(5000))
+    (tmp_path / "a.zone").write_text(zone_text(2) + hosts)
+    with serving(tmp_path) as server:
+        assert "2 zones are as they were saved, 1 were read" in server.log()
+        assert server.address("h4999.a.") == "192.0.2.9"
+        for serial in (3, 4):
+            (tmp_path / "b.zone").write_text(zone_text(serial, serial) + hosts)
+            assert server.command("reload").returncode == 0
+            assert server.address("www.b.") == f"192.0.2.{serial}"
+        assert server.process.poll() is None
