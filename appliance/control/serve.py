@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import __version__, crash
-from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
+from appliance.control.config_file import ConfigFile
 from appliance.control.hangup import Hangups
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
@@ -44,11 +44,11 @@ def run(config_file: Path, use_xdp: bool) -> None:
     """Serve until told to stop. Raises ApplianceError when the server cannot start."""
     start_logging()
     use_one_arena()
-    config = load_config(config_file)
-    crash.keep_reports_in(Path(config.server.state_dir))
+    file = ConfigFile(config_file)
+    crash.keep_reports_in(Path(file.config.server.state_dir))
     crash.catch_the_rest()
     _allow_open_files()
-    asyncio.run(_serve(config, use_xdp))
+    asyncio.run(_serve(file, use_xdp))
 
 
 def _allow_open_files() -> None:
@@ -57,7 +57,8 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(config: Config, use_xdp: bool) -> None:
+async def _serve(file: ConfigFile, use_xdp: bool) -> None:
+    config = file.config
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(crash.in_event_loop)
     stop = asyncio.Event()
@@ -86,7 +87,7 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         if config.server.lease_s:
             renewing = partial(keep_renewing, publication, config.server.lease_s)
             background.keep("renewing the lease of the NIC path", renewing)
-        reloader = await asyncio.to_thread(Reloader, config, publication, stage.progress, stage)
+        reloader = await asyncio.to_thread(Reloader, file, publication, stage.progress, stage)
         cleanup.callback(stage.end)
         if not await _unless_stopped(reloader.load_all(), stop, reloader.cancel):
             return
@@ -126,7 +127,8 @@ def _told(
 ) -> Told:
     """Return where status and stats come from."""
     zones, history, zone_set = reloader.zones, reloader.history, reloader.zone_set
-    return Told(stage, zones, pool, listening.endpoints, publication, history, background, zone_set)
+    file = reloader.config_file
+    return Told(stage, zones, pool, listening.endpoints, publication, history, background, zone_set, file)
 
 
 def _keep_up(reloader: Reloader, publication: Publication, background: Background) -> None:
