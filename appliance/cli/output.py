@@ -143,7 +143,7 @@ def _zones(zones: list[dict[str, Any]]) -> Table:
         row = [one["name"], _state(one["state"]), serial, str(one["names"])]
         if signed:
             row += _signed(one["dnssec"])
-        table.add_row(*row, Text(one["error"]))
+        table.add_row(*row, Text(one["problem"]))
     return table
 
 

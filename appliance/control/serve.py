@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from appliance import __version__, crash
-from appliance.config.load import load_config
 from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
+from appliance.control.config_file import ConfigFile
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.service_manager import notify_manager
@@ -43,11 +43,11 @@ def run(config_file: Path, use_xdp: bool) -> NoReturn:
     """Serve until told to stop, and end the process then. Raises ApplianceError when the server cannot start."""
     start_logging()
     use_one_arena()
-    config = load_config(config_file)
-    crash.keep_reports_in(Path(config.server.state_dir))
+    file = ConfigFile(config_file)
+    crash.keep_reports_in(Path(file.config.server.state_dir))
     crash.catch_the_rest()
     _allow_open_files()
-    asyncio.run(_serve(config, use_xdp))
+    asyncio.run(_serve(file, use_xdp))
     _leave()
 
 
@@ -63,9 +63,9 @@ class _Start:
     def __init__(self) -> None:
         self.reloader: Reloader | None = None
 
-    async def load(self, config: Config, publication: Publication, stage: Stage) -> None:
+    async def load(self, file: ConfigFile, publication: Publication, stage: Stage) -> None:
         """Serve every zone. Raises ApplianceError."""
-        self.reloader = await asyncio.to_thread(Reloader, config, publication, stage.progress, stage)
+        self.reloader = await asyncio.to_thread(Reloader, file, publication, stage.progress, stage)
         await self.reloader.load_all()
 
     def sweep_up(self) -> None:
@@ -74,7 +74,8 @@ class _Start:
             self.reloader.sweep_up()
 
 
-async def _serve(config: Config, use_xdp: bool) -> None:
+async def _serve(file: ConfigFile, use_xdp: bool) -> None:
+    config = file.config
     asyncio.get_running_loop().set_exception_handler(crash.in_event_loop)
     stop = asyncio.Event()
     signals = Signals(stop)
@@ -84,15 +85,16 @@ async def _serve(config: Config, use_xdp: bool) -> None:
         cleanup.callback(lock.close)
         if (state := lock_state(Path(config.server.state_dir))) is not None:
             cleanup.callback(state.close)
-        unfinished = await _serve_alone(config, use_xdp, stop, signals)
+        unfinished = await _serve_alone(file, use_xdp, stop, signals)
         if unfinished is not None:
             # Its threads write nothing that a killed server may not leave. The locks go with them.
             unfinished.sweep_up()
             _leave()
 
 
-async def _serve_alone(config: Config, use_xdp: bool, stop: asyncio.Event, signals: Signals) -> _Start | None:
+async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, signals: Signals) -> _Start | None:
     """Serve with the locks held; return a start that was given up, whose threads may still be at work."""
+    config = file.config
     async with AsyncExitStack() as cleanup:
         listening = open_sockets(config.listen.addresses, config.listen.port, config.listen.tcp_workers)
         cleanup.callback(listening.close)
@@ -113,7 +115,7 @@ async def _serve_alone(config: Config, use_xdp: bool, stop: asyncio.Event, signa
             background.keep("renewing the lease of the NIC path", renewing)
         cleanup.callback(stage.end)
         start = _Start()
-        if not await _unless_stopped(start.load(config, publication, stage), stop) or start.reloader is None:
+        if not await _unless_stopped(start.load(file, publication, stage), stop) or start.reloader is None:
             notify_manager("STOPPING=1")
             _log.info("stopping before the start is done")
             return start
@@ -161,7 +163,8 @@ def _told(
 ) -> Told:
     """Return where status and stats come from."""
     zones, history, zone_set = reloader.zones, reloader.history, reloader.zone_set
-    return Told(stage, zones, pool, listening.endpoints, publication, history, background, zone_set)
+    file = reloader.config_file
+    return Told(stage, zones, pool, listening.endpoints, publication, history, background, zone_set, file)
 
 
 def _keep_up(reloader: Reloader, publication: Publication, background: Background) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from appliance import __version__, crash
 from appliance.control.background import Background
 from appliance.control.channel import Listing
+from appliance.control.config_file import ConfigFile
 from appliance.control.stage import Stage
 from appliance.control.summary import described, summary
 from appliance.errors import DatapathError
@@ -35,6 +36,7 @@ class Told:
     history: History
     background: Background
     zone_set: ZoneSet
+    config_file: ConfigFile
 
     async def status(self, whole: bool = False) -> dict[str, Any] | Listing:
         """Return the state of the server; `problems` says why it is not healthy, `warnings` what is doubtful.
@@ -45,8 +47,11 @@ class Told:
         interfaces, doubts = await self._interfaces()
         found = summary(self.zones.values(), time.time())
         problems = list(found.problems) + self.zone_set.problems()
+        problems += filter(None, [self.history.unrecorded])
         held = self.zone_set.limit.held
         warnings = [*doubts, *found.warnings]
+        if edited := await asyncio.to_thread(self.config_file.change):
+            (problems if self.config_file.is_broken else warnings).append(edited)
         if self.publication.failed:
             problems.append(f"no NIC path: {self.publication.no_nic_path}")
         serves = any(one["mode"] != "off" for one in interfaces)

@@ -54,7 +54,7 @@ def summary(zones: Iterable[ServedZone], now: float) -> Summary:
 
 
 def _look_closely(found: Summary, zone: ServedZone, now: float) -> None:
-    problems = [zone.error] if zone.error else []
+    problems = [zone.problem()] if zone.error else []
     warnings: list[str] = []
     if zone.dnssec is not None:
         found.signed += 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from appliance import crash
-from appliance.config.schema import Config
+from appliance.control.config_file import ConfigFile
 from appliance.control.stage import Stage
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
 from appliance.publish.batch import as_served, reload_together
@@ -39,9 +39,11 @@ class Reloader:
     """The only one that changes what is served."""
 
     def __init__(
-        self, config: Config, publication: Publication, progress: Progress, stage: Stage | None = None
+        self, file: ConfigFile, publication: Publication, progress: Progress, stage: Stage | None = None
     ) -> None:
         """Start without zones, which load_all() finds."""
+        self.config_file = file
+        config = file.config
         self.zone_set = ZoneSet(config)
         self.zones = self.zone_set.zones
         self._config = config
@@ -171,6 +173,8 @@ class Reloader:
         held = self.zone_set.limit.held
         if plan.refused or held:
             told.append(_failure("removal", plan.refused or str(held)))
+        if edited := await asyncio.to_thread(self.config_file.change):
+            told.append(_failure("configuration", edited))
         return told
 
     async def _remove(self, origin: bytes) -> dict[str, Any]:
@@ -201,7 +205,8 @@ class Reloader:
             raise StateError(str(error)) from error
         served = self.zones.get(origin)
         if served is None:
-            raise StateError(f"zone {names.to_text(origin)} is not in the configuration")
+            edited = self.config_file.change()
+            raise StateError(f"zone {names.to_text(origin)} is not in the configuration{edited and f'; {edited}'}")
         return served
 
     async def _reload_some(self, chosen: list[ServedZone]) -> list[dict[str, Any]]:
@@ -268,21 +273,20 @@ class Reloader:
 
     async def _refused(self, served: ServedZone, error: ApplianceError) -> dict[str, Any]:
         """Go on with what is served of a zone, or with its kept version; without either its names answer SERVFAIL."""
-        served.error = str(error)
+        served.failed(str(error))
         _tell(error)
         try:
             if served.state != "serving":
                 await self._serve_without_file(served)
         except Exception as more:  # noqa: BLE001 - as above
-            served.error += f"; {_as_told(served, more)}"
-        known = f"serial {served.serial} is still served" if served.state == "serving" else "the zone is not served"
-        return _failure(served.name, f"{error}; {known}")
+            served.failed(f"{served.error}; {served.without_name(str(_as_told(served, more)))}")
+        return _failure(served.name, f"{served.error}; {served.fate()}")
 
     async def _serve_without_file(self, served: ServedZone) -> None:
         kept = await to_the_end(self.history.kept, served)
         if kept is not None:
             await self._publication.replace(kept)
-            served.published(kept, served.error)
+            served.published(kept, as_kept=True)
         elif served.origin not in self._publication.store.numbers:
             await self._publication.expect(served.placeholder())
         else:
@@ -357,6 +361,7 @@ class Reloader:
         await asyncio.gather(*self._asked, return_exceptions=True)  # each waits for its turn
         async with self._turn:
             await self._keep_loaded()
+            await to_the_end(self.history.remove, ())  # what could not be written before
         await self._save()
 
 

@@ -141,7 +141,7 @@ def as_served(served: ServedZone) -> dict[str, Any]:
     """Return the outcome for a file that has what is served already."""
     outcome = f"serial {served.serial} replaced by {served.serial}, the same records"
     told = {"zone": served.name, "ok": True, "same": not served.error, "outcome": outcome, "removed": 0, "added": 0}
-    served.error = ""
+    served.recovered()
     return told
 
 

@@ -202,8 +202,7 @@ class Loading:
                 bad.append(served.placeholder())
                 return
             self._as_kept.add(served.origin)
-            served.error = f"{error}; serial {kept.serial} is served as it was kept"
-            self._tell(ZoneError(served.error))
+            self._tell(ZoneError(f"{error}; serial {kept.serial} is served as it was kept", error.findings))
             good.append(kept)
 
     def _weigh(self, served: ServedZone, good: list[Zone], bad: list[Zone]) -> int:
@@ -213,8 +212,8 @@ class Loading:
         try:
             return check_size(good[-1], self._memory_mib)
         except StateError as error:
-            served.error = f"zone {served.name}: {error}"
-            self._tell(ZoneError(served.error))
+            served.failed(str(error))
+            self._tell(ZoneError(f"zone {served.name}: {error}"))
             good.pop()
             bad.append(served.placeholder())
             return 0
@@ -247,8 +246,7 @@ class Loading:
             else:
                 break
         for zone in good:
-            served = self._zones[zone.origin]
-            served.published(zone, served.error if zone.origin in self._as_kept else "")
+            self._zones[zone.origin].published(zone, as_kept=zone.origin in self._as_kept)
         check_budget(_taken(store), self._memory_mib)
         return store
 

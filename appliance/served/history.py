@@ -5,9 +5,10 @@ A new version is compared with the kept one before it is served, so that only di
 it is. What a crash leaves between the two is found at the next start: the file is another one than was kept.
 """
 
+import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,8 @@ class History:
         self._listings = Listings(folder)
         self.failure = ""
         """Why the last attempt to keep something failed, until one works."""
+        self._gone: set[bytes] = set()
+        """Zones of which nothing is to be kept, though something still lies there: it counts for nothing."""
 
     def draft(self, served: ServedZone, zone: Zone) -> Draft | None:
         """Write the records of a zone down, and compare them with those kept; None where that cannot be done."""
@@ -58,7 +61,7 @@ class History:
             return None
         try:
             with self._database.reading() as db:
-                kept = versions.find(db, served.origin)
+                kept = self._find(db, served.origin)
         except StateError as error:
             self._give_up(draft, error)
             return None
@@ -85,7 +88,7 @@ class History:
 
     def _compared(self, draft: Draft, was: bytes) -> Draft | None:
         try:
-            with self._database.transaction() as db:
+            with self._writing() as db:
                 self._compare(db, draft, versions.find(db, draft.origin), was)
         except (StateError, OSError) as error:
             self._give_up(draft, error)
@@ -119,15 +122,14 @@ class History:
             for draft in drafts:
                 if not draft.is_kept:
                     self._listings.sync(draft.version)
-            with self._database.transaction() as db:
+            with self._writing() as db:
                 for draft in drafts:
                     if not draft.is_kept:
                         left += self._keep(db, draft, versions.find(db, draft.origin))
         except (StateError, OSError) as error:
             self._tell(error)
             return
-        for version in left:
-            self._listings.discard(version)
+        self._discard(left)
         self.failure = ""
 
     def _keep(self, db: sqlite3.Connection, draft: Draft, kept: Version | None) -> list[Version]:
@@ -158,23 +160,65 @@ class History:
         if draft is not None and not draft.is_kept:
             self._listings.discard(draft.version)
 
-    def remove(self, origins: Sequence[bytes]) -> None:
-        """Keep nothing of zones that are served no more."""
-        if not self.wanted or not origins:
+    def remove(self, origins: Collection[bytes]) -> None:
+        """Keep nothing of zones that are served no more.
+
+        Where that cannot be written, what is kept of them counts for nothing, and it is tried again with whatever is
+        written next, with the next reload and at the stop: nobody gets back what was removed.
+        """
+        if not self.wanted:
             return
-        left = []
+        self._gone.update(origins)
+        if not self._gone:
+            return
         try:
-            with self._database.transaction() as db:
-                for origin in origins:
-                    left.append(versions.find(db, origin))
-                    versions.remove(db, origin)
-                    journal.clear(db, origin)
+            with self._writing():
+                return
         except StateError as error:
-            self._tell(error)
+            self._remove_in_place(error)
+
+    def _remove_in_place(self, why: StateError) -> None:
+        """Remove what could not be removed as usual; a disk without room is no reason."""
+        left: list[Version] = []
+        try:
+            if self._database.path.exists():
+                with self._database.in_place() as db:
+                    left = _removed(db, self._gone)
+        except StateError:
+            self._tell(why)
             return
+        self._gone.clear()
+        self._discard(left)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield a transaction in which what should have gone before goes first. Raises StateError."""
+        with self._database.transaction() as db:
+            left = _removed(db, self._gone)
+            yield db
+        self._gone.clear()
+        self._discard(left)
+
+    def _discard(self, left: Iterable[Version]) -> None:
         for version in left:
-            if version is not None:
-                self._listings.discard(version)
+            self._listings.discard(version)
+
+    def _find(self, db: sqlite3.Connection, origin: bytes) -> Version | None:
+        """Return the kept version of a zone, unless it should be there no more."""
+        return None if origin in self._gone else versions.find(db, origin)
+
+    @property
+    def unrecorded(self) -> str:
+        """What is to be said of removals that could not be written down; nothing where there are none."""
+        if not self._gone:
+            return ""
+        first = ", ".join(names.to_text(origin) for origin in sorted(self._gone)[:3])
+        more = ", …" if len(self._gone) > 3 else ""
+        return (
+            f"{self._database.path} still has what was served of {len(self._gone)} zones that were removed "
+            f"({first}{more}), and cannot be written: do not configure them again after a restart before it can; "
+            "make room or give the right to write, then `appliance reload`"
+        )
 
     def kept(self, served: ServedZone, digest: bytes = b"") -> Zone | None:
         """Return the kept version of a zone, None where there is none; only one that has `digest`, if that is given."""
@@ -182,7 +226,7 @@ class History:
             return None
         try:
             with self._database.reading() as db:
-                version = versions.find(db, served.origin)
+                version = self._find(db, served.origin)
                 if version is None or (digest and not version.is_of(digest)):
                     return None
                 return self._listings.zone(db, served.origin, version, served.rules.checks)
@@ -196,7 +240,7 @@ class History:
             return []
         try:
             with self._database.reading() as db:
-                return versions.sources(db)
+                return [one for one in versions.sources(db) if one[0] not in self._gone]
         except StateError as error:
             self._tell(error)
             return []
@@ -218,7 +262,7 @@ class History:
         left: list[Version] = []
         found: dict[bytes, Difference] = {}
         try:
-            with self._database.transaction() as db:
+            with self._writing() as db:
                 recording = Recording(db, self._listings, zones)
                 found.update(dict.fromkeys(recording.same, NOTHING))
                 for draft, kept in recording:
@@ -230,8 +274,7 @@ class History:
             self._tell(error)
             return {}
         self.failure = ""
-        for version in left:
-            self._listings.discard(version)
+        self._discard(left)
         return found
 
     def sweep(self, zones: Mapping[bytes, ServedZone]) -> None:
@@ -239,7 +282,7 @@ class History:
         if not self.wanted:
             return
         try:
-            with self._database.transaction() as db:
+            with self._writing() as db:
                 gone = [origin for origin, _ in versions.sources(db) if origin not in zones]
                 files = [file for (file,) in db.execute("SELECT file FROM zones WHERE file IS NOT NULL")]
                 db.execute("DELETE FROM texts WHERE id NOT IN (SELECT text FROM zones WHERE text IS NOT NULL)")
@@ -255,3 +298,15 @@ class History:
         known, self.failure = self.failure, f"what is served cannot be kept: {said}; changes are compiled whole then"
         if not known:
             _log.warning("%s", self.failure)
+
+
+def _removed(db: sqlite3.Connection, origins: Iterable[bytes]) -> list[Version]:
+    """Remove what is kept of zones; return their versions, whose files go when the transaction is done."""
+    left = []
+    for origin in origins:
+        version = versions.find(db, origin)
+        if version is not None:
+            left.append(version)
+        versions.remove(db, origin)
+        journal.clear(db, origin)
+    return left

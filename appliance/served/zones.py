@@ -3,12 +3,13 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from appliance.errors import ApplianceError, StateError, ZoneError
-from appliance.served.signatures import doubts
+from appliance.served.signatures import doubts, moment
 from appliance.served.source import Rules, ZoneSource
 from appliance.zone import names
 from appliance.zone.checks.levels import Level
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class ServedZone:
-    """One zone of this server; `error` says why its source has another version than is served."""
+    """One zone of this server; `error` says why its source has another version than is served, without its name."""
 
     origin: bytes
     source: ZoneSource
@@ -30,6 +31,10 @@ class ServedZone:
     serial: int | None = None
     names: int = 0
     error: str = ""
+    since: float | None = None
+    """Since when (seconds since 1970) the file is not what is served, as far as this process has seen."""
+    is_kept: bool = False
+    """Whether what is served is the kept version, since the file could not be read when it began."""
     dnssec: DnssecSummary | None = None
     digest: bytes = field(default=b"", repr=False)
     """That of what is served (zone.digests); nothing where nobody has made it."""
@@ -66,14 +71,15 @@ class ServedZone:
         try:
             yield
         except ApplianceError as error:
-            self.error = str(error)
+            self.failed(str(error))
             if isinstance(error, ZoneError):
                 raise
-            raise ZoneError(self.error) from error
+            raise ZoneError(str(error)) from error
         except Exception as error:
             _log.error("zone %s: %s: unexpected %r", self.name, self.file, error)
-            self.error = f"zone {self.name}: {self.file} cannot be loaded: {str(error) or type(error).__name__}"
-            raise ZoneError(self.error) from error
+            reason = f"zone {self.name}: {self.file} cannot be loaded: {str(error) or type(error).__name__}"
+            self.failed(reason)
+            raise ZoneError(reason) from error
 
     def again(self, kept: "Kept") -> Zone:
         """Return what is served, from the source again, or as it was kept. Raises StateError if it is nowhere."""
@@ -92,19 +98,50 @@ class ServedZone:
         self.state, self.serial, self.names, self.dnssec, self.digest = "not loaded", None, 0, None, b""
         self.source.forget()
 
-    def published(self, zone: Zone, error: str = "") -> None:
-        """Note that a version is what is served now, and why it is not that in the source."""
+    def published(self, zone: Zone, as_kept: bool = False) -> None:
+        """Note that a version is what is served now: that of the source, or the kept one if that has failed."""
+        error, since = self.error, self.since
         self.serves(zone.serial, len(zone.nodes) + len(zone.ents), zone.dnssec, zone.digest)
-        self.error = error
+        if as_kept:
+            self.error, self.since, self.is_kept = error, since, True
 
     def serves(self, serial: int, count: int, dnssec: DnssecSummary | None = None, digest: bytes = b"") -> None:
         """Note serial, number of names and digest of what is served now."""
         self.state = "serving"
         self.serial = serial
         self.names = count
-        self.error = ""
         self.dnssec = dnssec
         self.digest = digest
+        self.recovered()
+
+    def failed(self, reason: str) -> None:
+        """Note why the file is not what is served; that it is so counts from the first time."""
+        self.error = self.without_name(reason)
+        if self.since is None:
+            self.since = time.time()
+
+    def recovered(self) -> None:
+        """Note that the file is what is served."""
+        self.error, self.since, self.is_kept = "", None, False
+
+    def without_name(self, reason: str) -> str:
+        """Return a reason for those who have named the zone already."""
+        for before in (f"zone {self.name} cannot be loaded: ", f"zone {self.name}: "):
+            reason = reason.removeprefix(before)
+        return reason
+
+    def fate(self) -> str:
+        """Return what becomes of a zone whose file cannot be served."""
+        if self.state != "serving":
+            return "nothing is served of it (SERVFAIL)"
+        return f"serial {self.serial} is {'served as it was kept' if self.is_kept else 'still served'}"
+
+    def problem(self) -> str:
+        """Return what is wrong with the file, since when, and what is served instead; nothing where all is well."""
+        if not self.error:
+            return ""
+        since = f"since {moment(int(self.since))} " if self.since is not None else ""
+        return f"{self.fate()}; {since}its file cannot be: {self.error}"
 
     def placeholder(self) -> Zone:
         """Return an empty zone that keeps the name's place in the store; its answers must never be shown."""
@@ -123,6 +160,9 @@ class ServedZone:
             "names": self.names,
             "file": self.file,
             "error": self.error,
+            "error_since": self.since,
+            "is_kept": self.is_kept,
+            "problem": self.problem(),
             "dnssec": asdict(self.dnssec) if self.dnssec else None,
         }
 

@@ -6,7 +6,9 @@ forbids, and what SQLite keeps in memory is worth more elsewhere.
 """
 
 import contextlib
+import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +49,8 @@ CREATE TABLE journal (
 CREATE INDEX journal_of_zone ON journal (origin, id);
 """
 
+_NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
 _log = logging.getLogger(__name__)
 
 
@@ -77,15 +81,50 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def in_place(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection whose changes are written over what is there, also where the disk has no room at all.
+
+        For removals only, which need none then: neither a log nor an index of one is made. A process that is killed
+        just then may leave a damaged file, which is put aside like any other. Raises StateError.
+        """
+        with self._told(), contextlib.closing(self._opened_in_place()) as connection, connection:
+            yield connection
+
+    def _opened_in_place(self) -> sqlite3.Connection:
+        place = f"{self.path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(place, uri=True, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # else SQLite makes a file to share its log by
+            (mode,) = connection.execute("PRAGMA journal_mode = MEMORY").fetchone()
+            if mode != "memory":
+                raise StateError(f"{self.path}: what a killed process left beside it has no room in it")
+            connection.execute("BEGIN IMMEDIATE")
+            self._check_format(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
             if _is_damage(error):
                 self._put_aside_damaged(error)
-            raise StateError(f"{self.path}: {error}") from error
+            raise StateError(f"{self.path}: {self._why(error)}") from error
         except OSError as error:
             raise StateError(f"{self.path}: {error.strerror}") from error
+
+    def _why(self, error: sqlite3.Error) -> str:
+        """Return what keeps the file from being used: SQLite's words for a full disk are many, and say less."""
+        with contextlib.suppress(OSError):
+            disk = os.statvfs(self.path.parent)
+            if disk.f_flag & os.ST_RDONLY:
+                return os.strerror(errno.EROFS)
+            if not disk.f_bavail and error.sqlite_errorcode & 0xFF in _NO_ROOM:
+                return os.strerror(errno.ENOSPC)
+        return str(error)
 
     def _opened_to_read(self) -> sqlite3.Connection:
         """Return a connection; where nothing can be written, one that does without the files for that.

@@ -2,16 +2,18 @@
 """The store on disk: saved so that a crash leaves the old file or the new one, loaded only if whole and wanted."""
 
 import contextlib
+import ctypes
+import errno
 import hashlib
 import mmap
 import os
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,20 +21,26 @@ from appliance.errors import StateError
 from appliance.store import layout
 from appliance.store.heap import Extent
 from appliance.store.move import room_for
-from appliance.store.store import Buffer, Shared, StampedState, Store, Tally, ZoneState
+from appliance.store.store import Shared, StampedState, Store, Tally, ZoneState
 
-_MAGIC: Final = b"ALPSIMG2"
-_PAGE: Final = 4096
+_MAGIC: Final = b"ALPSIMG3"
+_PAGE: Final = mmap.PAGESIZE
 _HEADER: Final = struct.Struct("<8sI4x7Q32s32s")
-"""Magic, format; octets of ctl, buckets, zones, heap, used heap, state, sums; stamp; checksum of this and the sums.
+"""Magic, format; octets of ctl, buckets, zones, state, sums, used heap, heap; stamp; checksum of this and the sums.
 
-Then from page to page ctl, buckets, zones, heap, state; the sums (CRC-32, u32) are of each slice of each of them.
+Then from page to page ctl, buckets, zones, state, sums and the used heap. The sums (CRC-32, u32) are of each slice of
+each of the others. The rest of the heap is in no file: its pages come with the first octet that is written to them.
 """
 
 _SLICE: Final = 1 << 22
 _THREADS: Final = 2
+_MAP_FIXED: Final = 0x10
+_MAP_NORESERVE: Final = 0x4000
 _UNUSED: Final = 64
 """Chunks of address space that are never worth leaving out."""
+
+_mmap: Final = ctypes.CDLL(None, use_errno=True).mmap
+_mmap.restype = ctypes.c_void_p
 
 
 class _ZonePart(msgspec.Struct, array_like=True):
@@ -136,23 +144,17 @@ def save(store: Store, path: Path, stamp: bytes = b"", notes: bytes = b"") -> No
     ctl.cast("I")[layout.OFFSETS["ctl"]["chunks"] // 4] = chunks
     used = min(len(heap), _up(store.heap.highest * 16))
     state = memoryview(_state_of(store, notes, chunks))
-    parts = (ctl, buckets, zones, heap[:used], state)
+    sums = _sums((ctl, buckets, zones, state, heap[:used]))
+    parts = (ctl, buckets, zones, state, memoryview(sums), heap[:used])
+    head = _HEADER.pack(_MAGIC, layout.STORE_FORMAT, *map(len, parts), len(heap), _digest(stamp), bytes(32))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            at = _PAGE
-            for part, room in zip(parts, (ctl, buckets, zones, heap, state), strict=True):
-                file.seek(at)
+            file.write((head[:-32] + _digest(head, sums)).ljust(_PAGE, b"\0"))
+            for part in parts:
                 for piece in _slices(part):
                     file.write(piece)
-                at += _up(len(room))
-            sums = _sums(parts)
-            file.seek(at)
-            file.write(sums)
-            sizes = (len(ctl), len(buckets), len(zones), len(heap), used, len(state), len(sums))
-            head = _HEADER.pack(_MAGIC, layout.STORE_FORMAT, *sizes, _digest(stamp), bytes(32))
-            file.seek(0)
-            file.write(head[:-32] + _digest(head, sums))
+                file.write(bytes(_up(len(part)) - len(part)))
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
@@ -179,48 +181,108 @@ def load(path: Path, stamp: bytes = b"") -> tuple[Store, bytes]:
     """
     try:
         with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < _PAGE:
-                raise StateError(f"{path}: {size} octets are no saved answer store; compile the zones again")
-            mapped = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
+            sizes, sums = _head(path, file.fileno(), stamp)
+            mapped = _mapped(file.fileno(), sizes.file, sizes.memory)
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}; compile the zones instead") from error
-    parts, state = _verified(path, mapped, stamp)
-    store = Store.over(*parts, known=True)
-    _restore(store, state)
-    return store, state.notes
+    ctl, buckets, zones, state, _, heap = sizes.parts(mapped)
+    if _sums((ctl, buckets, zones, state, heap[: sizes.used])) != sums:
+        raise StateError(f"{path}: the checksum is wrong: damaged; compile the zones again")
+    try:
+        known = msgspec.msgpack.decode(state, type=_State)
+    except msgspec.DecodeError as error:
+        raise StateError(f"{path}: {error}; compile the zones again") from error
+    store = Store.over(ctl, buckets, heap, zones, known=True)
+    _restore(store, known)
+    return store, known.notes
 
 
-_Parts = tuple[Buffer, Buffer, Buffer, Buffer]
+class _Sizes(NamedTuple):
+    """Octets of each part in the order of the file; the heap, of which only so many are used, is the last one."""
+
+    ctl: int
+    buckets: int
+    zones: int
+    state: int
+    sums: int
+    used: int
+    heap: int
+
+    @property
+    def _before(self) -> int:
+        """Octets in front of the heap."""
+        return _PAGE + sum(map(_up, self[:5]))
+
+    @property
+    def file(self) -> int:
+        """Octets of the file."""
+        return self._before + _up(self.used)
+
+    @property
+    def memory(self) -> int:
+        """Octets of the file and of the room behind it."""
+        return self._before + self.heap
+
+    def parts(self, mapped: memoryview) -> list[memoryview]:
+        """Return the parts in memory, the heap with its room."""
+        found = []
+        at = _PAGE
+        for size in (*self[:5], self.heap):
+            found.append(mapped[at : at + size])
+            at += _up(size)
+        return found
 
 
-def _verified(path: Path, mapped: memoryview, stamp: bytes) -> tuple[_Parts, _State]:
-    """Return ctl, buckets, heap and zones inside a mapped file, and the state, all checked."""
-    magic, version, *sizes, made_from, checksum = _HEADER.unpack_from(mapped)
+def _head(path: Path, fd: int, stamp: bytes) -> tuple[_Sizes, bytes]:
+    """Return what the head of a file says of the rest, checked: sizes, and checksums of all parts."""
+    size = os.fstat(fd).st_size
+    if size < _PAGE:
+        raise StateError(f"{path}: {size} octets are no saved answer store; compile the zones again")
+    head = os.pread(fd, _HEADER.size, 0)
+    magic, version, *numbers, made_from, checksum = _HEADER.unpack(head)
     if magic != _MAGIC:
-        raise StateError(f"{path}: not a saved answer store; move it away")
+        raise StateError(f"{path}: not a saved answer store of this version; compile the zones again")
     if version != layout.STORE_FORMAT:
         raise StateError(f"{path}: format {version}, this program reads {layout.STORE_FORMAT}; compile the zones again")
-    ctl, buckets, zones, heap, used, length, sums = sizes
-    places = []
-    at = _PAGE
-    for size in (ctl, buckets, zones, heap, length):
-        places.append((at, size))
-        at += _up(size)
-    if at + sums != len(mapped) or used > heap:
-        raise StateError(f"{path}: {len(mapped)} octets, {at + sums} expected: cut short; compile the zones again")
-    found = [mapped[start : start + size] for start, size in places]
-    expected = bytes(mapped[at:])
-    head = bytes(mapped[: _HEADER.size - 32]) + bytes(32)
-    if _digest(head, expected) != checksum or _sums((*found[:3], found[3][:used], found[4])) != expected:
+    sizes = _Sizes(*numbers)
+    if size != sizes.file or sizes.used > sizes.heap:
+        raise StateError(f"{path}: {size} octets, {sizes.file} expected: cut short; compile the zones again")
+    sums = os.pread(fd, sizes.sums, _PAGE + sum(map(_up, sizes[:4])))
+    if _digest(head[:-32] + bytes(32), sums) != checksum:
         raise StateError(f"{path}: the checksum is wrong: damaged; compile the zones again")
     if made_from != _digest(stamp):
         raise StateError(f"{path}: stale, made from other zones; compile the zones again")
-    try:
-        state = msgspec.msgpack.decode(found[4], type=_State)
-    except msgspec.DecodeError as error:
-        raise StateError(f"{path}: {error}; compile the zones again") from error
-    return (found[0], found[1], found[3], found[2]), state
+    return sizes, sums
+
+
+def _mapped(fd: int, size: int, length: int) -> memoryview:
+    """Return private memory that begins with what is in a file. Raises OSError.
+
+    Only what the file has room for on its disk is mapped, for the rest there is memory of no file: a hole in a file on
+    tmpfs takes a page there when it is looked at, and where that is full the process dies of it (SIGBUS).
+    """
+    memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for at, end in _written(fd, size):
+        place, flags = ctypes.c_void_p(start + at), mmap.MAP_PRIVATE | _MAP_FIXED
+        found = _mmap(place, ctypes.c_size_t(end - at), mmap.PROT_READ | mmap.PROT_WRITE, flags, fd, ctypes.c_long(at))
+        if found != place.value:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return memoryview(memory)
+
+
+def _written(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield where a file has room on its disk: from which octet up to which, in whole pages."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole up to the end
+                return
+            raise
+        end = min(size, _up(os.lseek(fd, start, os.SEEK_HOLE)))
+        yield start // _PAGE * _PAGE, end
 
 
 def known_of(store: Store) -> bytes:

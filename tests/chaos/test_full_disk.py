@@ -12,7 +12,9 @@ import pytest
 
 from appliance.datapath import headers
 from appliance.errors import DatapathError
-from tests.harness.served import configuration, serving, zone_text
+from appliance.state import versions
+from appliance.state.database import Database
+from tests.harness.served import configuration, serving, until, zone_text
 
 pytestmark = [pytest.mark.chaos, pytest.mark.netns]
 
@@ -53,8 +55,7 @@ def test_what_is_kept_is_served_where_nothing_can_be_written(tmp_path: Path, why
     state.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(state)], check=True)
     try:
-        # A saved store in a full tmpfs, unlike one on a disk, cannot even be mapped as a copy.
-        (tmp_path / "appliance.toml").write_text(configuration("example.", more="[store]\nimage = false\n"))
+        (tmp_path / "appliance.toml").write_text(configuration("example."))
         (tmp_path / "example.zone").write_text(zone_text(1))
         with serving(tmp_path) as server:
             assert server.address() == "192.0.2.2"
@@ -87,3 +88,122 @@ def test_no_room_for_kernel_headers(full: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(DatapathError, match=r"cannot lay out kernel headers in .*: No space left on device; make room"):
         headers.kernel_source()
     assert not list((full / "appliance").rglob("*.h"))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """Yield the state folder of a server, on a small file system of its own."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        while folder.is_mount():
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leave no page free."""
+    with contextlib.suppress(OSError), (folder / "fill").open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    assert os.statvfs(folder).f_bavail == 0
+
+
+def listed(folder: Path, *zones: str) -> None:
+    """Have a list name these zones, each with a file."""
+    text = configuration("example.", more='[[pattern]]\nzones = "zones.list"\nfile = "{zone}.zone"\n')
+    (folder / "appliance.toml").write_text(text)
+    (folder / "zones.list").write_text("".join(f"{zone}\n" for zone in zones))
+    for zone in ("example", *zones):
+        (folder / f"{zone}.zone").write_text(zone_text())
+
+
+def kept(folder: Path) -> int:
+    """Return how many zones have a kept version."""
+    with Database(folder / "state").reading() as db:
+        return len(versions.sources(db))
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_what_is_removed_while_the_disk_is_full_stays_away(state: Path, tmp_path: Path, image: bool) -> None:
+    """Two lists lose zones, one of them all that it has, which is confirmed; later the names are there once more."""
+    listed(tmp_path, "a", "b")
+    config = tmp_path / "appliance.toml"
+    config.write_text(config.read_text() + f"[store]\nimage = {str(image).lower()}\n")
+    with serving(tmp_path) as server:
+        until(lambda: kept(tmp_path) == 3)
+        until(lambda: not image or (state / "store.image").exists())
+        fill(state)
+        (tmp_path / "zones.list").write_text("b\n")
+        assert server.command("reload").stdout == "a.: removed\n"
+        (tmp_path / "zones.list").write_text("")
+        assert server.command("reload").returncode == 1
+        number = server.ask("status")["removal_held"]["number"]
+        assert server.command("reload", "--allow-removal", number).stdout == "b.: removed\n"
+        assert server.ask("status")["problems"] == []
+        assert kept(tmp_path) == 1
+        for zone in ("a", "b"):
+            (tmp_path / f"{zone}.zone").write_text("(")
+        (tmp_path / "zones.list").write_text("a\n")
+        assert server.command("reload").returncode == 1
+        assert server.address("www.a.") == "SERVFAIL"
+        server.process.kill()
+        server.process.wait()
+    for names in ("", "a\nb\n"):
+        (tmp_path / "zones.list").write_text(names)
+        with serving(tmp_path) as server:
+            assert server.address() == "192.0.2.2"
+            assert {server.address(f"www.{zone}.") for zone in "ab"} == {"SERVFAIL" if names else "REFUSED"}
+
+
+def test_a_removal_that_cannot_be_written_is_told_and_made_up_for(state: Path, tmp_path: Path) -> None:
+    """Nothing at all can be written: what is kept counts no more, and goes as soon as that is possible."""
+    listed(tmp_path, "a", "b")
+    with serving(tmp_path) as server:
+        until(lambda: kept(tmp_path) == 3)
+        until((state / "store.image").exists)
+        subprocess.run(["mount", "--bind", str(state), str(state)], check=True)  # with a lock, it is busy itself
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(state)], check=True)
+        (tmp_path / "zones.list").write_text("b\n")
+        assert server.command("reload").stdout == "a.: removed\n"
+        (problem,) = server.ask("status")["problems"]
+        assert "1 zones that were removed (a.)" in problem
+        assert "Read-only file system" in server.log()
+        (tmp_path / "a.zone").write_text("(")
+        (tmp_path / "zones.list").write_text("a\nb\n")
+        assert server.command("reload").returncode == 1
+        assert server.address("www.a.") == "SERVFAIL"
+        (tmp_path / "zones.list").write_text("b\n")
+        assert server.command("reload").stdout == "a.: removed\n"
+        subprocess.run(["umount", str(state)], check=True)
+        assert server.command("reload").returncode == 0
+        assert server.ask("status")["problems"] == []
+        assert kept(tmp_path) == 2
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_saved_store_on_a_full_disk_is_written_into(state: Path, tmp_path: Path, sparse: bool) -> None:
+    """The room behind what is saved is memory of no file, and so are holes that a copy of the file has got."""
+    listed(tmp_path, "a", "b")
+    image = state / "store.image"
+    with serving(tmp_path):
+        until(lambda: kept(tmp_path) == 3)
+    assert image.stat().st_blocks * 512 >= image.stat().st_size
+    if sparse:
+        subprocess.run(["cp", "--sparse=always", str(image), str(tmp_path / "sparse")], check=True)
+        image.write_bytes(b"")
+        subprocess.run(["cp", "--sparse=always", str(tmp_path / "sparse"), str(image)], check=True)
+        assert image.stat().st_blocks * 512 < image.stat().st_size
+    fill(state)
+    hosts = "".join(f"h{number} A 192.0.2.9\nh{number} TXT {'x' * 200}\n" for number in range(5000))
+    (tmp_path / "a.zone").write_text(zone_text(2) + hosts)
+    with serving(tmp_path) as server:
+        assert "2 zones are as they were saved, 1 were read" in server.log()
+        assert server.address("h4999.a.") == "192.0.2.9"
+        for serial in (3, 4):
+            (tmp_path / "b.zone").write_text(zone_text(serial, serial) + hosts)
+            assert server.command("reload").returncode == 0
+            assert server.address("www.b.") == f"192.0.2.{serial}"
+        assert server.process.poll() is None

@@ -13,7 +13,8 @@ from typing import Final
 
 import dns.rcode
 
-from appliance.config.load import load_config
+from appliance.control.config_file import ConfigFile
+from appliance.control.summary import summary
 from appliance.control.update import Reloader
 from appliance.publish.progress import Progress
 from appliance.publish.publication import Publication
@@ -285,10 +286,10 @@ class Running:
     def __init__(self, world: World) -> None:
         """Name the world."""
         self.world = world
-        config = load_config(world.folder / "appliance.toml")
+        file = ConfigFile(world.folder / "appliance.toml")
         self._listening = open_sockets(("127.0.0.1",), 0, 1)
-        self._publication = Publication(config, False, NoWorkers(config, self._listening))
-        self.reloader = Reloader(config, self._publication, Progress())
+        self._publication = Publication(file.config, False, NoWorkers(file.config, self._listening))
+        self.reloader = Reloader(file, self._publication, Progress())
 
     async def start(self) -> None:
         await self.reloader.load_all()
@@ -313,7 +314,7 @@ class Running:
 
     def problems(self) -> list[str]:
         """Return what the verb status would call a problem of zones."""
-        return [zone.error for zone in self.reloader.zones.values() if zone.error] + self.reloader.zone_set.problems()
+        return summary(self.reloader.zones.values(), 0).problems + self.reloader.zone_set.problems()
 
     def check(self, told_too: bool = True) -> None:
         """Compare what is served, and what is told, with the model."""

@@ -32,7 +32,8 @@ def zones(wrong: int = 0, signed: int = 0, expired: int = 0) -> dict[bytes, Serv
             zone.dnssec = DnssecSummary("nsec", 0, 0, False, 4, 0, ended, 0, 2_000_000_000 + number, {})
         if number < wrong:
             zone.forget()
-            zone.error = "x.zone:1: broken"
+            zone.failed(f"zone z{number}. cannot be loaded: x.zone:1: broken")
+            zone.since = 1_000_000_000.0
     return found
 
 
@@ -54,7 +55,8 @@ def test_what_is_wrong_is_told_up_to_a_bound(wrong: int) -> None:
     found = summary(zones(wrong).values(), 0)
     assert found.wrong == wrong
     assert found.states == {"not loaded": wrong, **({"serving": COUNT - wrong} if wrong < COUNT else {})}
-    assert found.problems[: min(wrong, TOLD)] == [f"zone z{n}.: x.zone:1: broken" for n in range(min(wrong, TOLD))]
+    why = "nothing is served of it (SERVFAIL); since 2001-09-09 01:46 UTC its file cannot be: x.zone:1: broken"
+    assert found.problems[: min(wrong, TOLD)] == [f"zone z{n}.: {why}" for n in range(min(wrong, TOLD))]
     rest = [f"{wrong - TOLD} more zones: `appliance status --zones` shows them"] if wrong > TOLD else []
     assert found.problems[TOLD:] == rest
 

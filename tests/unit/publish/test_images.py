@@ -113,7 +113,7 @@ def test_damage_is_found(folder: Path, damage: str) -> None:
     with serving(folder) as server:
         assert "compile the zones" in server.log() or "not a saved answer store" in server.log()
         assert server.address() == "192.0.2.2"
-        until(lambda: image(folder).read_bytes()[:8] == b"ALPSIMG2")
+        until(lambda: image(folder).read_bytes()[:8] == b"ALPSIMG3")
 
 
 def test_a_state_folder_that_cannot_be_written(folder: Path) -> None:

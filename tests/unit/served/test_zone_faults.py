@@ -2,6 +2,7 @@
 """A zone harms itself alone: broken files, odd names and lists with mistakes, one after the other, on a real server."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.served.signatures import moment
 from appliance.state import versions
 from appliance.state.database import Database
 from tests.harness.served import ROOT, Served, configuration, decoded, serving, until, zone_text
@@ -103,6 +105,39 @@ def test_a_zone_that_breaks_is_told_each_time(folder: Path) -> None:
         (folder / "folder" / "a.zone").write_text(zone_text())
         assert outcome(server)[0] == 0
         assert problems(server) == []
+
+
+def test_a_broken_zone_says_what_is_served_and_since_when(folder: Path) -> None:
+    """The time is that of the first failure, and the serial is told in the table too."""
+    path = folder / "folder" / "a.zone"
+    told = rf"{re.escape(str(path))}:10: error: .*"
+    with serving(folder) as server:
+        until_kept(folder, 6)
+        path.write_text(BROKEN)
+        assert not reloaded(server)[0]
+        (problem,) = problems(server)
+        found = re.fullmatch(rf"zone a\.: serial 1 is still served; since (.*) its file cannot be: {told}", problem)
+        assert found
+        assert not reloaded(server)[0]
+        assert problems(server) == [problem]
+        shown = server.command("status", "--zones").stdout
+        assert f"! {problem}" in shown
+        assert shown.count("serial 1 is still served") == 2
+        since = next(one for one in server.ask("status")["zones"] if one["name"] == "a.")["error_since"]
+        assert moment(int(since)) == found[1]
+    with serving(folder) as server:
+        (problem,) = problems(server)
+        assert re.fullmatch(
+            rf"zone a\.: serial 1 is served as it was kept; since .* UTC its file cannot be: {told}", problem
+        )
+        path.write_text(zone_text())
+        assert reloaded(server)[0]
+        assert problems(server) == []
+        (folder / "folder" / "new.zone").write_text(BROKEN)
+        status, words = outcome(server)
+        assert status == 1
+        assert words.startswith(f"new.: {folder}/folder/new.zone:10: error: ")
+        assert words.endswith("; nothing is served of it (SERVFAIL)\n")
 
 
 LINES: dict[str, bytes] = {
@@ -347,3 +382,53 @@ def test_check_config_looks_at_zones(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0
     assert f"{folder}/zones.list: warning: the list of zones cannot be read" in done.stdout
+
+
+EDITS: dict[str, tuple[Callable[[str], str], str]] = {
+    # What becomes of the configuration, and what is said of it.
+    "new zone": (lambda text: text + '[[zone]]\nname = "f."\nfile = "listed/f.zone"\n', "zone f. new;"),
+    "zone gone": (lambda text: text.replace(configuration("example."), configuration()), "zone example. gone;"),
+    "moved": (lambda text: text.replace('"example.zone"', '"listed/d.zone"'), "zone example. with another file;"),
+    "pattern": (lambda text: text.replace("folder/", "listed/"), "[[pattern]];"),
+    "key": (lambda text: text.replace("port = 0", "port = 0\ntcp_workers = 1"), "[listen];"),
+}
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_an_edited_configuration_is_told(folder: Path, kind: str) -> None:
+    """A reload does not read it, and says so each time; a comment is no change, and what was taken back is none."""
+    file = folder / "appliance.toml"
+    before = file.read_text()
+    edit, words = EDITS[kind]
+    with serving(folder) as server:
+        file.write_text(before + "# a comment\n")
+        assert reloaded(server) == (True, "")
+        file.write_text(edit(before))
+        told = f"{file} has changed since the start: {words} a reload does not read it: "
+        for _ in range(2):
+            done, said = reloaded(server)
+            assert not done
+            assert said.startswith(f"configuration: {told}")
+        status = server.ask("status")
+        assert status["healthy"]
+        assert status["warnings"][-1].startswith(told)
+        file.write_text(before)
+        assert reloaded(server) == (True, "")
+        assert server.ask("status")["warnings"] == []
+
+
+def test_a_configuration_that_would_not_start_is_a_problem(folder: Path) -> None:
+    file = folder / "appliance.toml"
+    before = file.read_text()
+    with serving(folder) as server:
+        for text, why in (("prot = 1", "line 1: unknown key 'prot'"), ("(", "line 1: Invalid statement")):
+            file.write_text(f"{text}\n{before}")
+            (problem,) = problems(server)
+            assert problem.startswith(f"{file} has changed, and the next start would fail: {why}")
+            assert not reloaded(server)[0]
+        file.write_text(before + '[[zone]]\nname = "f."\nfile = "f.zone"\n')
+        done = server.command("reload", "f.")
+        assert done.returncode == 1
+        assert "zone f. is not in the configuration; " in done.stderr
+        assert "zone f. new; a reload does not read it" in done.stderr
+        assert problems(server) == []

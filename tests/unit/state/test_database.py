@@ -4,7 +4,11 @@
 import errno
 import hashlib
 import logging
+import os
 import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,19 @@ from appliance.state import database as database_file
 from appliance.state.database import DAMAGED, FILE, Database
 
 pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder with a file system of its own, in which there is little room."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=False).returncode:
+        pytest.skip("a file system of its own needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def texts(database: Database) -> int:
@@ -150,3 +167,34 @@ def test_what_is_not_there_is_not_made_by_reading(tmp_path: Path, monkeypatch: p
     with pytest.raises(StateError, match="Permission denied"), database.reading():
         pass
     assert not database.path.exists()
+
+
+@pytest.mark.parametrize("pages", range(0, 40, 3))
+def test_removal_needs_no_room(small_disk: Path, pages: int) -> None:
+    """However little is free: what a failed transaction leaves behind is in nobody's way."""
+    database = Database(small_disk)
+    with database.transaction() as db:
+        for number in range(400):
+            add(db, number.to_bytes(16, "big"))
+    room = os.statvfs(small_disk)
+    (small_disk / "fill").write_bytes(bytes((room.f_bavail - pages) * room.f_frsize))
+    with suppress(StateError), database.transaction() as db:
+        for number in range(400, 3000):
+            add(db, number.to_bytes(16, "big"))
+    with database.in_place() as db:
+        db.execute("DELETE FROM texts WHERE id % 2")
+    with database.reading() as db:
+        assert db.execute("SELECT count(*) FROM texts").fetchone() == (200,)
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    (small_disk / "fill").unlink()
+    assert texts(database) == 200
+
+
+def test_a_full_disk_is_called_so(small_disk: Path) -> None:
+    database = Database(small_disk)
+    texts(database)
+    with suppress(OSError), (small_disk / "fill").open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(StateError, match=r"state.db: No space left on device$"):
+        texts(database)
