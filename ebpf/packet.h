@@ -46,7 +46,7 @@ static inline s64 is_listed(u64 high, u64 low)
 /* Hardly any source looks like an address of the table, so that few are looked up. */
 static inline s64 may_be_listed(struct query *q, u64 high, u64 low)
 {
-  return q->services >> (service_hash(high, low) >> 59) & 1;
+  return q->packet.services >> (service_hash(high, low) >> 59) & 1;
 }
 
 /* The lower half of an IPv4 address written as ::ffff:a.b.c.d. */
@@ -104,12 +104,12 @@ static inline s64 parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether
     type = *(u16 *)(data + l3 + 2);
     l3 += 4;
   }
-  q->l3 = l3;
+  q->packet.l3 = l3;
   if (tags && !is_known_vlan(ifindex, tags))
     return PASS_unknown_vlan;
-  q->verify = p->flags & PORT_VERIFY_CHECKSUM;
-  q->services = p->services;
-  q->frame_len = end - data;
+  q->packet.verify = p->flags & PORT_VERIFY_CHECKSUM;
+  q->packet.services = p->services;
+  q->packet.frame_len = end - data;
   *ether_type = type;
   if (*(u32 *)mac != *(u32 *)p->mac || *(u16 *)(mac + 4) != *(u16 *)(p->mac + 4))
     return PASS_other_mac;
@@ -129,8 +129,8 @@ static inline s64 parse_ipv4(void *at, void *end, struct query *q, u64 *ip_paylo
     return ip->protocol == IPPROTO_TCP ? PASS_tcp : PASS_not_udp;
   u64 total = ntohs(ip->tot_len);
   *ip_payload = total - IPV4_HEADER;
-  q->ipv6 = 0;
-  q->fixed_sum = (u64)ip->saddr + ip->daddr + htons(IPPROTO_UDP);
+  q->packet.ipv6 = 0;
+  q->packet.fixed_sum = (u64)ip->saddr + ip->daddr + htons(IPPROTO_UDP);
   return GO_ON;
 }
 
@@ -161,15 +161,15 @@ static inline s64 parse_ipv6(void *at, void *end, struct query *q, u64 *ip_paylo
     return next_header_verdict(next);
   *ip_payload = ntohs(ip->payload_len);
   u64 *a = (u64 *)&ip->saddr;
-  q->ipv6 = 1;
-  q->fixed_sum = sum_word(a[0]) + sum_word(a[1]) + sum_word(a[2]) + sum_word(a[3]) + htons(IPPROTO_UDP);
+  q->packet.ipv6 = 1;
+  q->packet.fixed_sum = sum_word(a[0]) + sum_word(a[1]) + sum_word(a[2]) + sum_word(a[3]) + htons(IPPROTO_UDP);
   return GO_ON;
 }
 
 /* RFC 1122 §3.2.1.3, RFC 4291: a source must be one unicast host: no broadcast address of our networks, and not ourselves. */
 static inline s64 check_addresses(void *at, void *end, struct query *q)
 {
-  if (q->ipv6) {
+  if (q->packet.ipv6) {
     u64 *a = (u64 *)(at + 8);
     if (at + IPV6_HEADER > end)
       return PASS_ip_length;
@@ -209,7 +209,7 @@ static inline s64 parse_packet(struct xdp_md *ctx, struct query *q)
     return verdict;
   FORGET();
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  u64 l3 = q->l3, payload = 0;
+  u64 l3 = q->packet.l3, payload = 0;
   MASK(l3, 31);
   void *ip = data + l3;
   if (type == htons(ETH_P_IP))
@@ -221,7 +221,7 @@ static inline s64 parse_packet(struct xdp_md *ctx, struct query *q)
   if (verdict != GO_ON)
     return verdict;
   FORGET();
-  u64 l4 = l3 + (q->ipv6 ? IPV6_HEADER : IPV4_HEADER);
+  u64 l4 = l3 + (q->packet.ipv6 ? IPV6_HEADER : IPV4_HEADER);
   struct udphdr *udp = data + l4;
   if ((void *)(udp + 1) > end)
     return PASS_ip_length;
@@ -231,20 +231,20 @@ static inline s64 parse_packet(struct xdp_md *ctx, struct query *q)
   if (verdict != GO_ON)
     return verdict;
   u64 check = udp->check, length = udp->len, len = ntohs(length), ports = *(u32 *)udp;
-  if (len != payload || l4 + len > q->frame_len)
+  if (len != payload || l4 + len > q->packet.frame_len)
     return PASS_ip_length;
   if (len < UDP_HEADER + DNS_HEADER)
     return DROP_runt;
   u64 source = ntohs(udp->source);
   if (!source || reflects(source))
     return DROP_source_port;
-  if (q->verify && !q->ipv6 && !ipv4_header_is_whole(ip))
+  if (q->packet.verify && !q->packet.ipv6 && !ipv4_header_is_whole(ip))
     return DROP_ip_checksum;
-  q->source = source;
-  q->fixed_sum += ports;
-  q->udp_sum = check ? length + length + check : 0;
-  q->l4 = l4;
-  q->message_len = len - UDP_HEADER;
+  q->packet.source_port = source;
+  q->packet.fixed_sum += ports;
+  q->packet.udp_sum = check ? length + length + check : 0;
+  q->packet.l4 = l4;
+  q->packet.message_len = len - UDP_HEADER;
   return GO_ON;
 }
 

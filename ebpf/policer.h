@@ -33,7 +33,7 @@ static inline s64 is_our_port(struct xdp_md *ctx, u64 at)
 static inline u64 recipient4(struct xdp_md *ctx, struct query *q)
 {
   struct iphdr ip;
-  u64 l3 = q->l3;
+  u64 l3 = q->packet.l3;
   if (bpf_xdp_load_bytes(ctx, l3, &ip, sizeof(ip)))
     return RECIPIENT_OTHER;
   u64 first = *(u8 *)&ip, octets = (first & 15) * 4, destination = ip.daddr, fragment = ntohs(ip.frag_off) & 0x3fff;
@@ -41,7 +41,7 @@ static inline u64 recipient4(struct xdp_md *ctx, struct query *q)
     return RECIPIENT_OTHER;
   if (!service_kind(0, mapped(destination)) && (destination & 0xff) < 224)
     return RECIPIENT_OTHER;
-  q->network = ip.saddr & 0xffffff;
+  q->recipient.network = ip.saddr & 0xffffff;
   if (fragment & 0x1fff)
     return RECIPIENT_FRAGMENT;
   if (!is_our_port(ctx, l3 + octets))
@@ -53,7 +53,7 @@ static inline u64 recipient4(struct xdp_md *ctx, struct query *q)
 static inline s64 step_over(struct xdp_md *ctx, struct query *q)
 {
   u8 head[4];
-  u64 next = q->next, at = q->at;
+  u64 next = q->recipient.next, at = q->recipient.at;
   if (bpf_xdp_load_bytes(ctx, at, head, sizeof(head)))
     return RECIPIENT_OTHER;
   u64 octets = (head[1] + 1) * 8;
@@ -62,49 +62,49 @@ static inline s64 step_over(struct xdp_md *ctx, struct query *q)
   if (next == NEXT_FRAGMENT) {
     u64 place = head[2] << 8 | head[3];
     octets = 8;
-    q->fragment |= place & 0xfff9;
+    q->recipient.fragment |= place & 0xfff9;
     if (place & 0xfff8)
       return head[0] == IPPROTO_TCP || head[0] == NEXT_ICMPV6 ? RECIPIENT_OTHER : RECIPIENT_FRAGMENT;
   } else if (!is_extension(next)) {
     return RECIPIENT_OTHER;
   }
-  q->next = head[0];
-  q->at = at + octets;
+  q->recipient.next = head[0];
+  q->recipient.at = at + octets;
   return GO_ON;
 }
 
 static inline u64 recipient6(struct xdp_md *ctx, struct query *q)
 {
   struct ipv6hdr ip __attribute__((aligned(8))); /* its addresses are read as words */
-  u64 l3 = q->l3;
+  u64 l3 = q->packet.l3;
   if (bpf_xdp_load_bytes(ctx, l3, &ip, sizeof(ip)) || (*(u8 *)&ip & 0xf0) != 0x60)
     return RECIPIENT_OTHER;
   u64 *a = (u64 *)&ip.saddr;
   if (!service_kind(a[2], a[3]) && (a[2] & 0xff) != 0xff)
     return RECIPIENT_OTHER;
-  q->network = a[0] << 8; /* the first seven octets */
-  q->at = l3 + IPV6_HEADER;
-  q->next = ip.nexthdr;
-  q->fragment = 0;
+  q->recipient.network = a[0] << 8; /* the first seven octets */
+  q->recipient.at = l3 + IPV6_HEADER;
+  q->recipient.next = ip.nexthdr;
+  q->recipient.fragment = 0;
   for (u32 i = 0; i < EXTENSIONS_MAX; i++) {
     FORGET();
-    if (q->next == IPPROTO_UDP)
+    if (q->recipient.next == IPPROTO_UDP)
       break;
     s64 to = step_over(ctx, q);
     if (to != GO_ON)
       return to;
   }
   FORGET();
-  if (q->next == IPPROTO_UDP && !is_our_port(ctx, q->at))
+  if (q->recipient.next == IPPROTO_UDP && !is_our_port(ctx, q->recipient.at))
     return RECIPIENT_OTHER;
-  return q->fragment ? RECIPIENT_FRAGMENT : RECIPIENT_OURS;
+  return q->recipient.fragment ? RECIPIENT_FRAGMENT : RECIPIENT_OURS;
 }
 
 /* Who a packet is for that the program would hand up for a limited reason: whatever that is, tags and VLAN have been looked at. */
 static inline u64 recipient(struct xdp_md *ctx, struct query *q)
 {
   u16 type = 0;
-  if (bpf_xdp_load_bytes(ctx, q->l3 - sizeof(type), &type, sizeof(type)))
+  if (bpf_xdp_load_bytes(ctx, q->packet.l3 - sizeof(type), &type, sizeof(type)))
     return RECIPIENT_OTHER;
   if (type == htons(ETH_P_IP))
     return recipient4(ctx, q);
@@ -134,7 +134,7 @@ static inline s64 take(u64 *tokens, u64 least)
  */
 static inline s64 take_common(struct ctl *c, struct policer *b, struct query *q, u64 now, u64 full)
 {
-  u64 light = c->pass_rate / LIGHT_SHARE + 1, hash = (q->network ^ c->seed) * HASH_MULTIPLIER;
+  u64 light = c->pass_rate / LIGHT_SHARE + 1, hash = (q->recipient.network ^ c->seed) * HASH_MULTIPLIER;
   hash = (hash ^ hash >> 32) * HASH_FINAL; /* once more: networks often differ in their upper bits alone */
   u32 slot = hash >> 52;
   struct heard *h = heard.lookup(&slot);

@@ -21,7 +21,7 @@
 static inline s64 read_message(struct xdp_md *ctx, struct query *q)
 {
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  u64 l4 = q->l4, len = q->message_len, whole = len & ~15ULL, words = 0, uppers = 0, at = 0;
+  u64 l4 = q->packet.l4, len = q->packet.message_len, whole = len & ~15ULL, words = 0, uppers = 0, at = 0;
   MASK(l4, 127);
   void *message = data + l4 + UDP_HEADER;
   for (;;) {
@@ -32,7 +32,7 @@ static inline s64 read_message(struct xdp_md *ctx, struct query *q)
     if (p + 16 > end)
       return PASS_ip_length;
     u64 v = LOAD8(p, 0), w = LOAD8(p, 8);
-    u8 *to = q->message + at;
+    u8 *to = q->message.octets + at;
     STORE8(to, 0, v);
     STORE8(to, 8, w);
     words += v + w;
@@ -45,7 +45,7 @@ static inline s64 read_message(struct xdp_md *ctx, struct query *q)
     if (p + 8 > end)
       return PASS_ip_length;
     u64 v = LOAD8(p, 0);
-    STORE8(q->message + whole, 0, v);
+    STORE8(q->message.octets + whole, 0, v);
     words += v;
     uppers += v >> 32;
   }
@@ -55,27 +55,27 @@ static inline s64 read_message(struct xdp_md *ctx, struct query *q)
   if (p + 8 > end)
     return PASS_ip_length;
   u64 v = LOAD8(p, 0), rest = len & 7;
-  STORE8(q->message + last, 0, v);
+  STORE8(q->message.octets + last, 0, v);
   if (rest) {
     v >>= 64 - rest * 8;
     words += v;
     uppers += v >> 32;
   }
-  q->message_sum = words - (uppers << 32) + uppers;
+  q->message.sum = words - (uppers << 32) + uppers;
   return GO_ON;
 }
 
 /* RFC 768; over IPv6 a checksum is a must (RFC 8200 §8.1). The message's own sum is known by now. */
 static inline s64 udp_is_whole(struct query *q)
 {
-  u64 udp = q->udp_sum;
-  return udp ? sums_to_ones(q->fixed_sum + q->message_sum + udp) : !q->ipv6;
+  u64 udp = q->packet.udp_sum;
+  return udp ? sums_to_ones(q->packet.fixed_sum + q->message.sum + udp) : !q->packet.ipv6;
 }
 
 /* Flags, opcode and counts. Silence for responses comes before everything else (a reply to a reply is a loop). */
 static inline s64 parse_header(struct query *q, struct ctl *c, u64 *additional)
 {
-  u64 head = *(u64 *)q->message, counts = *(u32 *)(q->message + 8);
+  u64 head = *(u64 *)q->message.octets, counts = *(u32 *)(q->message.octets + 8);
   if (head & (u64)htons(0x8000) << 16)
     return DROP_response;
   u64 opcode = (head >> 19) & 15;
@@ -97,11 +97,11 @@ static inline s64 walk_name(struct query *q)
     OPAQUE(i);
     if (i >= LABELS_MAX)
       break;
-    u64 len = q->message[at];
-    q->label[i] = at;
+    u64 len = q->message.octets[at];
+    q->question.label[i] = at;
     if (!len) {
-      q->labels = i;
-      q->qname_len = at + 1 - DNS_HEADER;
+      q->question.labels = i;
+      q->question.name_len = at + 1 - DNS_HEADER;
       return GO_ON;
     }
     if (len > 63)
@@ -147,32 +147,32 @@ static inline u64 sum_octets(struct query *q, u64 from, u64 to)
 
 /*
  * The OPT record at `at`, which must end the message. *sum becomes the sum of what is there as if it began at an even place. With
- * q->edns set an error has a record that could be read, and is answered with one (RFC 6891 §7).
+ * q->edns.octets set an error has a record that could be read, and is answered with one (RFC 6891 §7).
  */
 static inline s64 parse_opt(struct query *q, u64 at, u64 *sum)
 {
-  if (at + OPT_LEN > q->message_len)
+  if (at + OPT_LEN > q->packet.message_len)
     return ANSWER_formerr;
   u64 o = at;
   MASK(o, MESSAGE_MASK);
-  u64 head = LOAD8(q->message + o, 0), tail = LOAD8(q->message + o, 8) & 0xffffff;
+  u64 head = LOAD8(q->message.octets + o, 0), tail = LOAD8(q->message.octets + o, 8) & 0xffffff;
   if ((head & 0xffffff) != 0x290000)
     return PASS_additional;
   u64 size = swap16(head >> 24), options = swap16(tail >> 8);
   u64 stop = at + OPT_LEN + options;
-  if (stop > q->message_len)
+  if (stop > q->packet.message_len)
     return ANSWER_formerr;
-  q->edns = OPT_LEN;
-  q->dnssec_ok = head >> 63;
+  q->edns.octets = OPT_LEN;
+  q->edns.dnssec_ok = head >> 63;
   u64 most = edns_size();
-  q->limit = size < 512 ? 512 : size > most ? most : size;
+  q->edns.limit = size < 512 ? 512 : size > most ? most : size;
   s64 verdict = (head >> 48) & 0xff ? ANSWER_badvers : GO_ON;
   *sum = sum_word(head) + tail;
-  if (options || stop != q->message_len) {
-    s64 fault = stop != q->message_len ? ANSWER_formerr : walk_options(q, at + OPT_LEN, stop);
+  if (options || stop != q->packet.message_len) {
+    s64 fault = stop != q->packet.message_len ? ANSWER_formerr : walk_options(q, at + OPT_LEN, stop);
     if (fault != GO_ON)
       verdict = fault;
-    *sum = sum_octets(q, at, q->message_len);
+    *sum = sum_octets(q, at, q->packet.message_len);
   }
   return verdict;
 }
@@ -180,28 +180,28 @@ static inline s64 parse_opt(struct query *q, u64 at, u64 *sum)
 /* Behind the name: type, class, OPT. Sets question_sum: the message's sum less the header's and OPT's. */
 static inline s64 parse_tail(struct query *q, u64 additional)
 {
-  u64 stop = DNS_HEADER + q->qname_len + 4, other = 0;
-  if (stop > q->message_len)
+  u64 stop = DNS_HEADER + q->question.name_len + 4, other = 0;
+  if (stop > q->packet.message_len)
     return ANSWER_formerr;
   u64 tail = word(q, stop - 4);
   s64 verdict = GO_ON;
   if (additional) {
     verdict = parse_opt(q, stop, &other);
     other = sum_at(other, stop);
-  } else if (q->message_len != stop) {
+  } else if (q->packet.message_len != stop) {
     return ANSWER_formerr;
   }
-  if (verdict != GO_ON && !q->edns)
+  if (verdict != GO_ON && !q->edns.octets)
     return verdict;
-  other += sum_word(*(u64 *)q->message) + *(u32 *)(q->message + 8);
-  q->question_sum = q->message_sum + SUM_ZERO - other;
-  q->question_len = stop - DNS_HEADER;
-  q->qtype = swap16(tail);
+  other += sum_word(*(u64 *)q->message.octets) + *(u32 *)(q->message.octets + 8);
+  q->question.sum = q->message.sum + SUM_ZERO - other;
+  q->question.len = stop - DNS_HEADER;
+  q->question.type = swap16(tail);
   if (verdict != GO_ON)
     return verdict;
   if (((tail >> 16) & 0xffff) != htons(1))
     return PASS_query_class;
-  if ((q->qtype >= TYPE_TKEY && q->qtype <= TYPE_AXFR) || q->qtype == TYPE_OPT || !q->qtype)
+  if ((q->question.type >= TYPE_TKEY && q->question.type <= TYPE_AXFR) || q->question.type == TYPE_OPT || !q->question.type)
     return PASS_query_type;
   return GO_ON;
 }

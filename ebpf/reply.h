@@ -23,24 +23,24 @@ static inline u64 builtin_answer(struct ctl *c, s64 verdict)
 /* The first variant of the answer that fits, with its first fragment or list in *body; else an empty one with TC=1. */
 static inline s64 choose_variant(struct query *q, struct shape *s, u8 **body)
 {
-  u64 ref = q->answer;
-  u64 room = q->limit - DNS_HEADER - s->question - s->opt;
+  u64 ref = q->select.answer;
+  u64 room = q->edns.limit - DNS_HEADER - s->question - s->opt;
   for (u64 i = 0; i < SMALLER_MAX; i++) {
     u8 *p = ref ? heap_at(ref) : 0;
     if (!p)
       return PASS_denial;
     struct answer *a = (void *)p;
-    u64 len = a->len, head = LOAD8(a, 0), proofs = 0, proved = q->proved;
+    u64 len = a->len, head = LOAD8(a, 0), proofs = 0, proved = q->proof.state;
     if (a->denial | proved) {
       if (!proved)
         return UNPROVED;
-      len += q->proof_len;
-      head += q->proof_records << 32;
-      proofs = q->proofs;
+      len += q->proof.len;
+      head += q->proof.records << 32;
+      proofs = q->proof.count;
     }
     s->head = head;
     s->kind = a->kind;
-    if (q->qtype == TYPE_ANY && a->kind == ANSWER_positive)
+    if (q->question.type == TYPE_ANY && a->kind == ANSWER_positive)
       s->kind = ANSWER_any;
     s->extended = a->extended;
     if (a->nfrag > FRAGMENTS_MAX)
@@ -51,7 +51,7 @@ static inline s64 choose_variant(struct query *q, struct shape *s, u8 **body)
       s->listed = a->nfrag;
       s->insert = a->insert | proved >> 1;
       s->fragments = a->nfrag + proofs;
-      q->answer = ref;
+      q->select.answer = ref;
       return GO_ON;
     }
     ref = a->smaller;
@@ -70,7 +70,7 @@ static inline s64 write_opt(void *data, void *end, struct query *q, struct shape
   u8 *p = data + at;
   if ((void *)(p + OPT_LEN) > end)
     return DROP_internal;
-  u64 head = opt_head() | s->extended << 40 | q->dnssec_ok << 63;
+  u64 head = opt_head() | s->extended << 40 | q->edns.dnssec_ok << 63;
   *(u64 *)p = head;
   *(u16 *)(p + 8) = 0;
   p[10] = 0;
@@ -119,7 +119,7 @@ static inline s64 write_headers(void *data, void *end, struct query *q, struct s
 {
   if (swap_addresses(data, end) != GO_ON)
     return DROP_internal;
-  u64 l4 = q->l4, l3 = q->l3;
+  u64 l4 = q->packet.l4, l3 = q->packet.l3;
   MASK(l4, 127);
   MASK(l3, 31);
   void *ip = data + l3;
@@ -128,19 +128,19 @@ static inline s64 write_headers(void *data, void *end, struct query *q, struct s
   if ((void *)(udp + 10) > end || ip + IPV6_HEADER > end)
     return DROP_internal;
   u64 udp_len = UDP_HEADER + DNS_HEADER + s->question + s->body + s->opt;
-  if (q->ipv6)
+  if (q->packet.ipv6)
     write_ipv6(ip, udp_len);
   else
     write_ipv4(ip, udp_len + IPV4_HEADER);
   u64 source = udp[0], destination = udp[1], len = htons(udp_len);
   u64 head = s->head, ar = htons((head >> 48) + (s->opt & 1)); /* one record more: OPT_LEN is odd */
-  u64 sum = q->fixed_sum + len + len + header[0] + ar + body_sum;
+  u64 sum = q->packet.fixed_sum + len + len + header[0] + ar + body_sum;
   head = head << 48 | (head & 0xffff0000) | head << 16 >> 48 | 1ULL << 63;
   if (s->question) {
     head |= 1ULL << 32;
-    sum += q->question_sum;
+    sum += q->question.sum;
   }
-  head = __builtin_bswap64(head) | (*(u16 *)(q->message + 2) & htons(0x7910)); /* opcode, RD and CD as asked */
+  head = __builtin_bswap64(head) | (*(u16 *)(q->message.octets + 2) & htons(0x7910)); /* opcode, RD and CD as asked */
   sum += sum_word(head);
   STORE8(header, 2, head);
   header[5] = ar;

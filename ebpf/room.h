@@ -11,15 +11,15 @@
 /* Sections and sizes of the reply; GO_ON or the verdict with which to give up. */
 static inline s64 shape_reply(struct query *q, struct shape *s, u8 **body)
 {
-  s->question = q->question_len;
-  s->opt = s->question ? q->edns : 0;
+  s->question = q->question.len;
+  s->opt = s->question ? q->edns.octets : 0;
   s->body = s->head = s->fragments = s->listed = s->insert = s->extended = 0;
   return choose_variant(q, s, body);
 }
 
 static inline s64 growth_at_tail(struct query *q, struct shape *s)
 {
-  return body_offset(q) + s->question + s->body + s->opt - q->frame_len;
+  return body_offset(q) + s->question + s->body + s->opt - q->packet.frame_len;
 }
 
 /* Have the body's lines fetched while room is made; without it the copy waits for them. */
@@ -66,7 +66,7 @@ static inline s64 begin_list(struct xdp_md *ctx, struct query *q)
   s64 growth = growth_at_tail(q, &q->shape);
   if (growth && bpf_xdp_adjust_tail(ctx, growth))
     return NO_ROOM;
-  q->written = q->body_len = q->body_sum = 0;
+  q->body.written = q->body.len = q->body.sum = 0;
   return GO_ON;
 }
 
@@ -78,7 +78,7 @@ static inline s64 grow_at_head(struct xdp_md *ctx, struct query *q, struct shape
   len -= 1;
   MASK(len, HEADERS_MAX - 1);
   len += 1;
-  s64 growth = len + s->question + s->body + s->opt - q->frame_len;
+  s64 growth = len + s->question + s->body + s->opt - q->packet.frame_len;
   if (growth <= 0 || bpf_xdp_load_bytes(ctx, 0, headers, len) || bpf_xdp_adjust_head(ctx, -growth))
     return PASS_room;
   if (bpf_xdp_store_bytes(ctx, 0, headers, len))
@@ -89,7 +89,7 @@ static inline s64 grow_at_head(struct xdp_md *ctx, struct query *q, struct shape
   question -= 1;
   MASK(question, 511);
   question += 1;
-  return bpf_xdp_store_bytes(ctx, len, q->message + DNS_HEADER, question) ? DROP_internal : GO_ON;
+  return bpf_xdp_store_bytes(ctx, len, q->message.octets + DNS_HEADER, question) ? DROP_internal : GO_ON;
 }
 
 static inline s64 begin_with_head_room(struct xdp_md *ctx, struct query *q)
@@ -98,7 +98,7 @@ static inline s64 begin_with_head_room(struct xdp_md *ctx, struct query *q)
   s64 verdict = shape_reply(q, &q->shape, &body);
   if (verdict == GO_ON)
     verdict = grow_at_head(ctx, q, &q->shape);
-  q->written = q->body_len = q->body_sum = 0;
+  q->body.written = q->body.len = q->body.sum = 0;
   return verdict;
 }
 

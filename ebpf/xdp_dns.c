@@ -67,16 +67,16 @@ static inline s64 choose(struct query *q, struct ctl *c, struct found *found)
 {
   volatile u32 *flips = &c->flips;
   s64 verdict = select_answer(q, found);
-  return q->flips & 1 || q->flips != *flips ? PASS_flip : verdict;
+  return q->lookup.flips & 1 || q->lookup.flips != *flips ? PASS_flip : verdict;
 }
 
-/* From the answer to the reply; `verdict` is GO_ON with q->answer set, or the kind of an error reply. */
+/* From the answer to the reply; `verdict` is GO_ON with q->select.answer set, or the kind of an error reply. */
 static inline s64 respond(struct xdp_md *ctx, struct query *q, struct ctl *c, s64 verdict)
 {
   if (is_answer(verdict)) {
-    if (q->source < SERVICE_PORTS)
+    if (q->packet.source_port < SERVICE_PORTS)
       return leave(ctx, q, c, DROP_service_error);
-    q->answer = builtin_answer(c, verdict);
+    q->select.answer = builtin_answer(c, verdict);
   }
   FORGET();
   verdict = reply(ctx, q);
@@ -98,12 +98,12 @@ static inline s64 respond(struct xdp_md *ctx, struct query *q, struct ctl *c, s6
 static inline s64 parse_question(struct xdp_md *ctx, struct query *q, struct ctl *c, struct probe *first)
 {
   u64 additional = 0;
-  q->question_len = 0;
-  q->edns = 0;
-  q->dnssec_ok = 0;
-  q->limit = 512;
-  q->proved = 0;
-  if (q->message_len > MESSAGE_MAX)
+  q->question.len = 0;
+  q->edns.octets = 0;
+  q->edns.dnssec_ok = 0;
+  q->edns.limit = 512;
+  q->proof.state = 0;
+  if (q->packet.message_len > MESSAGE_MAX)
     return PASS_query_length;
   s64 verdict = read_message(ctx, q);
   if (verdict != GO_ON)
@@ -115,7 +115,7 @@ static inline s64 parse_question(struct xdp_md *ctx, struct query *q, struct ctl
   if (verdict == GO_ON)
     begin_lookup(q, c, first);
   FORGET();
-  if (q->verify && !udp_is_whole(q))
+  if (q->packet.verify && !udp_is_whole(q))
     return DROP_udp_checksum;
   return verdict == GO_ON ? parse_tail(q, additional) : verdict;
 }
@@ -187,19 +187,19 @@ static inline s64 write_on(struct xdp_md *ctx, struct query *q, struct ctl *c)
 #pragma unroll
   for (int i = 0; i < 2; i++) {
     FORGET();
-    if (q->written < q->shape.fragments) {
+    if (q->body.written < q->shape.fragments) {
       s64 verdict = append_fragment(ctx, q);
       if (verdict != GO_ON)
         return leave(ctx, q, c, verdict);
     }
   }
   FORGET();
-  if (q->written < q->shape.fragments) {
+  if (q->body.written < q->shape.fragments) {
     stages.call(ctx, STAGE_APPEND);
     return leave(ctx, q, c, DROP_internal);
   }
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  return leave(ctx, q, c, finish_reply(data, end, q, &q->shape, q->body_sum));
+  return leave(ctx, q, c, finish_reply(data, end, q, &q->shape, q->body.sum));
 }
 
 /* Answers of several fragments (signed ones, mostly): make room, then two fragments for each tail call. */
@@ -228,7 +228,7 @@ static inline s64 answer_with_proof(struct xdp_md *ctx, struct query *q, struct 
 {
   volatile u32 *flips = &c->flips;
   FORGET();
-  if (q->flips != *flips)
+  if (q->lookup.flips != *flips)
     verdict = PASS_flip;
   return verdict == GO_ON ? write_list(ctx, q, c) : leave(ctx, q, c, verdict);
 }
@@ -259,7 +259,7 @@ int hash(struct xdp_md *ctx)
   struct ctl *c = ctl.lookup(&zero);
   if (!q || !c)
     return XDP_PASS;
-  u8 *p = heap_at(q->table);
+  u8 *p = heap_at(q->nsec3.table);
   if (!p)
     return leave(ctx, q, c, PASS_denial);
   if (!digest_step(q, (void *)p)) {
@@ -267,7 +267,7 @@ int hash(struct xdp_md *ctx)
     return leave(ctx, q, c, PASS_denial);
   }
   FORGET();
-  u8 *answer = heap_at(q->answer);
+  u8 *answer = heap_at(q->select.answer);
   s64 verdict = answer ? prove_by_nsec3(q, (void *)answer) : PASS_denial;
   return answer_with_proof(ctx, q, c, verdict);
 }
