@@ -6,27 +6,6 @@
 #ifndef APPLIANCE_LOOKUP_H
 #define APPLIANCE_LOOKUP_H
 
-static inline u8 *heap_at(u64 ref)
-{
-  u32 chunk = ref >> 16;
-  u8 *base = (u8 *)heap.lookup(&chunk);
-  if (!base)
-    return 0;
-  u64 offset = ref << 4;
-  MASK(offset, 0xffff0);
-  if (offset > HEAP_CHUNK - HEAP_WINDOW)
-    return 0;
-  return base + offset;
-}
-
-/* Where a node's owner name starts. */
-static inline u64 name_offset(struct node *n)
-{
-  u64 behind = (n->flags & NODE_CUT) ^ NODE_CUT;
-  MASK(behind, 1);
-  return NODE_HEAD + behind * 8;
-}
-
 /* Hash every suffix of up to `depth` labels, from the root towards the leaf. */
 static inline void hash_suffixes(struct query *q, u64 seed)
 {
@@ -104,30 +83,6 @@ struct found {
   struct zone *zone;
 };
 
-/* An empty slot looks like tag 0, and gives nothing. */
-static inline u64 match_slots(struct bucket *b, u64 tag)
-{
-#pragma unroll
-  for (int i = 0; i < BUCKET_SLOTS; i++) {
-    u64 slot = b->slot[i];
-    if (slot >> 32 == tag && slot << 32)
-      return slot & 0xffffffff;
-  }
-  return 0;
-}
-
-/* Head of the chain for a hash, 0 when there is none. */
-static inline u64 probe_bucket(struct bucket *b, u64 f)
-{
-  u64 tag = (f ^ f >> 32) & 0xffffffff, ref = match_slots(b, tag);
-  OPAQUE(tag);
-  if (ref || !((b->filter >> (tag >> 26)) & 1))
-    return ref;
-  u32 second = bucket_of(f) ^ bucket_bits(tag);
-  b = buckets.lookup(&second);
-  return b ? match_slots(b, tag) : 0;
-}
-
 /* The zone of a record that is one of the suffix of depth d and visible in the current version, else 0. */
 static inline struct zone *matching_zone(struct query *q, u8 *p, u64 d)
 {
@@ -145,20 +100,6 @@ static inline struct zone *matching_zone(struct query *q, u8 *p, u64 d)
   return ends_in_apex(q, at + len, z) ? z : 0;
 }
 
-/* Where the suffix of a depth is in the index. */
-struct probe {
-  u64 f;
-  struct bucket *bucket;
-};
-
-static inline void begin_probe(struct query *q, u64 d, struct probe *p)
-{
-  MASK(d, LABELS_MAX - 1);
-  p->f = q->lookup.hash[d] * HASH_FINAL;
-  u32 first = bucket_of(p->f);
-  p->bucket = buckets.lookup(&first);
-}
-
 /* Hash the name and ask for the line of the index that the first probe will need. */
 static inline void begin_lookup(struct query *q, struct ctl *c, struct probe *first)
 {
@@ -172,13 +113,6 @@ static inline void begin_lookup(struct query *q, struct ctl *c, struct probe *fi
   begin_probe(q, d < hint ? d : hint, first);
   if (first->bucket)
     LOAD8(first->bucket, 0);
-}
-
-static inline u64 probe_depth(struct query *q, u64 d)
-{
-  struct probe p;
-  begin_probe(q, d, &p);
-  return p.bucket ? probe_bucket(p.bucket, p.f) : 0;
 }
 
 /* Visible record of the suffix of depth d, 0 when there is none. */

@@ -3,44 +3,10 @@
  * Which NSEC fragments prove that the question name does not exist (RFC 4035 §3.1.3). The closest encloser's children are
  * a sorted array, each with the NSEC that covers what sorts just after it: one bounded search for the next closer name's label.
  */
-#ifndef APPLIANCE_PROVE_H
-#define APPLIANCE_PROVE_H
+#ifndef APPLIANCE_NSEC_H
+#define APPLIANCE_NSEC_H
 
 #define CHILDREN_STEPS 24 /* halvings of 16.7 million children */
-#define BLOCKS_MASK 511
-
-/* A block of entries of 16 octets: its chunk and where it starts in there. */
-struct block {
-  u8 *chunk;
-  u64 start;
-};
-
-static inline struct block find_block(u8 *blocks, u64 number)
-{
-  u64 b = number * 4;
-  MASK(b, BLOCKS_MASK * 4);
-  u64 ref = *(u32 *)(blocks + b);
-  u32 chunk = ref >> 16;
-  return (struct block){ (u8 *)heap.lookup(&chunk), (ref & 0xffff) << 4 };
-}
-
-static inline void *entry_in(struct block *b, u64 i)
-{
-  u64 offset = b->start + i * 16;
-  u8 *chunk = b->chunk;
-  if (!chunk)
-    return 0;
-  OPAQUE(chunk);
-  MASK(offset, 0xffff0);
-  return chunk + offset;
-}
-
-/* Entry `i` of an array whose block references start at `blocks`. */
-static inline void *block_entry(u8 *blocks, u64 i)
-{
-  struct block b = find_block(blocks, i / DENIAL_BLOCK);
-  return entry_in(&b, i % DENIAL_BLOCK);
-}
 
 /*
  * Canonical order (RFC 4034 §6.1) of a stored label against the question's at `at`, of equal first eight octets. The lengths live in
@@ -118,43 +84,6 @@ static inline u64 find_child(struct query *q, u8 *p, u64 at)
   }
   FORGET();
   return q->nsec.first;
-}
-
-static inline void add_proof(struct query *q, struct answer *a, u32 ref)
-{
-  u64 n = q->proof.count;
-  u32 *listed = (u32 *)(a + 1);
-  if (!ref || n >= PROOFS_MAX)
-    return;
-  for (u64 i = 0; i < PROOFS_MAX; i++) {
-    if (i < n && q->proof.refs[i] == ref)
-      return;
-  }
-  if (a->nfrag > 1) {
-    for (u64 i = 0; i < FRAGMENTS_MAX; i++) {
-      if (i < a->nfrag && listed[i] == ref)
-        return;
-    }
-  }
-  u8 *p = heap_at(ref);
-  if (!p)
-    return;
-  struct fragment *f = (void *)p;
-  LOAD8(p, 64); /* have its lines come together, or the copy waits for one after the other */
-  LOAD8(p, 128);
-  MASK(n, PROOFS_MAX - 1);
-  q->proof.refs[n] = ref;
-  q->proof.count = n + 1;
-  q->proof.len += f->len;
-  q->proof.records += f->records;
-}
-
-/* Offset in the message of the label by which the next closer name is longer than the closest encloser. */
-static inline u64 next_closer(struct query *q)
-{
-  u64 l = q->question.labels - q->lookup.depth - 1;
-  MASK(l, LABELS_MAX - 1);
-  return q->question.label[l];
 }
 
 static inline s64 prove_by_nsec(struct query *q, struct answer *a, u32 material)

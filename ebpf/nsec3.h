@@ -178,29 +178,4 @@ static inline s64 prove_by_nsec3(struct query *q, struct answer *a)
   return m ? add_nxdomain_proof(q, a, (void *)m, cover) : PASS_denial;
 }
 
-/* NSEC: find q->proof.refs at once. NSEC3: prepare the hash; returns HASH_FIRST. */
-static inline s64 begin_proof(struct query *q)
-{
-  u8 *p = heap_at(q->lookup.record), *answer = heap_at(q->select.answer);
-  q->proof.count = q->proof.len = q->proof.records = 0;
-  q->proof.state = 1;
-  if (!p || !answer)
-    return PASS_denial;
-  struct node *n = (void *)p;
-  struct answer *a = (void *)answer;
-  if (n->flags & NODE_CUT)
-    return PASS_denial;
-  if (a->denial == DENIAL_NXDOMAIN && a->kind == ANSWER_cname)
-    return PASS_denial; /* a chain of names with a proof for each link: followed by userspace */
-  u32 index = n->zone;
-  struct zone *z = zones.lookup(&index);
-  if (!z)
-    return PASS_denial;
-  if (z->scheme == SCHEME_NSEC)
-    return prove_by_nsec(q, a, n->denial);
-  if (z->scheme != SCHEME_NSEC3)
-    return PASS_denial;
-  return begin_hash(q, a, n->denial, z->version & 1 ? z->slot[1].denial : z->slot[0].denial);
-}
-
 #endif

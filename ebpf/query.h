@@ -28,7 +28,7 @@ struct query {
     u64 l3, l4;                 /* IP and UDP header */
     u64 frame_len, message_len; /* whole frame; DNS message */
     u64 ipv6, verify;           /* flags: family; check the query's checksums */
-    u64 source_port;
+    u64 client, source_port;    /* the sender's IPv4 address, or the upper half of its IPv6 one, as it stands in the packet; its port */
     u64 services;               /* of the port's row */
     u64 fixed_sum, udp_sum;     /* of addresses, protocol number and ports; of the UDP header's length (twice) and checksum */
   } packet;
@@ -39,7 +39,8 @@ struct query {
     u16 label[LABELS_MAX + 1]; /* offset of label i, from the left; label[labels] is the root's */
   } question;
   struct {
-    u64 octets, dnssec_ok, limit;
+    u64 present, dnssec_ok; /* of the query's OPT */
+    u64 limit;              /* octets of the longest reply that the client takes */
   } edns;
   struct {
     u64 flips;                      /* of the store when the lookup began */
@@ -52,8 +53,8 @@ struct query {
     u64 soa;    /* fragment that an answer means by piece 0 */
   } select;
   struct {
-    u64 state;        /* 1: they were searched; 2: they come with a composed referral */
-    u64 count, len, records; /* fragments found for a denial, their octets and records */
+    u64 state;               /* enum proof_state */
+    u64 count, len, records; /* fragments that prove, their octets and records */
     u32 refs[PROOFS_MAX];
   } proof;
   struct {
@@ -70,7 +71,8 @@ struct query {
     u8 input[512 + 48];      /* what SHA-1 reads: name or digest, salt, padding */
   } nsec3;
   struct shape { /* of the reply: sections and sizes */
-    u64 body, question, opt; /* octets */
+    u64 body, question;      /* octets */
+    u64 opt, options;        /* octets of the OPT record, 0 for none, and of the options in it */
     u64 head;                /* flags, an, ns, ar of 16 bits each, from the lowest up, in host order, as in struct answer */
     u64 fragments, insert, listed, extended; /* pieces in all; where proofs go in; pieces of the answer itself */
     s64 kind;
@@ -84,34 +86,4 @@ struct query {
   } recipient;
   s64 verdict; /* what one stage hands on to another */
 };
-/* Keep the compiler from dropping a mask that only the verifier needs. */
-#define MASK(x, m) asm volatile("%0 &= %1" : "+r"(x) : "i"(m))
-#define OPAQUE(x) asm volatile("" : "+r"(x))
-/* Read the query's fields back from memory: the verifier then forgets by which way they got their values. */
-#define FORGET() asm volatile("" ::: "memory")
-
-/*
- * Eight octets at any address: left to itself the compiler assembles an unaligned word octet by octet. The offset is a constant that is
- * part of the instruction; an address that is computed first costs two more.
- */
-#define LOAD8(at, offset)                                                                                                \
-  ({                                                                                                                     \
-    u64 loaded_;                                                                                                         \
-    asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(loaded_) : "r"(at), "i"(offset) : "memory");                            \
-    loaded_;                                                                                                             \
-  })
-#define STORE8(at, offset, v) asm volatile("*(u64 *)(%0 + %2) = %1" : : "r"(at), "r"((u64)(v)), "i"(offset) : "memory")
-
-static inline u8 octet(struct query *q, u64 offset)
-{
-  MASK(offset, MESSAGE_MASK);
-  return q->message.octets[offset];
-}
-
-static inline u64 word(struct query *q, u64 offset)
-{
-  MASK(offset, MESSAGE_MASK);
-  return LOAD8(q->message.octets + offset, 0);
-}
-
 #endif

@@ -29,24 +29,6 @@ static inline u64 find_type(u8 *node, u64 qtype, u64 dnssec_ok)
   return 0;
 }
 
-static inline u64 zone_nodata(struct zone *z, u64 dnssec_ok)
-{
-  struct zone_slot *s = z->version & 1 ? &z->slot[1] : &z->slot[0];
-  return dnssec_ok ? s->nodata[1] : s->nodata[0];
-}
-
-static inline u64 zone_nxdomain(struct zone *z, u64 dnssec_ok)
-{
-  struct zone_slot *s = z->version & 1 ? &z->slot[1] : &z->slot[0];
-  return dnssec_ok ? s->nxdomain[1] : s->nxdomain[0];
-}
-
-/* The SOA that answers of a signed zone quote: by the zone's slot, so that no answer changes with the serial. */
-static inline u64 zone_soa(struct zone *z)
-{
-  return z->version & 1 ? z->slot[1].soa : z->slot[0].soa;
-}
-
 /* RFC 4035 §3.1.4.1: DS at an apex belongs to the parent. Its record of the cut hangs in the same chain. */
 static inline u64 parent_cut(struct query *q, u64 ref)
 {
@@ -119,33 +101,6 @@ static inline u8 *proofs_at_cut(u64 ref)
   return p && ((struct answer *)p)->kind == ANSWER_nodata && ((struct answer *)p)->nfrag > 1 ? p : 0;
 }
 
-/* The one or two proofs that NODATA lists behind the SOA. */
-static inline s64 take_proofs(struct query *q, u8 *p)
-{
-  u8 *soa = heap_at(q->select.soa);
-  if (!soa)
-    return PASS_denial;
-  struct answer *a = (void *)p;
-  struct fragment *f = (void *)soa;
-  STORE8(q->proof.refs, 0, LOAD8(p, 24));
-  q->proof.count = a->nfrag - 1;
-  q->proof.len = a->len - f->len;
-  q->proof.records = a->ns - f->records;
-  return GO_ON;
-}
-
-/* DS and its signature, the pieces of the answer for DS. */
-static inline s64 take_ds(struct query *q, u8 *p)
-{
-  struct answer *a = (void *)p;
-  STORE8(q->proof.refs, 0, LOAD8(p, 20));
-  q->proof.refs[2] = *(u32 *)(p + 28);
-  q->proof.count = DS_PIECES;
-  q->proof.len = a->len;
-  q->proof.records = a->an;
-  return GO_ON;
-}
-
 /* The referral with DO: an answer of its own, or the one without and behind it what the answer for DS lists, its SOA aside. */
 static inline s64 refer_signed(struct query *q, struct node *n)
 {
@@ -159,7 +114,6 @@ static inline s64 refer_signed(struct query *q, struct node *n)
     verdict = take_ds(q, p);
   else
     return GO_ON;
-  q->proof.state = 2;
   q->select.answer = n->other[0];
   return verdict;
 }
@@ -213,6 +167,23 @@ static inline s64 select_answer(struct query *q, struct found *found)
   if (n->flags & NODE_CUT)
     return answer_at_cut(q, p, z, exact && q->question.type == TYPE_DS && !(n->flags & NODE_FILLER));
   return exact ? answer_at_node(q, p, z) : answer_below_node(q, n, z);
+}
+
+/* The bodies of error replies are answers too, made when the store is. */
+static inline u64 builtin_answer(struct ctl *c, s64 verdict)
+{
+  switch (verdict) {
+  case ANSWER_refused: return c->refused;
+  case ANSWER_servfail: return c->servfail;
+  case ANSWER_notimp: return c->notimp;
+  case ANSWER_badvers: return c->badvers;
+  default: return c->formerr;
+  }
+}
+
+static inline void select_builtin(struct query *q, struct ctl *c, s64 verdict)
+{
+  q->select.answer = builtin_answer(c, verdict);
 }
 
 #endif

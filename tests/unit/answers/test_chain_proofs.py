@@ -122,8 +122,8 @@ def test_as_many_proofs_as_fit(count: int, nsec3: bool) -> None:
 
 
 def test_the_bound_is_that_of_the_program() -> None:
-    body = (Path(__file__).parents[3] / "ebpf" / "body.h").read_text()
-    assert f"#define FRAGMENTS_MAX {MAX_FRAGMENTS}\n" in body
+    header = (Path(__file__).parents[3] / "ebpf" / "store.h").read_text()
+    assert f"#define FRAGMENTS_MAX {MAX_FRAGMENTS}\n" in header
 
 
 @pytest.mark.parametrize("denial", ["nsec", "nsec3"])
