@@ -7,12 +7,19 @@
 #define APPLIANCE_BODY_H
 
 #define BODY_MAX 2047
-#define FRAGMENTS_MAX 8
 
-/* Frame offset of what follows the DNS header. */
-static inline u64 body_offset(struct query *q)
+/* Have the body's lines fetched while room is made; without it the copy waits for them. */
+static inline void touch(u8 *body)
 {
-  return q->l4 + UDP_HEADER + DNS_HEADER;
+  LOAD8(body, 64);
+  LOAD8(body, 128);
+  LOAD8(body, 192);
+  LOAD8(body, 256);
+}
+
+static inline void begin_body(struct query *q)
+{
+  q->body.written = q->body.len = q->body.sum = 0;
 }
 
 static inline s64 move_pointer(void *body, void *end, struct relocation *r, u64 delta)
@@ -117,7 +124,7 @@ static inline s64 write_fragment(void *data, void *end, struct query *q, u8 *p, 
   MASK(at, 0xfff);
   if (copy_octets(data + at, end, p + list, octets) != GO_ON)
     return DROP_internal;
-  u64 delta = q->qname_len - f->base_len;
+  u64 delta = q->question.name_len - f->base_len;
   *len = octets;
   *sum = f->sum + f->weight * delta;
   if (!delta || !count)
@@ -135,35 +142,35 @@ static inline s64 write_single(void *data, void *end, struct query *q, u8 *fragm
   return verdict;
 }
 
-/* Write piece number q->written of the answer, its own or of the proof, behind the ones before it. */
+/* Write piece number q->body.written of the answer, its own or of the proof, behind the ones before it. */
 static inline s64 append_fragment(struct xdp_md *ctx, struct query *q)
 {
-  u8 *p = heap_at(q->answer);
+  u8 *p = heap_at(q->select.answer);
   if (!p)
     return DROP_internal;
   u8 *f = p + sizeof(struct answer);
-  u64 i = q->written, proofs = q->shape.fragments - q->shape.listed;
+  u64 i = q->body.written, proofs = q->shape.fragments - q->shape.listed;
   if (proofs && i >= q->shape.insert && i < q->shape.insert + proofs) {
     i -= q->shape.insert;
     MASK(i, PROOFS_MAX - 1);
-    f = heap_at(q->proof[i]);
+    f = heap_at(q->proof.refs[i]);
   } else if (q->shape.listed > 1) {
     if (i >= q->shape.insert)
       i -= proofs;
     MASK(i, FRAGMENTS_MAX - 1);
     u64 ref = *(u32 *)(p + sizeof(struct answer) + i * 4);
-    f = heap_at(ref ? ref : q->soa);
+    f = heap_at(ref ? ref : q->select.soa);
   }
   if (!f)
     return DROP_internal;
   void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  u64 len = 0, part = 0, done = q->body_len;
+  u64 len = 0, part = 0, done = q->body.len;
   s64 verdict = write_fragment(data, end, q, f, body_offset(q) + q->shape.question + done, &len, &part);
   if (verdict != GO_ON)
     return verdict;
-  q->body_sum += sum_at(part, done + 1);
-  q->body_len = done + len;
-  q->written++;
+  q->body.sum += sum_at(part, done + 1);
+  q->body.len = done + len;
+  q->body.written++;
   return GO_ON;
 }
 

@@ -36,12 +36,6 @@ static inline s64 sums_to_ones(u64 sum)
 /* A sum that counts as nothing: something smaller than 2^48 is taken away by adding this first. */
 #define SUM_ZERO (65535ULL << 32)
 
-/* Two octets of a number the other way round. */
-static inline u64 swap16(u64 value)
-{
-  return ((value & 0xff) << 8) | ((value >> 8) & 0xff);
-}
-
 /*
  * The sum of octets that start at `offset`: `sum` (below 2^56) is theirs as if they started at an even place. Modulo 65535 a
  * factor of 256 swaps the octets, so this needs no branch.

@@ -12,12 +12,12 @@
 static inline s64 lease_is_over(struct query *q, struct ctl *c)
 {
   u64 tick = bpf_jiffies64(), until = c->lease_until;
-  if (tick != q->tick || until != q->lease_until) {
-    q->tick = tick;
-    q->lease_until = until;
-    q->lease_over = until && bpf_ktime_get_coarse_ns() >= until;
+  if (tick != q->lease.tick || until != q->lease.until) {
+    q->lease.tick = tick;
+    q->lease.until = until;
+    q->lease.over = until && bpf_ktime_get_coarse_ns() >= until;
   }
-  return q->lease_over;
+  return q->lease.over;
 }
 
 #endif

@@ -6,32 +6,11 @@
 #ifndef APPLIANCE_LOOKUP_H
 #define APPLIANCE_LOOKUP_H
 
-static inline u8 *heap_at(u64 ref)
-{
-  u32 chunk = ref >> 16;
-  u8 *base = (u8 *)heap.lookup(&chunk);
-  if (!base)
-    return 0;
-  u64 offset = ref << 4;
-  MASK(offset, 0xffff0);
-  if (offset > HEAP_CHUNK - HEAP_WINDOW)
-    return 0;
-  return base + offset;
-}
-
-/* Where a node's owner name starts. */
-static inline u64 name_offset(struct node *n)
-{
-  u64 behind = (n->flags & NODE_CUT) ^ NODE_CUT;
-  MASK(behind, 1);
-  return NODE_HEAD + behind * 8;
-}
-
 /* Hash every suffix of up to `depth` labels, from the root towards the leaf. */
 static inline void hash_suffixes(struct query *q, u64 seed)
 {
-  u64 h = seed, stop = DNS_HEADER + q->qname_len - 1;
-  u64 labels = q->labels, depth = q->depth, d = 0;
+  u64 h = seed, stop = DNS_HEADER + q->question.name_len - 1;
+  u64 labels = q->question.labels, depth = q->lookup.depth, d = 0;
   for (;;) {
     OPAQUE(d);
     if (d >= depth || d >= LABELS_MAX)
@@ -39,7 +18,7 @@ static inline void hash_suffixes(struct query *q, u64 seed)
     d++;
     u64 i = labels - d;
     MASK(i, LABELS_MAX - 1);
-    u64 at = q->label[i], len = stop - at;
+    u64 at = q->question.label[i], len = stop - at;
     stop = at;
     for (u64 w = 0; w < 8; w++) {
       u64 v = fold8(word(q, at));
@@ -52,7 +31,7 @@ static inline void hash_suffixes(struct query *q, u64 seed)
       at += 8;
       len -= 8;
     }
-    q->hash[d] = h;
+    q->lookup.hash[d] = h;
   }
 }
 
@@ -104,81 +83,36 @@ struct found {
   struct zone *zone;
 };
 
-/* An empty slot looks like tag 0, and gives nothing. */
-static inline u64 match_slots(struct bucket *b, u64 tag)
-{
-#pragma unroll
-  for (int i = 0; i < BUCKET_SLOTS; i++) {
-    u64 slot = b->slot[i];
-    if (slot >> 32 == tag && slot << 32)
-      return slot & 0xffffffff;
-  }
-  return 0;
-}
-
-/* Head of the chain for a hash, 0 when there is none. */
-static inline u64 probe_bucket(struct bucket *b, u64 f)
-{
-  u64 tag = (f ^ f >> 32) & 0xffffffff, ref = match_slots(b, tag);
-  OPAQUE(tag);
-  if (ref || !((b->filter >> (tag >> 26)) & 1))
-    return ref;
-  u32 second = bucket_of(f) ^ bucket_bits(tag);
-  b = buckets.lookup(&second);
-  return b ? match_slots(b, tag) : 0;
-}
-
 /* The zone of a record that is one of the suffix of depth d and visible in the current version, else 0. */
 static inline struct zone *matching_zone(struct query *q, u8 *p, u64 d)
 {
   struct node *n = (void *)p;
-  u64 l = q->labels - d;
+  u64 l = q->question.labels - d;
   MASK(l, LABELS_MAX - 1);
-  u64 at = q->label[l];
+  u64 at = q->question.label[l];
   u32 index = n->zone;
   struct zone *z = zones.lookup(&index);
   if (!z || n->from > z->version || z->version >= n->until)
     return 0;
   u64 len = n->name_len;
-  if (len + z->suffix_len != DNS_HEADER + q->qname_len - at || !octets_equal(q, at, p + name_offset(n), len))
+  if (len + z->suffix_len != DNS_HEADER + q->question.name_len - at || !octets_equal(q, at, p + name_offset(n), len))
     return 0;
   return ends_in_apex(q, at + len, z) ? z : 0;
-}
-
-/* Where the suffix of a depth is in the index. */
-struct probe {
-  u64 f;
-  struct bucket *bucket;
-};
-
-static inline void begin_probe(struct query *q, u64 d, struct probe *p)
-{
-  MASK(d, LABELS_MAX - 1);
-  p->f = q->hash[d] * HASH_FINAL;
-  u32 first = bucket_of(p->f);
-  p->bucket = buckets.lookup(&first);
 }
 
 /* Hash the name and ask for the line of the index that the first probe will need. */
 static inline void begin_lookup(struct query *q, struct ctl *c, struct probe *first)
 {
   volatile u32 *flips = &c->flips;
-  u64 labels = q->labels, deepest = c->max_depth, hint = c->hint_depth;
-  q->flips = *flips;
-  q->depth = labels < deepest ? labels : deepest;
+  u64 labels = q->question.labels, deepest = c->max_depth, hint = c->hint_depth;
+  q->lookup.flips = *flips;
+  q->lookup.depth = labels < deepest ? labels : deepest;
   hash_suffixes(q, c->seed);
   FORGET();
-  u64 d = q->depth;
+  u64 d = q->lookup.depth;
   begin_probe(q, d < hint ? d : hint, first);
   if (first->bucket)
     LOAD8(first->bucket, 0);
-}
-
-static inline u64 probe_depth(struct query *q, u64 d)
-{
-  struct probe p;
-  begin_probe(q, d, &p);
-  return p.bucket ? probe_bucket(p.bucket, p.f) : 0;
 }
 
 /* Visible record of the suffix of depth d, 0 when there is none. */
@@ -213,18 +147,18 @@ static inline s64 settle(struct query *q, u64 ref, u64 d, u64 deepest, struct fo
     return 0;
   found->node = p;
   found->zone = z;
-  q->record = ref;
-  q->depth = d;
+  q->lookup.record = ref;
+  q->lookup.depth = d;
   return 1;
 }
 
 /*
  * A probe at the depth where most names of the store are, and if there is none a second one label higher, decide most questions.
- * Returns 1 with q->record and q->depth set (and *found, if it is not the root's), or 0 when the search must go on.
+ * Returns 1 with q->lookup.record and q->lookup.depth set (and *found, if it is not the root's), or 0 when the search must go on.
  */
 static inline s64 find_at_hint(struct query *q, struct ctl *c, struct probe *first, struct found *found)
 {
-  u64 whole = q->depth, d = c->hint_depth;
+  u64 whole = q->lookup.depth, d = c->hint_depth;
   if (d > whole)
     d = whole;
   u64 ref = d && first->bucket ? probe_bucket(first->bucket, first->f) : 0;
@@ -238,40 +172,40 @@ static inline s64 find_at_hint(struct query *q, struct ctl *c, struct probe *fir
     if (d > 1)
       return 0;
   }
-  q->record = c->root;
-  q->depth = 0;
+  q->lookup.record = c->root;
+  q->lookup.depth = 0;
   return 1;
 }
 
 static inline void begin_search(struct query *q, struct ctl *c)
 {
-  q->low = 0;
-  q->high = q->depth + 1;
-  q->probe = c->hint_depth < q->depth ? c->hint_depth : q->depth;
-  q->probes = 0;
-  q->record = c->root;
+  q->lookup.low = 0;
+  q->lookup.high = q->lookup.depth + 1;
+  q->lookup.probe = c->hint_depth < q->lookup.depth ? c->hint_depth : q->lookup.depth;
+  q->lookup.probes = 0;
+  q->lookup.record = c->root;
 }
 
 /* One step of the search: first the hint, then the whole name or one label less, then halves. Returns 1 when done. */
 static inline s64 search_step(struct query *q)
 {
-  u64 d = q->probe, low = q->low, high = q->high;
+  u64 d = q->lookup.probe, low = q->lookup.low, high = q->lookup.high;
   u64 ref = find_record(q, d);
   if (ref) {
     u8 *p = heap_at(ref);
-    q->record = ref;
+    q->lookup.record = ref;
     low = d;
     if (p && nothing_deeper(p))
       high = d + 1;
   } else {
     high = d;
   }
-  d = q->probes ? (low + high) >> 1 : ref ? high - 1 : d - 1;
-  q->probes++;
-  q->low = low;
-  q->high = high;
-  q->probe = d;
-  q->depth = low;
+  d = q->lookup.probes ? (low + high) >> 1 : ref ? high - 1 : d - 1;
+  q->lookup.probes++;
+  q->lookup.low = low;
+  q->lookup.high = high;
+  q->lookup.probe = d;
+  q->lookup.depth = low;
   return low + 1 >= high;
 }
 

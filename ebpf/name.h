@@ -13,12 +13,6 @@ static inline u64 fold8(u64 v)
   return v | (upper >> 2);
 }
 
-/* The first `n` octets of a little-endian word, n in 1..7. */
-static inline u64 first_octets(u64 word, u64 n)
-{
-  return word & ((1ULL << ((n & 7) * 8)) - 1);
-}
-
 static inline u64 hash_step(u64 h, u64 word)
 {
   h = (h ^ word) * HASH_MULTIPLIER;

@@ -3,44 +3,10 @@
  * Which NSEC fragments prove that the question name does not exist (RFC 4035 §3.1.3). The closest encloser's children are
  * a sorted array, each with the NSEC that covers what sorts just after it: one bounded search for the next closer name's label.
  */
-#ifndef APPLIANCE_PROVE_H
-#define APPLIANCE_PROVE_H
+#ifndef APPLIANCE_NSEC_H
+#define APPLIANCE_NSEC_H
 
 #define CHILDREN_STEPS 24 /* halvings of 16.7 million children */
-#define BLOCKS_MASK 511
-
-/* A block of entries of 16 octets: its chunk and where it starts in there. */
-struct block {
-  u8 *chunk;
-  u64 start;
-};
-
-static inline struct block find_block(u8 *blocks, u64 number)
-{
-  u64 b = number * 4;
-  MASK(b, BLOCKS_MASK * 4);
-  u64 ref = *(u32 *)(blocks + b);
-  u32 chunk = ref >> 16;
-  return (struct block){ (u8 *)heap.lookup(&chunk), (ref & 0xffff) << 4 };
-}
-
-static inline void *entry_in(struct block *b, u64 i)
-{
-  u64 offset = b->start + i * 16;
-  u8 *chunk = b->chunk;
-  if (!chunk)
-    return 0;
-  OPAQUE(chunk);
-  MASK(offset, 0xffff0);
-  return chunk + offset;
-}
-
-/* Entry `i` of an array whose block references start at `blocks`. */
-static inline void *block_entry(u8 *blocks, u64 i)
-{
-  struct block b = find_block(blocks, i / DENIAL_BLOCK);
-  return entry_in(&b, i % DENIAL_BLOCK);
-}
 
 /*
  * Canonical order (RFC 4034 §6.1) of a stored label against the question's at `at`, of equal first eight octets. The lengths live in
@@ -51,10 +17,10 @@ static inline s64 label_is_after(struct query *q, u64 at, u32 ref)
   u8 *stored = heap_at(ref);
   if (!stored)
     return 0;
-  q->stored_len = *stored;
+  q->nsec.stored_len = *stored;
   for (u64 i = 0; i < 8; i++) {
     FORGET();
-    u64 o = i * 8, len = q->label_len, stored_len = q->stored_len;
+    u64 o = i * 8, len = q->nsec.label_len, stored_len = q->nsec.stored_len;
     if (o >= len || o >= stored_len)
       break;
     u64 a = LOAD8(stored + o, 1), b = fold8(word(q, at + 1 + o));
@@ -68,7 +34,7 @@ static inline s64 label_is_after(struct query *q, u64 at, u32 ref)
       return a > b;
   }
   FORGET();
-  return q->stored_len > q->label_len;
+  return q->nsec.stored_len > q->nsec.label_len;
 }
 
 /* The borrow of a - b. Which half of an array goes on is a matter of chance: a branch would be guessed wrongly every other time. */
@@ -90,19 +56,19 @@ static inline u64 find_child(struct query *q, u8 *p, u64 at)
   key = __builtin_bswap64(key);
   struct block only = find_block(p + sizeof(struct children), 0);
   u64 small = c->n <= DENIAL_BLOCK;
-  q->label_len = len;
-  q->first = 0;
-  q->last = c->n;
+  q->nsec.label_len = len;
+  q->nsec.first = 0;
+  q->nsec.last = c->n;
   u8 *firsts = c->firsts ? heap_at(c->firsts) : 0;
   if (firsts) {
     u64 o = (key >> 56) * 4;
     MASK(o, 0x3fc);
-    q->first = *(u32 *)(firsts + o) - 1;
-    q->last = *(u32 *)(firsts + o + 4);
+    q->nsec.first = *(u32 *)(firsts + o) - 1;
+    q->nsec.last = *(u32 *)(firsts + o + 4);
   }
   for (u32 i = 0; i < CHILDREN_STEPS; i++) {
     FORGET();
-    u64 low = q->first, high = q->last;
+    u64 low = q->nsec.first, high = q->nsec.last;
     if (low + 1 >= high)
       break;
     u64 middle = (low + high) >> 1;
@@ -113,48 +79,11 @@ static inline u64 find_child(struct query *q, u8 *p, u64 at)
     if (prefix == key)
       after = label_is_after(q, at, e->label);
     after = -after;
-    q->last = high ^ ((high ^ middle) & after);
-    q->first = middle ^ ((middle ^ low) & after);
+    q->nsec.last = high ^ ((high ^ middle) & after);
+    q->nsec.first = middle ^ ((middle ^ low) & after);
   }
   FORGET();
-  return q->first;
-}
-
-static inline void add_proof(struct query *q, struct answer *a, u32 ref)
-{
-  u64 n = q->proofs;
-  u32 *listed = (u32 *)(a + 1);
-  if (!ref || n >= PROOFS_MAX)
-    return;
-  for (u64 i = 0; i < PROOFS_MAX; i++) {
-    if (i < n && q->proof[i] == ref)
-      return;
-  }
-  if (a->nfrag > 1) {
-    for (u64 i = 0; i < FRAGMENTS_MAX; i++) {
-      if (i < a->nfrag && listed[i] == ref)
-        return;
-    }
-  }
-  u8 *p = heap_at(ref);
-  if (!p)
-    return;
-  struct fragment *f = (void *)p;
-  LOAD8(p, 64); /* have its lines come together, or the copy waits for one after the other */
-  LOAD8(p, 128);
-  MASK(n, PROOFS_MAX - 1);
-  q->proof[n] = ref;
-  q->proofs = n + 1;
-  q->proof_len += f->len;
-  q->proof_records += f->records;
-}
-
-/* Offset in the message of the label by which the next closer name is longer than the closest encloser. */
-static inline u64 next_closer(struct query *q)
-{
-  u64 l = q->labels - q->depth - 1;
-  MASK(l, LABELS_MAX - 1);
-  return q->label[l];
+  return q->nsec.first;
 }
 
 static inline s64 prove_by_nsec(struct query *q, struct answer *a, u32 material)

@@ -14,34 +14,34 @@
 /* Put name, salt and SHA-1's padding into the buffer; returns how many blocks. */
 static inline u64 hash_input(struct query *q, struct nsec3 *n, u64 at)
 {
-  u64 len = DNS_HEADER + q->qname_len - at, salt = n->salt_len, total = len + salt;
+  u64 len = DNS_HEADER + q->question.name_len - at, salt = n->salt_len, total = len + salt;
   u64 blocks = (total + 9 + SHA1_BLOCK - 1) / SHA1_BLOCK;
-  q->label_len = len; /* in memory, or the verifier would follow each length that a step leaves possible */
+  q->nsec3.name_len = len; /* in memory, or the verifier would follow each length that a step leaves possible */
   for (u64 i = 0; i < HASH_INPUT_MAX / 8; i++) {
     OPAQUE(i);
     if (i >= blocks * 8 || i >= HASH_INPUT_MAX / 8)
       break;
     FORGET();
-    u64 o = i * 8, v = 0, all = q->label_len;
+    u64 o = i * 8, v = 0, all = q->nsec3.name_len;
     if (o < all) {
       v = fold8(word(q, at + o));
       if (all - o < 8)
         v = first_octets(v, all - o);
     }
     MASK(o, 511);
-    STORE8(&q->hashed[o], 0, v);
+    STORE8(&q->nsec3.input[o], 0, v);
   }
   MASK(len, 255);
   for (u64 i = 0; i < SALT_MAX / 8; i++) {
     if (i * 8 >= salt)
       break;
-    STORE8(&q->hashed[len + i * 8], 0, *(u64 *)(n->salt + i * 8));
+    STORE8(&q->nsec3.input[len + i * 8], 0, *(u64 *)(n->salt + i * 8));
   }
   MASK(total, 511);
-  STORE8(&q->hashed[total], 0, 0x80);
+  STORE8(&q->nsec3.input[total], 0, 0x80);
   u64 last = blocks * SHA1_BLOCK - 8;
   MASK(last, 511);
-  STORE8(&q->hashed[last], 0, __builtin_bswap64(total * 8));
+  STORE8(&q->nsec3.input[last], 0, __builtin_bswap64(total * 8));
   return blocks;
 }
 
@@ -49,43 +49,43 @@ static inline u64 hash_input(struct query *q, struct nsec3 *n, u64 at)
 static inline void hash_input_again(struct query *q, struct nsec3 *n)
 {
   u64 salt = n->salt_len, total = SHA1_DIGEST + salt;
-  u32 *w = (u32 *)q->hashed;
+  u32 *w = (u32 *)q->nsec3.input;
 #pragma unroll
   for (int i = 0; i < 5; i++)
-    w[i] = htonl(q->digest[i]);
+    w[i] = htonl(q->nsec3.digest[i]);
 #pragma unroll
   for (int i = 5; i < 14; i++)
     w[i] = 0;
   for (u64 i = 0; i < SALT_MAX / 8; i++) {
     if (i * 8 >= salt)
       break;
-    STORE8(&q->hashed[SHA1_DIGEST + i * 8], 0, *(u64 *)(n->salt + i * 8));
+    STORE8(&q->nsec3.input[SHA1_DIGEST + i * 8], 0, *(u64 *)(n->salt + i * 8));
   }
   MASK(total, 63);
-  STORE8(&q->hashed[total], 0, 0x80);
+  STORE8(&q->nsec3.input[total], 0, 0x80);
   w[14] = 0;
   w[15] = htonl((SHA1_DIGEST + salt) * 8);
 }
 
-/* H(x) = IH(salt, x, iterations) (RFC 5155 §5), a few blocks for each tail call; returns 1 when q->digest is complete. */
+/* H(x) = IH(salt, x, iterations) (RFC 5155 §5), a few blocks for each tail call; returns 1 when q->nsec3.digest is complete. */
 static inline s64 digest_step(struct query *q, struct nsec3 *n)
 {
   for (u64 i = 0; i < BLOCKS_A_CALL; i++) {
-    u64 step = q->hash_step;
-    if (step >= q->hash_steps)
+    u64 step = q->nsec3.step;
+    if (step >= q->nsec3.steps)
       break;
     u64 o = step * SHA1_BLOCK;
-    if (step >= q->hash_blocks) {
+    if (step >= q->nsec3.blocks) {
       o = 0;
       hash_input_again(q, n);
-      sha1_start(q->digest);
+      sha1_start(q->nsec3.digest);
     }
     MASK(o, 0x1c0);
-    sha1_block(q->digest, &q->hashed[o]);
-    q->hash_step = step + 1;
+    sha1_block(q->nsec3.digest, &q->nsec3.input[o]);
+    q->nsec3.step = step + 1;
     FORGET();
   }
-  return q->hash_step >= q->hash_steps;
+  return q->nsec3.step >= q->nsec3.steps;
 }
 
 /*
@@ -96,16 +96,16 @@ static inline s64 digest_step(struct query *q, struct nsec3 *n)
 static inline u32 find_cover(struct query *q, u8 *p)
 {
   struct nsec3 *n = (void *)p;
-  u64 wanted = (u64)q->digest[0] << 32 | q->digest[1], total = n->n;
-  u32 third = q->digest[2];
+  u64 wanted = (u64)q->nsec3.digest[0] << 32 | q->nsec3.digest[1], total = n->n;
+  u32 third = q->nsec3.digest[2];
   u8 *blocks = p + sizeof(struct nsec3);
-  q->slot = 1 + (((wanted >> 32) * n->scale) >> 32);
-  q->cover = q->upwards = 0;
+  q->nsec3.slot = 1 + (((wanted >> 32) * n->scale) >> 32);
+  q->nsec3.cover = q->nsec3.upwards = 0;
   for (u32 i = 0; i < 2 * DENIAL_REACH; i++) {
     FORGET();
-    u64 slot = q->slot;
+    u64 slot = q->nsec3.slot;
     if (slot >= total)
-      return q->cover;
+      return q->nsec3.cover;
     struct nsec3_hash *e = block_entry(blocks, slot);
     if (!e)
       return 0;
@@ -114,17 +114,17 @@ static inline u32 find_cover(struct query *q, u8 *p)
     if (hash == wanted && more == third)
       return 0;
     if (hash < wanted || (hash == wanted && more < third)) {
-      int known = q->cover == e->fragment; /* an empty slot: nothing further on belongs before the digest */
-      q->cover = e->fragment;
-      if (q->upwards == 1 || known)
-        return q->cover;
-      q->upwards = 2;
-      q->slot = slot + 1;
+      int known = q->nsec3.cover == e->fragment; /* an empty slot: nothing further on belongs before the digest */
+      q->nsec3.cover = e->fragment;
+      if (q->nsec3.upwards == 1 || known)
+        return q->nsec3.cover;
+      q->nsec3.upwards = 2;
+      q->nsec3.slot = slot + 1;
     } else {
-      if (q->upwards == 2)
-        return q->cover;
-      q->upwards = 1;
-      q->slot = slot - 1;
+      if (q->nsec3.upwards == 2)
+        return q->nsec3.cover;
+      q->nsec3.upwards = 1;
+      q->nsec3.slot = slot - 1;
     }
   }
   return 0;
@@ -153,19 +153,19 @@ static inline s64 begin_hash(struct query *q, struct answer *a, u32 material, u3
   struct nsec3 *n = (void *)p;
   if (n->iterations > ITERATIONS_MAX || n->salt_len > SALT_MAX)
     return PASS_denial;
-  q->table = table;
-  q->material = material;
-  q->hash_blocks = hash_input(q, n, next_closer(q));
-  q->hash_steps = q->hash_blocks + n->iterations;
-  q->hash_step = 0;
-  sha1_start(q->digest);
+  q->nsec3.table = table;
+  q->nsec3.material = material;
+  q->nsec3.blocks = hash_input(q, n, next_closer(q));
+  q->nsec3.steps = q->nsec3.blocks + n->iterations;
+  q->nsec3.step = 0;
+  sha1_start(q->nsec3.digest);
   return HASH_FIRST;
 }
 
 /* RFC 5155 §7.2.2 (closest encloser, next closer, wildcard) or §7.2.6 (next closer alone), once the hash is known. */
 static inline s64 prove_by_nsec3(struct query *q, struct answer *a)
 {
-  u8 *p = heap_at(q->table), *m = q->material ? heap_at(q->material) : 0;
+  u8 *p = heap_at(q->nsec3.table), *m = q->nsec3.material ? heap_at(q->nsec3.material) : 0;
   if (!p)
     return PASS_denial;
   u32 cover = find_cover(q, p);
@@ -176,31 +176,6 @@ static inline s64 prove_by_nsec3(struct query *q, struct answer *a)
     return GO_ON;
   }
   return m ? add_nxdomain_proof(q, a, (void *)m, cover) : PASS_denial;
-}
-
-/* NSEC: find q->proof at once. NSEC3: prepare the hash; returns HASH_FIRST. */
-static inline s64 begin_proof(struct query *q)
-{
-  u8 *p = heap_at(q->record), *answer = heap_at(q->answer);
-  q->proofs = q->proof_len = q->proof_records = 0;
-  q->proved = 1;
-  if (!p || !answer)
-    return PASS_denial;
-  struct node *n = (void *)p;
-  struct answer *a = (void *)answer;
-  if (n->flags & NODE_CUT)
-    return PASS_denial;
-  if (a->denial == DENIAL_NXDOMAIN && a->kind == ANSWER_cname)
-    return PASS_denial; /* a chain of names with a proof for each link: followed by userspace */
-  u32 index = n->zone;
-  struct zone *z = zones.lookup(&index);
-  if (!z)
-    return PASS_denial;
-  if (z->scheme == SCHEME_NSEC)
-    return prove_by_nsec(q, a, n->denial);
-  if (z->scheme != SCHEME_NSEC3)
-    return PASS_denial;
-  return begin_hash(q, a, n->denial, z->version & 1 ? z->slot[1].denial : z->slot[0].denial);
 }
 
 #endif

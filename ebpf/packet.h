@@ -13,6 +13,12 @@
 #define NEXT_AUTHENTICATION 51
 #define SERVICE_PORTS 1024 /* below it no client asks; an error reply to such a source could start a loop */
 
+/* Frame offset of what follows the DNS header. */
+static inline u64 body_offset(struct query *q)
+{
+  return q->packet.l4 + UDP_HEADER + DNS_HEADER;
+}
+
 /* Services that answer whatever arrives; a reply to one of them could start a loop. */
 static inline s64 reflects(u64 port)
 {
@@ -20,39 +26,6 @@ static inline s64 reflects(u64 port)
     return 0;
   return port == 7 || port == 13 || port == 17 || port == 19 || port == 37 || port == 69 || port == 123 || port == 1900 ||
          port == 11211;
-}
-
-static inline u64 service_hash(u64 high, u64 low)
-{
-  return (high ^ low) * service_seed();
-}
-
-/* What is known of an address, 0 if nothing is. */
-static inline u64 service_kind(u64 high, u64 low)
-{
-  u32 slot = service_hash(high, low) >> 56;
-  struct service *s = services.lookup(&slot);
-  return s && LOAD8(s, 0) == high && LOAD8(s, 8) == low ? s->kind : 0;
-}
-
-/* An unused slot holds ::, which as a source is as wrong as what is in the table: one of ours, or a broadcast address. */
-static inline s64 is_listed(u64 high, u64 low)
-{
-  u32 slot = service_hash(high, low) >> 56;
-  struct service *s = services.lookup(&slot);
-  return s && LOAD8(s, 0) == high && LOAD8(s, 8) == low;
-}
-
-/* Hardly any source looks like an address of the table, so that few are looked up. */
-static inline s64 may_be_listed(struct query *q, u64 high, u64 low)
-{
-  return q->services >> (service_hash(high, low) >> 59) & 1;
-}
-
-/* The lower half of an IPv4 address written as ::ffff:a.b.c.d. */
-static inline u64 mapped(u64 address)
-{
-  return address << 32 | 0xffff0000;
 }
 
 /* Does a device of the host take what comes in with these tags? Where none does, the kernel drops it. */
@@ -81,13 +54,34 @@ static inline u64 add_tag(u64 tags, u64 protocol, u64 control)
   return tags << 16 | VLAN_TAG | (protocol == htons(ETH_P_8021AD) ? VLAN_SERVICE : 0) | id;
 }
 
+/* A place in the frame, from which on its headers are taken one after the other. */
+struct cursor {
+  void *data, *end;
+  u64 at;
+};
+
+static inline struct cursor cursor_at(struct xdp_md *ctx, u64 at)
+{
+  return (struct cursor){ (void *)(long)ctx->data, (void *)(long)ctx->data_end, at };
+}
+
+/* The next `octets` of the frame, behind which the cursor then stands; 0 where the frame ends before. */
+static inline void *take_header(struct cursor *from, u64 octets)
+{
+  void *header = from->data + from->at;
+  if (header + octets > from->end)
+    return 0;
+  from->at += octets;
+  return header;
+}
+
 /* Frame header: is it for this interface, and what is inside. */
 static inline s64 parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether_type)
 {
-  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  u64 l3 = sizeof(struct ethhdr), tags = 0, ifindex = ctx->ingress_ifindex;
-  u8 *mac = data;
-  if (data + l3 > end)
+  struct cursor from = cursor_at(ctx, 0);
+  u64 tags = 0, ifindex = ctx->ingress_ifindex;
+  u8 *mac = take_header(&from, sizeof(struct ethhdr));
+  if (!mac)
     return PASS_not_ip;
   u32 slot = ifindex & (PORT_SLOTS - 1);
   struct port *p = ports.lookup(&slot);
@@ -95,33 +89,33 @@ static inline s64 parse_ethernet(struct xdp_md *ctx, struct query *q, u16 *ether
     return PASS_not_serving;
   u16 type = *(u16 *)(mac + 12);
 #pragma unroll
-  for (int tag = 0; tag < 2; tag++) {
+  for (int i = 0; i < 2; i++) {
     if (type != htons(ETH_P_8021Q) && type != htons(ETH_P_8021AD))
       break;
-    if (data + l3 + 4 > end)
+    u16 *tag = take_header(&from, 4);
+    if (!tag)
       return PASS_not_ip;
-    tags = add_tag(tags, type, *(u16 *)(data + l3));
-    type = *(u16 *)(data + l3 + 2);
-    l3 += 4;
+    tags = add_tag(tags, type, tag[0]);
+    type = tag[1];
   }
-  q->l3 = l3;
+  q->packet.l3 = from.at;
   if (tags && !is_known_vlan(ifindex, tags))
     return PASS_unknown_vlan;
-  q->verify = p->flags & PORT_VERIFY_CHECKSUM;
-  q->services = p->services;
-  q->frame_len = end - data;
+  q->packet.verify = p->flags & PORT_VERIFY_CHECKSUM;
+  q->packet.services = p->services;
+  q->packet.frame_len = from.end - from.data;
   *ether_type = type;
   if (*(u32 *)mac != *(u32 *)p->mac || *(u16 *)(mac + 4) != *(u16 *)(p->mac + 4))
     return PASS_other_mac;
   return mac[6] & 1 ? DROP_source_address : GO_ON;
 }
 
-static inline s64 parse_ipv4(void *at, void *end, struct query *q, u64 *ip_payload)
+static inline s64 parse_ipv4(struct cursor *from, struct query *q, u64 *ip_payload)
 {
-  struct iphdr *ip = at;
-  if ((void *)(ip + 1) > end)
+  struct iphdr *ip = take_header(from, sizeof(*ip));
+  if (!ip)
     return PASS_ip_length;
-  if (*(u8 *)at != 0x45)
+  if (*(u8 *)ip != 0x45)
     return PASS_ip_options;
   if (ip->frag_off & htons(0x3fff))
     return PASS_ip_fragment;
@@ -129,8 +123,9 @@ static inline s64 parse_ipv4(void *at, void *end, struct query *q, u64 *ip_paylo
     return ip->protocol == IPPROTO_TCP ? PASS_tcp : PASS_not_udp;
   u64 total = ntohs(ip->tot_len);
   *ip_payload = total - IPV4_HEADER;
-  q->ipv6 = 0;
-  q->fixed_sum = (u64)ip->saddr + ip->daddr + htons(IPPROTO_UDP);
+  q->packet.ipv6 = 0;
+  q->packet.client = ip->saddr;
+  q->packet.fixed_sum = (u64)ip->saddr + ip->daddr + htons(IPPROTO_UDP);
   return GO_ON;
 }
 
@@ -149,27 +144,28 @@ static inline s64 next_header_verdict(u64 next)
   return is_extension(next) ? PASS_ipv6_extension : PASS_not_udp;
 }
 
-static inline s64 parse_ipv6(void *at, void *end, struct query *q, u64 *ip_payload)
+static inline s64 parse_ipv6(struct cursor *from, struct query *q, u64 *ip_payload)
 {
-  struct ipv6hdr *ip = at;
-  if ((void *)(ip + 1) > end)
+  struct ipv6hdr *ip = take_header(from, sizeof(*ip));
+  if (!ip)
     return PASS_ip_length;
-  if ((*(u8 *)at & 0xf0) != 0x60)
+  if ((*(u8 *)ip & 0xf0) != 0x60)
     return PASS_not_ip;
   u64 next = ip->nexthdr;
   if (next != IPPROTO_UDP)
     return next_header_verdict(next);
   *ip_payload = ntohs(ip->payload_len);
   u64 *a = (u64 *)&ip->saddr;
-  q->ipv6 = 1;
-  q->fixed_sum = sum_word(a[0]) + sum_word(a[1]) + sum_word(a[2]) + sum_word(a[3]) + htons(IPPROTO_UDP);
+  q->packet.ipv6 = 1;
+  q->packet.client = a[0];
+  q->packet.fixed_sum = sum_word(a[0]) + sum_word(a[1]) + sum_word(a[2]) + sum_word(a[3]) + htons(IPPROTO_UDP);
   return GO_ON;
 }
 
 /* RFC 1122 §3.2.1.3, RFC 4291: a source must be one unicast host: no broadcast address of our networks, and not ourselves. */
 static inline s64 check_addresses(void *at, void *end, struct query *q)
 {
-  if (q->ipv6) {
+  if (q->packet.ipv6) {
     u64 *a = (u64 *)(at + 8);
     if (at + IPV6_HEADER > end)
       return PASS_ip_length;
@@ -208,43 +204,43 @@ static inline s64 parse_packet(struct xdp_md *ctx, struct query *q)
   if (verdict != GO_ON)
     return verdict;
   FORGET();
-  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-  u64 l3 = q->l3, payload = 0;
+  u64 l3 = q->packet.l3, payload = 0;
   MASK(l3, 31);
-  void *ip = data + l3;
+  struct cursor from = cursor_at(ctx, l3);
+  void *ip = from.data + l3;
   if (type == htons(ETH_P_IP))
-    verdict = parse_ipv4(ip, end, q, &payload);
+    verdict = parse_ipv4(&from, q, &payload);
   else if (type == htons(ETH_P_IPV6))
-    verdict = parse_ipv6(ip, end, q, &payload);
+    verdict = parse_ipv6(&from, q, &payload);
   else
     return PASS_not_ip;
   if (verdict != GO_ON)
     return verdict;
   FORGET();
-  u64 l4 = l3 + (q->ipv6 ? IPV6_HEADER : IPV4_HEADER);
-  struct udphdr *udp = data + l4;
-  if ((void *)(udp + 1) > end)
+  u64 l4 = from.at;
+  struct udphdr *udp = take_header(&from, sizeof(*udp));
+  if (!udp)
     return PASS_ip_length;
   if (!is_dns_port(udp->dest))
     return PASS_other_port;
-  verdict = check_addresses(ip, end, q);
+  verdict = check_addresses(ip, from.end, q);
   if (verdict != GO_ON)
     return verdict;
   u64 check = udp->check, length = udp->len, len = ntohs(length), ports = *(u32 *)udp;
-  if (len != payload || l4 + len > q->frame_len)
+  if (len != payload || l4 + len > q->packet.frame_len)
     return PASS_ip_length;
   if (len < UDP_HEADER + DNS_HEADER)
     return DROP_runt;
   u64 source = ntohs(udp->source);
   if (!source || reflects(source))
     return DROP_source_port;
-  if (q->verify && !q->ipv6 && !ipv4_header_is_whole(ip))
+  if (q->packet.verify && !q->packet.ipv6 && !ipv4_header_is_whole(ip))
     return DROP_ip_checksum;
-  q->source = source;
-  q->fixed_sum += ports;
-  q->udp_sum = check ? length + length + check : 0;
-  q->l4 = l4;
-  q->message_len = len - UDP_HEADER;
+  q->packet.source_port = source;
+  q->packet.fixed_sum += ports;
+  q->packet.udp_sum = check ? length + length + check : 0;
+  q->packet.l4 = l4;
+  q->packet.message_len = len - UDP_HEADER;
   return GO_ON;
 }
 

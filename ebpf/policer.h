@@ -6,14 +6,10 @@
 #ifndef APPLIANCE_POLICER_H
 #define APPLIANCE_POLICER_H
 
-#define EXTENSIONS_MAX 8 /* headers that are stepped over; more are taken for a query of ours */
-#define NEXT_ICMPV6 58
 #define HEARD_SLOTS 4096
 #define HEARD_WINDOWS 4 /* for how long a network stays known, in windows of 2^30 ns */
 #define LIGHT_SHARE 64  /* a network is light up to this part of the rate in a window */
 #define TOKEN 1000000000ULL /* one packet: tokens are packets a second times nanoseconds */
-
-enum recipient { RECIPIENT_OTHER, RECIPIENT_OURS, RECIPIENT_FRAGMENT };
 
 /* Of one CPU, as the rate is: no line is shared. */
 struct policer { u64 last_ns, common, reserve, fragments; };
@@ -21,95 +17,6 @@ struct heard { u32 tag; u16 window, count; };
 
 BPF_PERCPU_ARRAY(policer, struct policer, 1);
 BPF_PERCPU_ARRAY(heard, struct heard, HEARD_SLOTS);
-
-/* Is there a UDP header for our port at this place of the frame? */
-static inline s64 is_our_port(struct xdp_md *ctx, u64 at)
-{
-  u16 ports[2];
-  return !bpf_xdp_load_bytes(ctx, at, ports, sizeof(ports)) && is_dns_port(ports[1]);
-}
-
-/* Sockets hear what comes to an address of the host, answered for by the program or not, and to all or many hosts. */
-static inline u64 recipient4(struct xdp_md *ctx, struct query *q)
-{
-  struct iphdr ip;
-  u64 l3 = q->l3;
-  if (bpf_xdp_load_bytes(ctx, l3, &ip, sizeof(ip)))
-    return RECIPIENT_OTHER;
-  u64 first = *(u8 *)&ip, octets = (first & 15) * 4, destination = ip.daddr, fragment = ntohs(ip.frag_off) & 0x3fff;
-  if (first >> 4 != 4 || octets < IPV4_HEADER || ip.protocol != IPPROTO_UDP)
-    return RECIPIENT_OTHER;
-  if (!service_kind(0, mapped(destination)) && (destination & 0xff) < 224)
-    return RECIPIENT_OTHER;
-  q->network = ip.saddr & 0xffffff;
-  if (fragment & 0x1fff)
-    return RECIPIENT_FRAGMENT;
-  if (!is_our_port(ctx, l3 + octets))
-    return RECIPIENT_OTHER;
-  return fragment ? RECIPIENT_FRAGMENT : RECIPIENT_OURS;
-}
-
-/* Step over one extension header; GO_ON, or who the packet is for. The walk's state lives in memory, see find_child(). */
-static inline s64 step_over(struct xdp_md *ctx, struct query *q)
-{
-  u8 head[4];
-  u64 next = q->next, at = q->at;
-  if (bpf_xdp_load_bytes(ctx, at, head, sizeof(head)))
-    return RECIPIENT_OTHER;
-  u64 octets = (head[1] + 1) * 8;
-  if (next == NEXT_AUTHENTICATION)
-    octets = (head[1] + 2) * 4;
-  if (next == NEXT_FRAGMENT) {
-    u64 place = head[2] << 8 | head[3];
-    octets = 8;
-    q->fragment |= place & 0xfff9;
-    if (place & 0xfff8)
-      return head[0] == IPPROTO_TCP || head[0] == NEXT_ICMPV6 ? RECIPIENT_OTHER : RECIPIENT_FRAGMENT;
-  } else if (!is_extension(next)) {
-    return RECIPIENT_OTHER;
-  }
-  q->next = head[0];
-  q->at = at + octets;
-  return GO_ON;
-}
-
-static inline u64 recipient6(struct xdp_md *ctx, struct query *q)
-{
-  struct ipv6hdr ip __attribute__((aligned(8))); /* its addresses are read as words */
-  u64 l3 = q->l3;
-  if (bpf_xdp_load_bytes(ctx, l3, &ip, sizeof(ip)) || (*(u8 *)&ip & 0xf0) != 0x60)
-    return RECIPIENT_OTHER;
-  u64 *a = (u64 *)&ip.saddr;
-  if (!service_kind(a[2], a[3]) && (a[2] & 0xff) != 0xff)
-    return RECIPIENT_OTHER;
-  q->network = a[0] << 8; /* the first seven octets */
-  q->at = l3 + IPV6_HEADER;
-  q->next = ip.nexthdr;
-  q->fragment = 0;
-  for (u32 i = 0; i < EXTENSIONS_MAX; i++) {
-    FORGET();
-    if (q->next == IPPROTO_UDP)
-      break;
-    s64 to = step_over(ctx, q);
-    if (to != GO_ON)
-      return to;
-  }
-  FORGET();
-  if (q->next == IPPROTO_UDP && !is_our_port(ctx, q->at))
-    return RECIPIENT_OTHER;
-  return q->fragment ? RECIPIENT_FRAGMENT : RECIPIENT_OURS;
-}
-
-/* Who a packet is for that the program would hand up for a limited reason: whatever that is, tags and VLAN have been looked at. */
-static inline u64 recipient(struct xdp_md *ctx, struct query *q)
-{
-  u16 type = 0;
-  if (bpf_xdp_load_bytes(ctx, q->l3 - sizeof(type), &type, sizeof(type)))
-    return RECIPIENT_OTHER;
-  if (type == htons(ETH_P_IP))
-    return recipient4(ctx, q);
-  return type == htons(ETH_P_IPV6) ? recipient6(ctx, q) : RECIPIENT_OTHER;
-}
 
 static inline u64 filled(u64 tokens, u64 more, u64 full)
 {
@@ -134,7 +41,7 @@ static inline s64 take(u64 *tokens, u64 least)
  */
 static inline s64 take_common(struct ctl *c, struct policer *b, struct query *q, u64 now, u64 full)
 {
-  u64 light = c->pass_rate / LIGHT_SHARE + 1, hash = (q->network ^ c->seed) * HASH_MULTIPLIER;
+  u64 light = c->pass_rate / LIGHT_SHARE + 1, hash = (q->recipient.network ^ c->seed) * HASH_MULTIPLIER;
   hash = (hash ^ hash >> 32) * HASH_FINAL; /* once more: networks often differ in their upper bits alone */
   u32 slot = hash >> 52;
   struct heard *h = heard.lookup(&slot);
@@ -176,23 +83,6 @@ static inline s64 may_pass(struct ctl *c, struct query *q, u64 to)
   b->reserve = filled(b->reserve, reserve, full / 4);
   b->common = filled(b->common, more - reserve, full - full / 4);
   return to == RECIPIENT_FRAGMENT ? take(&b->fragments, 0) : take_common(c, b, q, now, full);
-}
-
-/* The last stage of what may only go up at a limited rate. */
-int police(struct xdp_md *ctx)
-{
-  u32 zero = 0;
-  struct query *q = scratch.lookup(&zero);
-  struct ctl *c = ctl.lookup(&zero);
-  if (!q || !c)
-    return XDP_PASS;
-  s64 verdict = q->verdict;
-  u64 to = recipient(ctx, q);
-  FORGET();
-  if (to != RECIPIENT_OTHER && !may_pass(c, q, to))
-    verdict += POLICED;
-  count(verdict);
-  return verdict >= DROP_BASE ? XDP_DROP : XDP_PASS;
 }
 
 #endif

@@ -29,24 +29,6 @@ static inline u64 find_type(u8 *node, u64 qtype, u64 dnssec_ok)
   return 0;
 }
 
-static inline u64 zone_nodata(struct zone *z, u64 dnssec_ok)
-{
-  struct zone_slot *s = z->version & 1 ? &z->slot[1] : &z->slot[0];
-  return dnssec_ok ? s->nodata[1] : s->nodata[0];
-}
-
-static inline u64 zone_nxdomain(struct zone *z, u64 dnssec_ok)
-{
-  struct zone_slot *s = z->version & 1 ? &z->slot[1] : &z->slot[0];
-  return dnssec_ok ? s->nxdomain[1] : s->nxdomain[0];
-}
-
-/* The SOA that answers of a signed zone quote: by the zone's slot, so that no answer changes with the serial. */
-static inline u64 zone_soa(struct zone *z)
-{
-  return z->version & 1 ? z->slot[1].soa : z->slot[0].soa;
-}
-
 /* RFC 4035 §3.1.4.1: DS at an apex belongs to the parent. Its record of the cut hangs in the same chain. */
 static inline u64 parent_cut(struct query *q, u64 ref)
 {
@@ -55,7 +37,7 @@ static inline u64 parent_cut(struct query *q, u64 ref)
     if (!p)
       return 0;
     struct node *n = (void *)p;
-    if (n->flags & NODE_CUT && matching_zone(q, p, q->depth))
+    if (n->flags & NODE_CUT && matching_zone(q, p, q->lookup.depth))
       return ref;
     ref = n->next;
     if (!ref)
@@ -67,19 +49,19 @@ static inline u64 parent_cut(struct query *q, u64 ref)
 static inline s64 answer_at_node(struct query *q, u8 *p, struct zone *z)
 {
   struct node *n = (void *)p;
-  u64 dnssec_ok = q->dnssec_ok;
+  u64 dnssec_ok = q->edns.dnssec_ok;
   if (n->ntypes > TYPES_MAX)
     return PASS_type_table;
   if ((n->flags & (NODE_DNAME | NODE_FILLER)) == (NODE_DNAME | NODE_FILLER))
     return PASS_dname_synthesis;
-  u64 ref = find_type(p, q->qtype, dnssec_ok);
+  u64 ref = find_type(p, q->question.type, dnssec_ok);
   if (!ref && dnssec_ok)
     ref = n->other[1];
   if (!ref && (!dnssec_ok || n->flags & NODE_CNAME))
     ref = n->other[0];
   if (!ref)
     ref = zone_nodata(z, dnssec_ok);
-  q->answer = ref;
+  q->select.answer = ref;
   return GO_ON;
 }
 
@@ -98,7 +80,7 @@ static inline s64 answer_below_node(struct query *q, struct node *n, struct zone
     u8 *p = heap_at(n->wildcard);
     return p ? answer_at_node(q, p, z) : PASS_flip;
   }
-  q->answer = zone_nxdomain(z, q->dnssec_ok);
+  q->select.answer = zone_nxdomain(z, q->edns.dnssec_ok);
   return GO_ON;
 }
 
@@ -119,72 +101,44 @@ static inline u8 *proofs_at_cut(u64 ref)
   return p && ((struct answer *)p)->kind == ANSWER_nodata && ((struct answer *)p)->nfrag > 1 ? p : 0;
 }
 
-/* The one or two proofs that NODATA lists behind the SOA. */
-static inline s64 take_proofs(struct query *q, u8 *p)
-{
-  u8 *soa = heap_at(q->soa);
-  if (!soa)
-    return PASS_denial;
-  struct answer *a = (void *)p;
-  struct fragment *f = (void *)soa;
-  STORE8(q->proof, 0, LOAD8(p, 24));
-  q->proofs = a->nfrag - 1;
-  q->proof_len = a->len - f->len;
-  q->proof_records = a->ns - f->records;
-  return GO_ON;
-}
-
-/* DS and its signature, the pieces of the answer for DS. */
-static inline s64 take_ds(struct query *q, u8 *p)
-{
-  struct answer *a = (void *)p;
-  STORE8(q->proof, 0, LOAD8(p, 20));
-  q->proof[2] = *(u32 *)(p + 28);
-  q->proofs = DS_PIECES;
-  q->proof_len = a->len;
-  q->proof_records = a->an;
-  return GO_ON;
-}
-
 /* The referral with DO: an answer of its own, or the one without and behind it what the answer for DS lists, its SOA aside. */
 static inline s64 refer_signed(struct query *q, struct node *n)
 {
   u8 *p = heap_at(n->other[1]);
   u64 kind = p ? ((struct answer *)p)->kind : 0, pieces = p ? ((struct answer *)p)->nfrag : 0;
   s64 verdict = GO_ON;
-  q->answer = n->other[1];
+  q->select.answer = n->other[1];
   if (kind == ANSWER_nodata && pieces > 1)
     verdict = take_proofs(q, p);
   else if (kind == ANSWER_positive && pieces == DS_PIECES)
     verdict = take_ds(q, p);
   else
     return GO_ON;
-  q->proved = 2;
-  q->answer = n->other[0];
+  q->select.answer = n->other[0];
   return verdict;
 }
 
 static inline s64 answer_at_cut(struct query *q, u8 *p, struct zone *z, u64 asks_ds)
 {
   struct node *n = (void *)p;
-  u64 dnssec_ok = q->dnssec_ok;
+  u64 dnssec_ok = q->edns.dnssec_ok;
   if (!asks_ds) {
     if (dnssec_ok && n->other[1])
       return refer_signed(q, n);
-    q->answer = n->other[0];
+    q->select.answer = n->other[0];
     return GO_ON;
   }
   u64 ref = find_type(p, TYPE_DS, dnssec_ok);
   if (!ref && dnssec_ok && proofs_at_cut(n->other[1]))
     ref = n->other[1];
-  q->answer = ref ? ref : zone_nodata(z, dnssec_ok);
+  q->select.answer = ref ? ref : zone_nodata(z, dnssec_ok);
   return GO_ON;
 }
 
-/* Sets q->answer, or returns the verdict. */
+/* Sets q->select.answer, or returns the verdict. */
 static inline s64 select_answer(struct query *q, struct found *found)
 {
-  u64 ref = q->record, exact = q->depth == q->labels;
+  u64 ref = q->lookup.record, exact = q->lookup.depth == q->question.labels;
   if (!ref)
     return ANSWER_refused;
   if (!found->node && !record_at(ref, found))
@@ -194,9 +148,9 @@ static inline s64 select_answer(struct query *q, struct found *found)
   struct node *n = (void *)p;
   if (n->flags & NODE_OUTSIDE)
     return ANSWER_refused;
-  if (exact && (n->flags & NODE_APEX) && q->qtype == TYPE_DS) {
+  if (exact && (n->flags & NODE_APEX) && q->question.type == TYPE_DS) {
     u64 cut = parent_cut(q, ref);
-    if (!cut && q->labels)
+    if (!cut && q->question.labels)
       return PASS_query_type; /* the parent zone may be served without a cut here: rare, userspace looks */
     if (cut) {
       if (!record_at(cut, found))
@@ -208,11 +162,28 @@ static inline s64 select_answer(struct query *q, struct found *found)
   }
   if (!zone_is_served(z))
     return ANSWER_servfail;
-  if (q->dnssec_ok)
-    q->soa = zone_soa(z);
+  if (q->edns.dnssec_ok)
+    q->select.soa = zone_soa(z);
   if (n->flags & NODE_CUT)
-    return answer_at_cut(q, p, z, exact && q->qtype == TYPE_DS && !(n->flags & NODE_FILLER));
+    return answer_at_cut(q, p, z, exact && q->question.type == TYPE_DS && !(n->flags & NODE_FILLER));
   return exact ? answer_at_node(q, p, z) : answer_below_node(q, n, z);
+}
+
+/* The bodies of error replies are answers too, made when the store is. */
+static inline u64 builtin_answer(struct ctl *c, s64 verdict)
+{
+  switch (verdict) {
+  case ANSWER_refused: return c->refused;
+  case ANSWER_servfail: return c->servfail;
+  case ANSWER_notimp: return c->notimp;
+  case ANSWER_badvers: return c->badvers;
+  default: return c->formerr;
+  }
+}
+
+static inline void select_builtin(struct query *q, struct ctl *c, s64 verdict)
+{
+  q->select.answer = builtin_answer(c, verdict);
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * How the program leaves: every verdict has a number, is counted in this CPU's row, and decides what happens to the packet.
+ * Every way out has a number and is counted in this CPU's row.
  */
 #ifndef APPLIANCE_VERDICT_H
 #define APPLIANCE_VERDICT_H
@@ -12,6 +12,7 @@
 #define POLICED (POLICED_BASE - LIMITED_BASE) /* from the reason for which a packet would go up to the counter of those that may not */
 
 enum verdict {
+  SLIP = -6,
   HASH_FIRST = -5,
   UNPROVED = -4,
   MANY_FRAGMENTS = -3,
@@ -37,6 +38,11 @@ static inline s64 is_answer(s64 verdict)
   return (u64)verdict < PASS_BASE;
 }
 
+static inline s64 is_limited(s64 verdict)
+{
+  return verdict >= LIMITED_BASE && verdict < DROP_BASE;
+}
+
 static inline void count(s64 verdict)
 {
   u32 cpu = bpf_get_smp_processor_id();
@@ -45,27 +51,6 @@ static inline void count(s64 verdict)
   MASK(slot, COUNTER_SLOTS - 1);
   if (row)
     row->slot[slot]++;
-}
-
-static inline s64 is_limited(s64 verdict)
-{
-  return verdict >= LIMITED_BASE && verdict < DROP_BASE;
-}
-
-/* What may be limited has a stage of its own. No way through the program comes near the kernel's 33 tail calls, so that call is made. */
-static inline s64 leave(struct xdp_md *ctx, struct query *q, struct ctl *c, s64 verdict)
-{
-  if (is_answer(verdict)) {
-    count(verdict);
-    return XDP_TX;
-  }
-  if (is_limited(verdict) && c->pass_rate) {
-    q->verdict = verdict;
-    stages.call(ctx, STAGE_POLICE);
-    verdict += POLICED;
-  }
-  count(verdict);
-  return verdict >= DROP_BASE ? XDP_DROP : XDP_PASS;
 }
 
 #endif

@@ -28,7 +28,7 @@ def packed(address: str) -> bytes:
 
 
 def slot_of(address: bytes, seed: int) -> int:
-    """The slot of a packed address: the top octet of a multiplicative hash, as in `ebpf/packet.h`."""
+    """The slot of a packed address: the top octet of a multiplicative hash, as in `ebpf/address.h`."""
     high, low = struct.unpack("<QQ", address)
     slot: int = (((high ^ low) * seed) & _MASK64) >> 56
     return slot

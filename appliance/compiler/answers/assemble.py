@@ -15,7 +15,7 @@ MAX_ANSWER: Final = 65535 - 12 - 259 - 11
 """Octets of records that fit the largest message (TCP) behind the longest question; more is only answered with TC."""
 
 MAX_FRAGMENTS: Final = 8
-"""Fragments that an answer lists at most, those of a searched proof aside: FRAGMENTS_MAX in ebpf/body.h."""
+"""Fragments that an answer lists at most, those of a searched proof aside: FRAGMENTS_MAX in ebpf/store.h."""
 
 _AROUND: Final = 12 + 4 + 11
 """Octets of header, QTYPE and QCLASS, OPT."""

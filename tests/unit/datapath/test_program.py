@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import socket
 import struct
@@ -11,11 +12,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.datapath import program, source
+from appliance.compiler.answers import assemble
+from appliance.compiler.bulk import writer
+from appliance.config import schema
+from appliance.datapath import door, program, source
+from appliance.datapath.generation import Generation
 from appliance.datapath.loader import last_words
 from appliance.datapath.obtain import remarks
 from appliance.datapath.program import MARKS, Code, MapShape, Plan, Program, bound, constants, without_descriptors
 from appliance.errors import DatapathError
+from appliance.lookup import render
+from appliance.server import respond
+from appliance.store import layout
 
 pytestmark = pytest.mark.unit
 
@@ -96,6 +104,43 @@ def test_marks_are_those_of_the_sources() -> None:
     others = source.flatten().replace(header, "")
     assert "5a1d00" not in others.lower()
     assert "MARK_" not in others  # what a compiler makes of a bare mark need not be the mark
+
+
+def test_stages_are_those_of_the_sources() -> None:
+    """In the same order: the loader fills the array by it."""
+    listed = re.search(r"^#define STAGES\(X\) (.*)$", (source.folder() / "stage.h").read_text(), re.MULTILINE)
+    assert listed
+    assert tuple(re.findall(r"X\((\w+)\)", listed[1])) == program.STAGES
+
+
+def test_what_both_sides_know_of_opt_is_the_same() -> None:
+    edns = (source.folder() / "edns.h").read_text()
+    start = re.search(r"^#define OPT_START (0x[0-9a-f]+)", edns, re.MULTILINE)
+    assert start
+    assert int(start[1], 16) == program._OPT_TYPE == constants(PLAN)["OPT_HEAD"] & 0xFFFFFF
+
+
+def test_what_reflects_is_the_same_for_both_paths() -> None:
+    """Port 0 is no port to reply to either; the program looks at it apart."""
+    body = re.search(r"s64 reflects\(.*?^}", (source.folder() / "packet.h").read_text(), re.MULTILINE | re.DOTALL)
+    assert body
+    assert {int(port) for port in re.findall(r"port == (\d+)", body[0])} == respond._REFLECTING_PORTS - {0}
+
+
+def test_defaults_are_the_same_wherever_they_stand() -> None:
+    """The size that we offer is the one that answers and their shorter variants are made for."""
+    sizes = {
+        Plan("/nowhere", 0, 0, 0, 0).edns_size,
+        inspect.signature(Generation.load).parameters["edns_size"].default,
+        schema.Limits().edns_size,
+        door.Load(bucket_bits=0, chunks=0, zones=0).edns_size,
+        respond.Settings().edns_size,
+        render.Edns().size,
+        max(assemble._SIZES),
+        *map(int, re.findall(r"\bsize (?:=|==) (\d{4})\b", Path(writer.__file__).with_name("writer.py").read_text())),
+    }
+    assert sizes == {1232}
+    assert Plan("/nowhere", 0, 0, 0, 0).service_seed == layout.HASH_MULTIPLIER
 
 
 def test_map_sizes_come_from_the_plan() -> None:

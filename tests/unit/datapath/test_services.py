@@ -17,7 +17,7 @@ SETS = st.lists(st.lists(ADDRESSES, unique=True, max_size=services.MOST), min_si
 
 
 def looked_up(table: bytearray, address: str, seed: int) -> bool:
-    """Look an address up as `ebpf/packet.h` does."""
+    """Look an address up as `ebpf/address.h` does."""
     key = services.packed(address)
     at = services.slot_of(key, seed) * services.ENTRY.size
     return table[at : at + 16] == key
