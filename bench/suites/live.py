@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from appliance.errors import DatapathError
 from bench.figures import Figure, at_least, at_most, plain
 from bench.machine.lab import SERVER_DEVICE, Veth
 from bench.traffic import questions, senders
@@ -77,6 +78,11 @@ def _undisturbed(pairs: list[Pair]) -> list[Pair]:
 
 def _figures(place: Place, pairs: list[Pair]) -> Iterator[Figure]:
     kept = _undisturbed(pairs)
+    if not kept:
+        raise DatapathError(
+            f"live_{place.name}: beside none of {len(pairs)} runs did the reflector keep {STEADY:.0%} of its best rate; "
+            "measure when nothing else runs on this machine"
+        )
     ratios = [pair.share for pair in kept]
     rate = statistics.median(pair.served.rate for pair in kept)
     loss = statistics.median(pair.served.loss for pair in kept)
