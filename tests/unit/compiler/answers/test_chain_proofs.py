@@ -122,13 +122,8 @@ def test_as_many_proofs_as_fit(count: int, nsec3: bool) -> None:
 
 
 def test_the_bound_is_that_of_the_program() -> None:
-<<<<<<< HEAD:tests/unit/compiler/answers/test_chain_proofs.py
-    body = (Path(__file__).parents[4] / "ebpf" / "body.h").read_text()
-    assert f"#define FRAGMENTS_MAX {MAX_FRAGMENTS}\n" in body
-=======
-    header = (Path(__file__).parents[3] / "ebpf" / "store.h").read_text()
+    header = (Path(__file__).parents[4] / "ebpf" / "store.h").read_text()
     assert f"#define FRAGMENTS_MAX {MAX_FRAGMENTS}\n" in header
->>>>>>> prog:tests/unit/answers/test_chain_proofs.py
 
 
 @pytest.mark.parametrize("denial", ["nsec", "nsec3"])
