@@ -80,7 +80,7 @@ def _figures(place: Place, pairs: list[Pair]) -> Iterator[Figure]:
     kept = _undisturbed(pairs)
     if not kept:
         raise DatapathError(
-            f"live_{place.name}: beside none of {len(pairs)} runs did the reflector keep {STEADY:.0%} of its best rate; "
+            f"live_{place.name}: in none of {len(pairs)} runs did the reflector keep {STEADY:.0%} of its best rate; "
             "measure when nothing else runs on this machine"
         )
     ratios = [pair.share for pair in kept]
