@@ -20,6 +20,12 @@ def present() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def everywhere() -> list[Path]:
+    """Return the folders of our pins for all network namespaces, this one's first; nothing is mounted or made."""
+    own = _folder()
+    return sorted((one for one in own.parent.glob("net-*") if one.is_dir()), key=lambda one: (one != own, one))
+
+
 def _mounted_at() -> Path:
     return Path(os.environ.get("APPLIANCE_BPFFS", DEFAULT))
 

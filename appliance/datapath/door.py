@@ -21,9 +21,11 @@ from appliance.datapath.generation import Generation
 from appliance.datapath.links import Mode
 from appliance.datapath.reconcile import in_the_way
 from appliance.datapath.specs import InterfaceSpec
+from appliance.datapath.syscall import load_time_of
 from appliance.errors import DatapathError
 
 _FINISH_S: Final = 0.05  # longer than any packet stays in a program that was replaced
+_LET_GO_S: Final = 2.0
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=True):
@@ -114,6 +116,7 @@ class Door:
         self._run_dir = run_dir
         self._generations: dict[str, Generation] = {}
         self._made: set[Path] = set()
+        self._unpinned: set[int] = set()
         self._lock: owners.Lock | None = None
         self._handlers: dict[type[Request], Callable[[Any], Any]] = {
             Load: self._load,
@@ -172,6 +175,8 @@ class Door:
         except BaseException:
             registry.forget(entry)
             raise
+        registry.merge(entry.program, links.indexes())
+        registry.settle(former, interface)
         return Attached(mode, reason)
 
     def _detach(self, request: Detach) -> None:
@@ -187,25 +192,35 @@ class Door:
             if self._here(request.interface).link.program != request.program:
                 raise
             links.detach(found.link, found.link.mode)
+        registry.settle(request.program, request.interface)
 
     def _drop(self, request: Drop) -> None:
         generation = self._of(request.generation)
+        self._unpinned.add(generation.program_id())
         generation.detach()
         del self._generations[request.generation]
 
     def _tidy(self, request: Tidy) -> None:
-        attached = look().found
+        running = {one.link.program for one in look().found}
         keep = [one.folder for one in self._generations.values()]
-        unused = pins.unused({one.link.program for one in attached}, keep, self._made)
+        unused = pins.unused(running, keep, self._made)
+        for entry in registry.idle(running):  # perhaps on another bpf file system, where nobody looks any more
+            folder = Path(entry.pins)
+            if folder not in (*keep, *unused) and pins.program_in(folder) == entry.program:
+                unused.append(folder)
         if unused:
             time.sleep(_FINISH_S)
         for folder in unused:
+            self._unpinned.add(pins.program_in(folder))
             pins.remove(folder)
-        running = {one.link.program for one in attached}
-        for entry in registry.tidy({(one.link.index, one.link.program) for one in attached}):
-            folder = Path(entry.pins)  # perhaps on another bpf file system, where nobody looks any more
-            if entry.program not in running and folder not in keep and pins.program_in(folder) == entry.program:
-                pins.remove(folder)
+        registry.tidy(running, links.idle(), self._loaded)
+
+    def _loaded(self, program: int) -> int | None:
+        """Return when a program was loaded, 0 if it is no more; what was unpinned goes a little later."""
+        deadline = time.monotonic() + _LET_GO_S
+        while (since := load_time_of(program)) and program in self._unpinned and time.monotonic() < deadline:
+            time.sleep(_FINISH_S / 10)
+        return since
 
     def _list(self, request: List) -> Look:
         return look((*self._names, *request.also))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,12 +16,16 @@ from appliance.datapath.registry import Entry
 from appliance.datapath.syscall import load_time, open_pin, open_program, program_id
 from appliance.errors import DatapathError
 
-Whose = Literal["nobody", "own", "ended", "living", "foreign"]
+Whose = Literal["nobody", "own", "ended", "living", "elsewhere", "foreign"]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One interface; `whose` tells of its program: this process's, an ended server's of ours, a living one's."""
+    """One interface; `whose` tells of its program: this process's, an ended server's of ours, a living one's.
+
+    "elsewhere": the interface has come from another network namespace, with the program of a server that lives there
+    and has lost sight of it. `pins` is the folder of its pins, empty where there is none.
+    """
 
     link: Link
     whose: Whose = "nobody"
@@ -53,26 +57,39 @@ def look(names: Collection[str] = ()) -> Look:
 def _noted_of(link: Link, noted: Collection[Entry]) -> Entry | None:
     """Return the entry of the program on an interface; if there is none for that interface, one of the program."""
     of_program = [entry for entry in noted if entry.program == link.program]
-    return next((entry for entry in of_program if entry.ifindex == link.index), next(iter(of_program), None))
+    return next((entry for entry in of_program if _is_for(entry, link)), next(iter(of_program), None))
+
+
+def _is_for(entry: Entry, link: Link) -> bool:
+    return entry.ifindex == link.index and entry.is_of_this_namespace
 
 
 def _judged(link: Link, entry: Entry | None, folder: Path | None) -> Found:
     if not link.program:
         return Found(link)
+    if entry is not None and folder is None and pins.program_in(Path(entry.pins)) == link.program:
+        folder = Path(entry.pins)  # on another bpf file system
     if entry is not None and not _is_that_program(entry, folder):
         entry = None
+    pinned = str(folder or "")
     if entry is not None:
-        since = entry.since if entry.ifindex == link.index else None
-        if owners.is_this_process(entry.owner):
-            return Found(link, "own", entry.owner.pid, entry.owner.run_dir, since, str(folder or ""))
-        whose: Whose = "living" if owners.lives(entry.owner, registry.place()) else "ended"
-        return Found(link, whose, entry.owner.pid, entry.owner.run_dir, since, str(folder or ""))
+        since = entry.since if _is_for(entry, link) else None
+        mine, lives = owners.is_this_process(entry.owner), owners.lives(entry.owner, registry.place())
+        whose = _whose(mine, lives, entry.is_of_this_namespace)
+        return Found(link, whose, entry.owner.pid, entry.owner.run_dir, since, pinned)
     if folder is not None:  # of an earlier version, or the registry was lost
         pid, made = pins.maker(folder)
-        if pid == os.getpid() and owners.made_pins(pid, made):
-            return Found(link, "own", pid, pins=str(folder))
-        return Found(link, "living" if pins.maker_lives(folder) else "ended", pid, pins=str(folder))
+        mine, lives = pid == os.getpid() and owners.made_pins(pid, made), pins.maker_lives(folder)
+        return Found(link, _whose(mine, lives, pins.is_of_this_namespace(folder)), pid, pins=pinned)
     return Found(link, "foreign")
+
+
+def _whose(mine: bool, lives: bool, here: bool) -> Whose:
+    if mine:
+        return "own"
+    if not lives:
+        return "ended"
+    return "living" if here else "elsewhere"
 
 
 def _is_that_program(entry: Entry, folder: Path | None) -> bool:
@@ -93,8 +110,9 @@ def opened(program: int, folder: str) -> Iterator[int]:
     """Yield a descriptor of a program, by its pin or else by its id. Raises DatapathError."""
     fd = -1
     if folder:
-        fd = open_pin(Path(folder) / "prog_dns")
-        if program_id(fd) != program:
+        with suppress(DatapathError):  # unpinned meanwhile
+            fd = open_pin(Path(folder) / "prog_dns")
+        if fd >= 0 and program_id(fd) != program:
             os.close(fd)
             fd = -1
     if fd < 0:

@@ -139,6 +139,18 @@ def with_programs() -> list[Link]:
     return [link for link in everything() if link.program]
 
 
+def idle() -> list[tuple[int, str]]:
+    """The interfaces of this network namespace that run no XDP program, by index and name."""
+    with netlink("list interfaces") as route:
+        return [(m["index"], str(m.get_attr("IFLA_IFNAME"))) for m in route.get_links() if not _program_of(m)]
+
+
+def indexes() -> set[int]:
+    """The indexes of all interfaces of this network namespace."""
+    with netlink("list interfaces") as route:
+        return {m["index"] for m in route.get_links()}
+
+
 def everything(names: Collection[str] = ()) -> list[Link]:
     """Return the interfaces of this network namespace that have one of these names or run an XDP program."""
     with netlink("list interfaces") as route:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 from collections.abc import Collection, Iterable
@@ -11,6 +12,7 @@ from pathlib import Path
 from appliance.datapath import bpffs, owners
 from appliance.datapath.syscall import open_pin, program_id
 from appliance.errors import DatapathError
+from appliance.store import layout
 
 
 def folders() -> Iterable[tuple[Path, int]]:
@@ -33,8 +35,21 @@ def program_in(folder: Path) -> int:
 
 
 def programs() -> dict[int, Path]:
-    """Return the folders of pins by the id of the program in them."""
-    return {number: folder for folder, number in folders() if number}
+    """Return the folders of pins by the id of the program in them, those of other network namespaces too.
+
+    An interface takes its program along into another namespace; the pins stay where they are.
+    """
+    found: dict[int, Path] = {}
+    for namespace in bpffs.everywhere():
+        for folder in sorted(namespace.glob("g*")):
+            found.setdefault(program_in(folder), folder)
+    found.pop(0, None)
+    return found
+
+
+def is_of_this_namespace(folder: Path) -> bool:
+    """Return whether a folder of pins was made in this network namespace."""
+    return folder.parent == bpffs.present()
 
 
 def maker(folder: Path) -> tuple[int, int]:
@@ -59,8 +74,27 @@ def unused(attached: Collection[int], keep: Collection[Path], made: Collection[P
     return found
 
 
+def silence(folder: Path) -> None:
+    """Let the program of a generation hand everything up from now on, wherever it runs."""
+    try:
+        fd = open_pin(folder / "ctl")
+    except DatapathError:
+        return
+    try:
+        with mmap.mmap(fd, mmap.PAGESIZE) as ctl:
+            at = layout.OFFSETS["ctl"]["serving"]
+            ctl[at : at + 4] = bytes(4)
+    finally:
+        os.close(fd)
+
+
 def remove(folder: Path) -> None:
-    """Unpin a generation, and remove the folders around it if nobody else's pins are there."""
+    """Unpin a generation, and remove the folders around it if nobody else's pins are there.
+
+    An interface may have taken the program along into another network namespace, where nobody would keep what it
+    answers: it is silenced.
+    """
+    silence(folder)
     shutil.rmtree(folder, ignore_errors=True)
     for above in (folder.parent, folder.parent.parent):
         try:

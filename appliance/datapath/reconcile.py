@@ -80,7 +80,9 @@ def _unwanted(found: Found, wish: Wish) -> Iterator[Action]:
             yield Action("leave", name, found)
     elif found.whose == "foreign" or (found.whose == "living" and named):
         yield Action("leave", name, found, None, in_the_way(found), doubtful=not named)
-    elif found.whose == "own" or (found.whose == "ended" and _is_to_go(found, wish)):
+    elif found.whose == "elsewhere" and not named:
+        yield Action("leave", name, found, None, _left_over(found), doubtful=True)
+    elif found.whose in ("own", "elsewhere") or (found.whose == "ended" and _is_to_go(found, wish)):
         problem = f"{name} runs an old XDP program (id {found.link.program}), which is not to serve"
         yield Action("detach", name, found, None, problem)
     elif found.whose == "ended":
@@ -91,6 +93,14 @@ def _unwanted(found: Found, wish: Wish) -> Iterator[Action]:
 def _is_to_go(found: Found, wish: Wish) -> bool:
     """Return whether the program of an ended server is taken off by this one now, not left to its next start."""
     return wish.sweep or found.link.name in wish.named or (found.run_dir != "" and found.run_dir == wish.run_dir)
+
+
+def _left_over(found: Found) -> str:
+    name, program = found.link.name, found.link.program
+    return (
+        f"{name} brought the XDP program (id {program}) of process {found.pid} along from another network namespace; "
+        f"nobody keeps what it answers here, `appliance detach {name}` takes it off"
+    )
 
 
 def in_the_way(found: Found) -> str:

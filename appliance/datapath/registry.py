@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The registry: which programs on which interfaces are ours, written before they are attached.
 
-A pin says it too, but is seen only where the same bpf file system is mounted. An entry is believed for this boot,
-this network namespace and the very program (id, load time) that it names, and only when nobody but root can have
-written it. Then a program can be judged, replaced and taken off without its pin.
+A pin says it too, but is seen only where the same bpf file system is mounted. An entry is believed for this boot and
+the very program (id, load time) that it names, and only when nobody but root can have written it. Both are unique in
+all network namespaces: an interface that moves into another one takes its program along, and is known there too. Then
+a program can be judged, replaced and taken off without its pin.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,11 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def file(self) -> str:
         """Name of its file."""
         return f"{self.namespace[0]:x}-{self.namespace[1]}-{self.ifindex}-{self.program}.json"
+
+    @property
+    def is_of_this_namespace(self) -> bool:
+        """Return whether the program was attached in this network namespace."""
+        return self.namespace == namespace()
 
 
 def place() -> Path:
@@ -122,7 +128,7 @@ def write(made: Entry) -> None:
 
 
 def read() -> tuple[list[Entry], list[str]]:
-    """Return the entries of this boot and namespace, and why others are not believed."""
+    """Return the entries of this boot, of all network namespaces, and why others are not believed."""
     folder = place()
     try:
         reason = _distrusted(folder)
@@ -130,13 +136,13 @@ def read() -> tuple[list[Entry], list[str]]:
     except OSError:
         return [], []
     doubts = [f"{folder} {reason}"] if reason else []
-    boot, here = _boot(), namespace()
+    boot = _boot()
     found: list[Entry] = []
     for name in names:
         known = _read_one(folder / name)
         if isinstance(known, str):
             doubts.append(known)
-        elif known is not None and known.boot == boot and known.namespace == here:
+        elif known is not None and known.boot == boot:
             found.append(known)
     return found, doubts
 
@@ -170,26 +176,53 @@ def forget(gone: Entry) -> None:
         (place() / gone.file).unlink()
 
 
-def tidy(attached: Collection[tuple[int, int]]) -> list[Entry]:
-    """Remove entries and locks of no more use, and return the entries.
-
-    `attached` are the programs of this namespace by (ifindex, id).
-    """
-    known, _ = read()
-    folder = place()
-    gone = []
-    for one in known:
-        ended = owners.is_this_process(one.owner) or not owners.lives(one.owner, folder)
-        if (one.ifindex, one.program) not in attached and ended:
+def merge(program: int, interfaces: Collection[int]) -> None:
+    """Remove the entries of a program for interfaces that are not here (by index): it is known by those for others."""
+    for one in read()[0]:
+        if one.program == program and one.is_of_this_namespace and one.ifindex not in interfaces:
             forget(one)
-            gone.append(one)
+
+
+def settle(program: int, interface: str) -> None:
+    """Remove the entries of a program for an interface that has come from another namespace, and runs it no more."""
+    for one in read()[0]:
+        if one.program == program and one.interface == interface and not one.is_of_this_namespace:
+            forget(one)
+
+
+def idle(running: Collection[int]) -> list[Entry]:
+    """Return this namespace's entries of ended servers, and of this process, whose program no interface here runs."""
+    return [one for one in read()[0] if one.is_of_this_namespace and one.program not in running and _has_ended(one)]
+
+
+def _has_ended(one: Entry) -> bool:
+    return owners.is_this_process(one.owner) or not owners.lives(one.owner, place())
+
+
+def tidy(running: Collection[int], idle: Collection[tuple[int, str]], loaded: Callable[[int], int | None]) -> None:
+    """Remove entries and locks of no more use.
+
+    `running` are the programs on interfaces of this namespace, `idle` its interfaces (index, name) that run none, and
+    `loaded` tells the load time of a program by its id: 0 where there is none, None where it may not be asked. A
+    program whose interface is not here any more may run on in another namespace; one entry is enough to know it by.
+    """
+    folder, kept = place(), set()
+    for one in read()[0]:
+        here = one.is_of_this_namespace
+        if not _has_ended(one) or (here and one.program in running):
+            continue
+        since = loaded(one.program)
+        taken_off = since is None and here and (one.ifindex, one.interface) in idle
+        if taken_off or since not in (None, one.loaded_ns) or one.program in kept:
+            forget(one)
+        else:
+            kept.add(one.program)
     for path, owner in list(_locks(folder)):
         if not owners.lives(owner, folder):
             with contextlib.suppress(OSError):
                 path.unlink()
     with contextlib.suppress(OSError):
         folder.rmdir()
-    return gone
 
 
 def _locks(folder: Path) -> Iterator[tuple[Path, Owner]]:

@@ -137,6 +137,18 @@ def open_pin(path: Path) -> int:
     return bpf(_OBJ_GET, attributes, f"open {path}")
 
 
+def load_time_of(number: int) -> int | None:
+    """Return when the program with an id was loaded (ns since the boot), 0 if there is none; None: no right to ask."""
+    attributes = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 12)
+    fd = _call(_PROG_GET_FD_BY_ID, attributes)
+    if fd < 0:
+        return 0 if fd == -errno.ENOENT else None
+    try:
+        return load_time(fd)
+    finally:
+        os.close(fd)
+
+
 def open_program(number: int) -> int:
     """Open a program by its id, which needs CAP_SYS_ADMIN; the caller closes the descriptor."""
     attributes = ctypes.create_string_buffer(struct.pack("=III", number, 0, 0), 12)

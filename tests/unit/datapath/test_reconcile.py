@@ -32,8 +32,8 @@ SITUATIONS: Final = [
     found("nobody"),
     found("nobody", addresses=()),
     *(found("own", program) for program in (OLD, CURRENT)),
-    *(found(whose, OLD, addresses, run_dir) for whose in ("ended", "living", "foreign") for addresses in ((), ("::1",))
-      for run_dir in ("/run/a", "/run/b", "")),
+    *(found(whose, OLD, addresses, run_dir) for whose in ("ended", "living", "elsewhere", "foreign")
+      for addresses in ((), ("::1",)) for run_dir in ("/run/a", "/run/b", "")),
 ]  # fmt: skip
 WISHES: Final = [
     Wish(specs, program, named, kept_off, "/run/a", sweep)
@@ -61,6 +61,10 @@ def test_every_situation(wish: Wish) -> None:
             assert done.problem
             can_serve = there is not None and bool(there.link.addresses)
             assert done.do == (("replace" if running else "attach") if can_serve else "detach" if running else "leave")
+        elif there is not None and there.whose == "elsewhere" and not wish.named:
+            assert done.do == "leave"  # its server is not here to look after it, and nobody asked for the interface
+            assert done.problem
+            assert done.doubtful
         elif running and there is not None:
             assert done.problem
             not_ours_to_judge = there.whose == "ended" and not (wish.sweep or wish.named or there.run_dir == "/run/a")

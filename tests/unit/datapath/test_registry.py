@@ -66,16 +66,63 @@ def test_written_and_read(folder: Path) -> None:
     assert owners.is_this_process(entry.owner)
 
 
-def test_an_entry_of_another_boot_or_namespace_is_stale(folder: Path) -> None:
+def test_an_entry_of_another_boot_is_stale(folder: Path) -> None:
+    other_ = msgspec.structs.replace(made(), boot="3b0a9b3c-0000-0000-0000-000000000000")
+    registry.write(other_)
+    assert registry.read() == ([], [])
+
+
+def test_entries_of_all_namespaces_are_read(folder: Path) -> None:
+    """An interface takes its program along into another one."""
     entry = made()
-    for other_ in (
-        msgspec.structs.replace(entry, boot="3b0a9b3c-0000-0000-0000-000000000000"),
-        msgspec.structs.replace(entry, namespace=(entry.namespace[0], entry.namespace[1] + 1)),
-        msgspec.structs.replace(entry, namespace=(entry.namespace[0] + 1, entry.namespace[1])),
-    ):
+    for device, inode in ((0, 1), (1, 0)):
+        other_ = msgspec.structs.replace(entry, namespace=(entry.namespace[0] + device, entry.namespace[1] + inode))
         registry.write(other_)
-        assert registry.read() == ([], [])
+        assert registry.read() == ([other_], [])
+        assert not other_.is_of_this_namespace
         registry.forget(other_)
+
+
+NO_MORE, UNKNOWN, LOADED = 0, None, 1234
+
+
+@pytest.mark.parametrize(
+    ("loaded", "idle", "stays"),
+    [
+        (NO_MORE, set(), False),
+        (NO_MORE, {(3, "eth0")}, False),
+        (LOADED + 1, set(), False),  # another program has the id now
+        (LOADED, set(), True),
+        (LOADED, {(3, "eth0")}, True),  # an interface with the same name and index, made when ours had moved
+        (UNKNOWN, set(), True),
+        (UNKNOWN, {(3, "eth1")}, True),
+        (UNKNOWN, {(3, "eth0")}, False),
+    ],
+)
+def test_a_program_may_run_on_in_another_namespace(
+    folder: Path, loaded: int | None, idle: set[tuple[int, str]], stays: bool
+) -> None:
+    """Its entry stays while it lives, or may live where that cannot be asked; of a living server it stays anyway."""
+    registry.write(made())
+    registry.tidy(set(), idle, lambda program: loaded)
+    assert bool(registry.read()[0]) is stays
+    if stays:
+        registry.tidy({7}, {(3, "eth0")}, lambda program: NO_MORE)
+        assert registry.read()[0]
+
+
+def test_one_entry_is_enough_to_know_a_program_by(folder: Path) -> None:
+    """An interface that is made anew all day leaves no heap of entries."""
+    for ifindex in range(3, 9):
+        registry.write(made(ifindex=ifindex))
+        registry.merge(7, {1, ifindex})
+    assert [one.ifindex for one in registry.read()[0]] == [8]
+    for ifindex in range(3, 8):
+        registry.write(made(ifindex=ifindex))
+    registry.tidy(set(), set(), lambda program: UNKNOWN)
+    assert len(registry.read()[0]) == 1
+    registry.tidy(set(), set(), lambda program: NO_MORE)
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -130,12 +177,14 @@ def test_an_owner_lives_until_its_end(folder: Path, other: "subprocess.Popen[str
     assert not owners.lives(reused, folder)  # the number is somebody else's now
     entry = made(owner=owner)
     registry.write(entry)
-    assert registry.tidy(set()) == []
+    registry.tidy(set(), set(), lambda program: 0)
+    assert registry.read()[0] == [entry]
     other.kill()
     other.wait()
     assert not owners.lives(owner, folder)
-    assert registry.tidy({(3, 7)}) == []  # it still runs
-    assert registry.tidy(set()) == [entry]
+    registry.tidy({7}, set(), lambda program: 0)  # it still runs
+    assert registry.read()[0] == [entry]
+    registry.tidy(set(), set(), lambda program: 0)
     assert not folder.exists()
 
 
