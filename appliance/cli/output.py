@@ -11,7 +11,7 @@ from rich.text import Text
 
 from appliance.served.signatures import moment
 
-_GOOD = {"serving", "native"}
+_GOOD = {"serving", "native", "up"}
 _WIDTH_OF_A_FILE = 160
 
 
@@ -103,13 +103,21 @@ def _console() -> Console:
 
 
 def _interfaces(interfaces: list[dict[str, Any]]) -> Table:
-    table = _table("interface", "mode", "program", "since", "checksums", "addresses", "remark", right=("program",))
+    headings = ("interface", "link", "mode", "program", "since", "checksums", "addresses", "remark")
+    table = _table(*headings, right=("program",))
     for one in interfaces:
         verify = "verified" if one["verify_checksum"] else "not verified"
         program = str(one["program"] or "")
-        row = (one["name"], _state(one["mode"]), program, moment(one["since"]), verify, " ".join(one["addresses"]))
-        table.add_row(*row, Text(one["reason"] or one["problem"]))
+        table.add_row(one["name"], _state(one["link"]), _state(one["mode"]), program, moment(one["since"]), verify,
+                      " ".join(one["addresses"]), Text(one["reason"] or one["problem"] or _put_back(one)))  # fmt: skip
     return table
+
+
+def _put_back(one: dict[str, Any]) -> str:
+    """Return how often the program was put back on an interface, empty if it never was."""
+    if not one["put_back"]:
+        return ""
+    return f"put back {one['put_back']} times after somebody took it off, last {moment(one['put_back_at'])}"
 
 
 def _zones(zones: list[dict[str, Any]]) -> Table:
@@ -146,6 +154,8 @@ def show_stats(stats: dict[str, Any]) -> None:
             for name, value in counters.items():
                 table.add_row(name, f"{value:,}")
             console.print(table)
+    for name, times in stats["put_back"].items():
+        console.print(f"interface {name}: the XDP program was put back {times} times after somebody took it off")
     if any(stats["connections"]):
         console.print(f"open TCP connections of each worker: {', '.join(map(str, stats['connections']))}")
     show_store(stats["store"])

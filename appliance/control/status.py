@@ -85,7 +85,8 @@ class Told:
     def stats(self) -> dict[str, Any]:
         """Return the counters: `verdicts` of the NIC path, `userspace` of the workers, and sums of both.
 
-        `connections` are those that each worker has open now.
+        `connections` are those that each worker has open now, `put_back` counts by interface how often the XDP program
+        was put back that somebody else had taken off.
         """
         path = self.publication.nic_path
         verdicts = path.counters() if path else {}
@@ -97,6 +98,7 @@ class Told:
             "userspace": userspace,
             "workers": {"restarts": self.pool.restarts, "silent": self.pool.replaced},
             "connections": self.pool.occupancy.all(),
+            "put_back": self.publication.interfaces.put_back,
             "misses": {name: value for name, value in verdicts.items() if name.startswith("pass_") and value},
             "store": as_dict(holdings(self.publication.store)),
             "nic_path_share": answered / queries if queries and path else None,

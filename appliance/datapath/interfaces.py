@@ -14,6 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from appliance.datapath.conditions import Conditions, why_silent
 from appliance.datapath.door import Attach, Attached, Detach, Door, Drop, Grow, List, Load, Loaded, Replace, Tidy
 from appliance.datapath.found import Look
 from appliance.datapath.generation import Generation, Placed
@@ -49,7 +50,7 @@ class Interfaces:
         self._kept_off: dict[str, float] = {}
         self._attempts: dict[tuple[str, int], deque[float]] = defaultdict(lambda: deque(maxlen=_ATTEMPTS))
         self._refused: dict[str, str] = {}
-        self._problems: dict[str, tuple[str, float]] = {}
+        self._conditions = Conditions()
 
     def load(self, **sizes: int) -> Generation:
         """Load a generation with an empty store, which is not attached yet. Raises DatapathError."""
@@ -103,6 +104,9 @@ class Interfaces:
             names = [spec.name for spec in self._specs if interface in ("", spec.name)]
             taken = take_off(self._door, interface, force)
             refused = {one.interface for one in taken if not one.ok}
+            for one in taken:
+                if one.gone:
+                    self._conditions.taken_off(one.interface)
             self._kept_off |= {name: time.time() for name in names if name not in refused}
             return taken
 
@@ -133,8 +137,14 @@ class Interfaces:
                 row_of(action, self._got.get(action.name), self._why(action), self._since(action), self._placed)
                 for action in actions
             ]
+            put_back = dict(self._conditions.put_back)
             crowded = self._placed.crowded if self._generation is not None else ()
-        return Report([row for row in rows if row is not None], list(look.doubts), crowded)
+        return Report([row for row in rows if row is not None], list(look.doubts), crowded, put_back)
+
+    @property
+    def put_back(self) -> dict[str, int]:
+        """Return how often the program was put back on interfaces that somebody else had taken it off."""
+        return {name: one.times for name, one in dict(self._conditions.put_back).items()}
 
     @property
     def are_crowded(self) -> bool:
@@ -163,6 +173,12 @@ class Interfaces:
                 self._detach(action)
         for action in actions:
             self._since(action)
+            if action.spec is not None and action.found is not None:
+                self._conditions.watch(action.found.link)
+            if action.do == "keep" and action.found is not None:
+                self._conditions.runs(action.found.link, action.found.link.program)
+            elif action.found is None:
+                self._conditions.taken_off(action.name)
 
     def _place(self, actions: Iterable[Action]) -> None:
         """Tell the program its interfaces and addresses, before it is attached and whenever they change."""
@@ -208,6 +224,7 @@ class Interfaces:
             self._refused.pop(action.name, None)
             instead = f" in the place of program {former}" if former else ""
             mode = self._got[action.name].mode
+            self._conditions.attached(action.found.link, self._program)
             _log.info("interface %s: the XDP program serves in %s mode%s", action.name, mode, instead)
 
     def _may_try(self, name: str, ifindex: int) -> bool:
@@ -231,6 +248,7 @@ class Interfaces:
             _log.error("interface %s: %s", action.name, self._failed[action.name])
         else:
             self._got.pop(action.name, None)
+            self._conditions.taken_off(action.name)
             _log.info("interface %s: program %d, which is not to serve, was taken off", action.name, program)
 
     def _tidy(self) -> None:
@@ -246,15 +264,12 @@ class Interfaces:
             taken = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self._kept_off[name]))
             told = f"`appliance detach` took the XDP program off {name} at {taken}, userspace answers"
             return action.problem or f"{told}; `appliance reload` puts it back"
-        return "" if action.do == "keep" else self._failed.get(name, action.problem)
+        problem = "" if action.do == "keep" else self._failed.get(name, action.problem)
+        if not problem and action.spec is not None and action.found is not None:
+            return why_silent(action.found.link)
+        return problem
 
     def _since(self, action: Action) -> float:
         """Return since when an interface is as it is now."""
-        problem = self._why(action)
-        if not problem and action.found is not None and action.found.since is not None:
-            self._problems.pop(action.name, None)
-            return action.found.since
-        known = self._problems.get(action.name)
-        if known is None or known[0] != problem:
-            known = self._problems[action.name] = (problem, time.time())
-        return known[1]
+        attached = action.found.since if action.found is not None else None
+        return self._conditions.since(action.name, self._why(action), attached)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["native", "generic"]
 
+_IFF_UP: Final = 1
 _FLAG_IF_NONE: Final = 1 << 0
 _FLAG_REPLACE: Final = 1 << 4
 _FLAGS: Final[dict[Mode, int]] = {"native": 1 << 2, "generic": 1 << 1}
@@ -38,6 +39,10 @@ class Link:
     mode: Mode | None
     vlans: tuple[str, ...] = ()
     """VLAN devices that lie on it."""
+    up: bool = True
+    """Whether it is switched on, by the administrator's will."""
+    carrier: bool = True
+    """Whether it has a connection, as far as its driver can tell."""
 
     @property
     def delivers_whole_checksums(self) -> bool:
@@ -90,9 +95,9 @@ def _link(name: str, index: int, message: Any, addresses: tuple[str, ...], vlans
     program = _program_of(message)
     attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp is not None else None
     mac = bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00").replace(":", ""))
-    return Link(
-        name, index, mac[:6].ljust(6, b"\0"), kind, addresses, program, _mode_of(attached) if program else None, vlans
-    )
+    mode = _mode_of(attached) if program else None
+    up, carrier = bool(message["flags"] & _IFF_UP), message.get_attr("IFLA_CARRIER") != 0
+    return Link(name, index, mac[:6].ljust(6, b"\0"), kind, addresses, program, mode, vlans, up, carrier)
 
 
 def _mode_of(attached: object) -> Mode | None:

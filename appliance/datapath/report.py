@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.datapath import attachment
+from appliance.datapath.conditions import PutBack
 from appliance.datapath.door import Attached
 from appliance.datapath.generation import Placed
-from appliance.datapath.links import Mode
+from appliance.datapath.links import Link, Mode
 from appliance.datapath.offloads import Judgement
 from appliance.datapath.reconcile import Action
 
@@ -17,10 +18,12 @@ from appliance.datapath.reconcile import Action
 class Row:
     """One interface; `mode` and `program` are those of what runs there, `since` is a time of day.
 
-    `serves` tells that it is this server's program; `problem` is empty if all is as wanted.
+    `link` is "up", "down", "no carrier" or "missing". `serves` tells that it is this server's program; `problem` is
+    empty if all is as wanted.
     """
 
     name: str
+    link: str
     mode: Mode | None
     program: int
     serves: bool
@@ -39,6 +42,7 @@ class Report:
     rows: list[Row]
     doubts: list[str]
     crowded: tuple[str, ...]
+    put_back: dict[str, PutBack]
 
 
 def row_of(action: Action, got: Attached | None, problem: str, since: float, placed: Placed) -> Row | None:
@@ -54,6 +58,7 @@ def row_of(action: Action, got: Attached | None, problem: str, since: float, pla
         addresses = tuple(one for one in action.spec.addresses or link.addresses if one in placed.addresses)
     return Row(
         action.name,
+        _state_of(link),
         link.mode if link is not None else None,
         link.program if link is not None else 0,
         serves,
@@ -64,3 +69,9 @@ def row_of(action: Action, got: Attached | None, problem: str, since: float, pla
         judged.refusal or ("" if action.doubtful else problem),
         remarks,
     )
+
+
+def _state_of(link: Link | None) -> str:
+    if link is None:
+        return "missing"
+    return ("up" if link.carrier else "no carrier") if link.up else "down"

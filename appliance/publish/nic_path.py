@@ -144,10 +144,13 @@ def described(kept: Interfaces) -> tuple[list[dict[str, Any]], list[str]]:
     told = [
         {
             "name": one.name,
+            "link": one.link,
             "mode": one.mode if one.serves and one.mode else "off",
             "program": one.program,
             "since": round(one.since, 3),
             "reason": one.reason,
+            "put_back": report.put_back[one.name].times if one.name in report.put_back else 0,
+            "put_back_at": round(report.put_back[one.name].last, 3) if one.name in report.put_back else None,
             "verify_checksum": one.verify_checksum,
             "addresses": list(one.addresses),
             "problem": one.problem,

@@ -93,6 +93,32 @@ def test_what_somebody_took_off_is_put_back(server: Server) -> None:
     assert nic_answers(server)
 
 
+def test_what_was_put_back_is_counted_and_told(server: Server) -> None:
+    """Taken off, or with another program in its place that then goes: each is a warning in the log, and no problem."""
+    end, before = server.pair.server, row(server)["put_back"]
+    program, told = row(server)["program"], server.log().count("was gone, and it was not this server")
+    end.run("ip", "link", "set", "dev", "eth0", "xdp", "off")
+    wait_for(lambda: row(server)["put_back"] == before + 1, server)
+    is_native(server)
+    last = row(server)["put_back_at"]
+    assert row(server)["since"] == pytest.approx(last, abs=5)
+    (warning,) = [one for one in server.log().splitlines() if "was gone, and it was not" in one][told:]
+    assert f"interface eth0: the XDP program (id {program}) was gone" in warning
+    assert f"put back, time {before + 1} since the start" in warning
+    assert server.told("stats")["put_back"]["eth0"] == before + 1
+    shown = server.command("status")
+    assert (shown.returncode, f"put back {before + 1} times" in shown.stdout) == (2, True)  # late0 is the problem
+    assert f"put back {before + 1} times" in server.command("stats").stdout
+    server.command("detach", "eth0")  # what we do ourselves is not counted
+    assert server.command("reload").returncode == 0
+    is_native(server)
+    end.run("ip", "link", "set", "dev", "eth0", "down")
+    end.run("ip", "link", "set", "dev", "eth0", "up")
+    end.run("ip", "address", "replace", "fd53::1/64", "dev", "eth0", "nodad")
+    is_native(server)
+    assert (row(server)["put_back"], row(server)["put_back_at"]) == (before + 1, last)
+
+
 def test_a_program_in_its_place_is_named_and_left_alone(server: Server) -> None:
     xdp_pass.attach(server.pair.server.name, "eth0")
     (problem,) = wait_for(lambda: problems(server), server)
@@ -164,12 +190,36 @@ def test_an_address_without_a_place_gets_one_by_a_reload(server: Server, own_bpf
 
 
 def test_down_and_up(server: Server) -> None:
+    """The program stays on it, and answers nothing: status tells both, since when, and the log too."""
+    since = row(server)["since"]
     server.pair.server.run("ip", "link", "set", "dev", "eth0", "down")
     assert program_on(server.pair)
+    problem = "eth0 is down, nothing is answered there; `ip link set dev eth0 up`"
+    assert problems(server) == [f"interface eth0: {problem}"]
+    assert (row(server)["link"], row(server)["mode"], row(server)["problem"]) == ("down", "native", problem)
+    assert row(server)["since"] > since
+    assert row(server)["since"] == row(server)["since"]
+    assert server.command("status").returncode == 2
+    wait_for(lambda: f"interface eth0: {problem}" in server.log(), server)
     server.pair.server.run("ip", "link", "set", "dev", "eth0", "up")
     server.pair.server.run("ip", "address", "replace", "fd53::1/64", "dev", "eth0", "nodad")  # down takes it away
     wait_for(lambda: "fd53::1" in row(server)["addresses"], server)
     is_native(server)
+    assert nic_answers(server)
+
+
+def test_the_carrier_is_lost(server: Server) -> None:
+    """As when a cable is pulled: the other end of a veth is switched off."""
+    server.pair.client.run("ip", "link", "set", "dev", "eth0", "down")
+    problem = "interface eth0: eth0 has no carrier, nothing arrives there; look at its cable and its other end"
+    assert wait_for(lambda: problems(server), server) == [problem]
+    assert (row(server)["link"], row(server)["mode"]) == ("no carrier", "native")
+    wait_for(lambda: problem in server.log(), server)
+    server.pair.client.run("ip", "link", "set", "dev", "eth0", "up")
+    server.pair.client.run("ip", "address", "replace", "fd53::2/64", "dev", "eth0", "nodad")
+    is_native(server)
+    assert row(server)["link"] == "up"
+    wait_for(lambda: "interface eth0: it is up and has a carrier again" in server.log(), server)
     assert nic_answers(server)
 
 
