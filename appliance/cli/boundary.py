@@ -3,6 +3,7 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import click
@@ -28,16 +29,18 @@ def fail(error: ApplianceError, *, journal: bool = False) -> NoReturn:
     end(str(error), ERROR, journal=journal)
 
 
-def not_running(error: ApplianceError) -> NoReturn:
-    """Say that there is no server, and exit."""
-    end(str(error), NOT_RUNNING, state="not running", healthy=False, problems=[str(error)])
+def not_running(error: ApplianceError, left: Sequence[Mapping[str, Any]] = ()) -> NoReturn:
+    """Say that there is no server, and what it has left on interfaces, and exit."""
+    problems = [str(error), *(f"interface {one['name']}: {one['problem']}" for one in left)]
+    told: dict[str, Any] = {"state": "not running", "healthy": False, "problems": problems, "interfaces": [*left]}
+    end(str(error), NOT_RUNNING, more=problems[1:], **told)
 
 
-def end(message: str, status: int, *, journal: bool = False, **more: Any) -> NoReturn:
-    """Print a message to stderr, and as JSON where that was asked for, and exit."""
+def end(message: str, status: int, *, journal: bool = False, more: Sequence[str] = (), **told: Any) -> NoReturn:
+    """Print a message and `more` to stderr, and as JSON with what else is told where that was asked for, and exit."""
     if "--json" in sys.argv[1:]:
-        print_json({"ok": False, "error": message, **more})
-    for line in message.splitlines():
+        print_json({"ok": False, "error": message, **told})
+    for line in "\n".join([message, *more]).splitlines():
         click.echo(f"{_JOURNAL_ERROR if journal else ''}appliance: {line}", err=True)
     sys.exit(status)
 

@@ -25,7 +25,7 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 def ask(config: Path, verb: str, timeout: float, **arguments: Any) -> Any:
-    """Return what the server says, or exit with what keeps it from saying it."""
+    """Return what the server says, or exit with what keeps it from saying it; status also with what it has left."""
     from appliance.cli import client
 
     shown = Shown()
@@ -36,17 +36,23 @@ def ask(config: Path, verb: str, timeout: float, **arguments: Any) -> Any:
         finally:
             shown.clear()
 
-    return told(call)
+    return told(call, (lambda: _left(config)) if verb == "status" else None)
 
 
-def told(call: Callable[[], Any]) -> Any:
-    """Return what a call returns, or exit with what it raises."""
+def _left(config: Path) -> list[dict[str, Any]]:
+    from appliance.control.left import left_on_interfaces
+
+    return left_on_interfaces(configured(config))
+
+
+def told(call: Callable[[], Any], left: Callable[[], list[dict[str, Any]]] | None = None) -> Any:
+    """Return what a call returns, or exit with what it raises; where no server runs, with what is `left` of it."""
     from appliance.cli.client import NotRunningError
 
     try:
         return call()
     except NotRunningError as error:
-        not_running(error)
+        not_running(error, left() if left is not None else ())
     except ApplianceError as error:
         fail(error)
 

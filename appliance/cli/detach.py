@@ -2,6 +2,7 @@
 """The command detach: programs leave the interfaces, through the running server, or without one."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from appliance.cli import client
 from appliance.cli.client import LateError, NotRunningError
 from appliance.control.detach import check, described
 from appliance.datapath.door import Door
-from appliance.datapath.taking import take_off
+from appliance.datapath.taking import programs, take_off
 from appliance.errors import ApplianceError
 
 PATIENCE_S: Final = 10.0
@@ -23,6 +24,7 @@ def detach(socket: Path | None, interface: str, *, force: bool) -> dict[str, Any
     is passed over.
     """
     check(interface, force)
+    hangs = False
     if socket is not None:
         try:
             forced = "yes" if force else ""
@@ -30,10 +32,15 @@ def detach(socket: Path | None, interface: str, *, force: bool) -> dict[str, Any
         except NotRunningError:
             pass
         except LateError as error:
+            hangs = True
             if not force:
                 raise ApplianceError(
                     f"{error}; `appliance detach --force INTERFACE` takes its program off without it"
                 ) from None
-    if os.geteuid() != 0:
+    door = Door(())
+    if os.geteuid() != 0 and programs(door, interface):
         raise ApplianceError("without a running server programs are taken off by root only: sudo appliance detach")
-    return described(take_off(Door(()), interface, force), by_server=False)
+    taken = take_off(door, interface, force)
+    if hangs:  # when it goes on it finds what was asked, and puts nothing back
+        taken = [replace(one, reason="") if one.gone else one for one in taken]
+    return described(interface, taken, by_server=False)

@@ -177,11 +177,11 @@ def health(zones: tuple[str, ...], timeout: float | None, config: Path, as_json:
 
 
 @cli.command()
-@click.argument("interface", default="")
+@click.argument("interface", default=None)
 @click.option("--force", is_flag=True, help="Take off whatever program runs on INTERFACE, also one that is not ours.")
 @_config_option
 @_json_option
-def detach(interface: str, force: bool, config: Path, as_json: bool) -> None:
+def detach(interface: str | None, force: bool, config: Path, as_json: bool) -> None:
     """Take the XDP program off INTERFACE, or off all that run ours, with or without a running server.
 
     A running server does it itself, serves from userspace and says so in status until `appliance reload`.
@@ -194,7 +194,9 @@ def detach(interface: str, force: bool, config: Path, as_json: bool) -> None:
         click.echo(f"appliance: {error}; going on without a server", err=True)
         socket = None
     try:
-        result = take_off(socket, interface, force=force)
+        if interface == "":  # as of a variable that is not set: no reason to take off all
+            raise ApplianceError("the INTERFACE given is empty; without any argument all are meant")
+        result = take_off(socket, interface or "", force=force)
     except ApplianceError as error:
         fail(error)
     if as_json:

@@ -74,13 +74,15 @@ def show_detached(result: dict[str, Any]) -> None:
     """Print the result of the verb detach; what is not as asked goes to standard error."""
     for one in result["programs"]:
         if one["gone"]:
-            print(f"{one['interface']}: program {one['program']} taken off")
+            remark = f"; {one['reason']}" if one["reason"] else ""
+            print(f"{one['interface']}: program {one['program']} taken off{remark}")
         else:
             print(one["reason"], file=sys.stdout if one["ok"] else sys.stderr)
-    if not any(one["gone"] for one in result["programs"]):
-        print("no program was taken off")
-    if result["by_server"]:
-        print("the server serves from userspace there; `appliance reload` puts the program back")
+    if result["ok"] and not any(one["gone"] for one in result["programs"]):
+        interface = result["interface"]
+        print(f"{interface} runs no XDP program" if interface else "no interface runs an XDP program of ours")
+    if result["kept_off"]:
+        print(f"userspace answers on {', '.join(result['kept_off'])}; `appliance reload` puts the program back")
 
 
 def show_journal(result: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 """The verb detach: the server takes programs off its interfaces."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,8 @@ async def take_off_by_server(kept: Interfaces, request: dict[str, Any]) -> dict[
     if not isinstance(interface, str):
         raise ApplianceError("interface must be a name")
     check(interface, force)
-    return described(await asyncio.to_thread(kept.take_off, interface, force), by_server=True)
+    taken, kept_off = await asyncio.to_thread(kept.take_off, interface, force)
+    return described(interface, taken, by_server=True, kept_off=kept_off)
 
 
 def check(interface: str, force: bool) -> None:
@@ -25,6 +27,17 @@ def check(interface: str, force: bool) -> None:
         raise ApplianceError("--force takes off whatever runs on an interface: name the INTERFACE")
 
 
-def described(taken: list[Taken], *, by_server: bool) -> dict[str, Any]:
-    """Return the result of the verb as the command prints it."""
-    return {"ok": all(one.ok for one in taken), "by_server": by_server, "programs": [asdict(one) for one in taken]}
+def described(
+    interface: str, taken: Sequence[Taken], *, by_server: bool, kept_off: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the result of the verb as the command prints it.
+
+    `kept_off` are the interfaces that the server keeps without a program until it is told to reload.
+    """
+    return {
+        "ok": all(one.ok for one in taken),
+        "interface": interface,
+        "by_server": by_server,
+        "programs": [asdict(one) for one in taken],
+        "kept_off": [*kept_off],
+    }

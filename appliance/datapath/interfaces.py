@@ -98,17 +98,22 @@ class Interfaces:
                 self._attempts.clear()
             self._act()
 
-    def take_off(self, interface: str, force: bool) -> list[Taken]:
-        """Take programs off an interface, or off all, and keep them off until reconcile(anew=True)."""
+    def take_off(self, interface: str, force: bool) -> tuple[list[Taken], list[str]]:
+        """Take programs off an interface, or off all, and keep them off until reconcile(anew=True).
+
+        Return what came of each, and on which interfaces of this server the program stays away.
+        """
         with self._turn:
-            names = [spec.name for spec in self._specs if interface in ("", spec.name)]
+            serves = self._generation is not None
+            names = [spec.name for spec in self._specs if serves and interface in ("", spec.name)]
             taken = take_off(self._door, interface, force)
             refused = {one.interface for one in taken if not one.ok}
             for one in taken:
                 if one.gone:
                     self._conditions.taken_off(one.interface)
-            self._kept_off |= {name: time.time() for name in names if name not in refused}
-            return taken
+            kept_off = [name for name in names if name not in refused]
+            self._kept_off |= {name: time.time() for name in kept_off}
+            return taken, kept_off
 
     def end(self, *, leave: bool, failed: bool = False) -> None:
         """Serve no more: take off what is ours and what ended servers left, with `leave` all but what serves now.

@@ -27,7 +27,7 @@ WITHIN = {
 TO_GO = {"appliance/store/store.py": "appliance.compiler.neighbours"}
 BCC_ALLOWED = {"appliance/datapath/compiler.py"}
 # What the other folders may know of the NIC path: requests and answers as plain data, no program, no netlink.
-DATAPATH_SHOWS = {"door", "events", "interfaces", "probe", "specs", "taking", "verdicts"}
+DATAPATH_SHOWS = {"door", "events", "interfaces", "probe", "remains", "specs", "taking", "verdicts"}
 
 
 def imports(path: Path) -> Iterator[str]:
