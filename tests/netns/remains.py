@@ -2,6 +2,7 @@
 """What an ended server leaves behind (program, arrays, pins, entries in the registry), kept to be put back."""
 
 import ctypes
+import mmap
 import os
 import shutil
 import struct
@@ -10,6 +11,7 @@ from typing import Final
 
 from appliance.datapath import links, registry
 from appliance.datapath.syscall import open_pin
+from appliance.store import layout
 from demo.network import Namespace
 from tests.datapath.devices import inside
 
@@ -43,6 +45,7 @@ class Remains:
             for name, fd in self._pins.items():
                 _pin(fd, self._folder / name)
             (self._folder / _PLAN).symlink_to(self._plan)
+        _let_serve(self._pins["ctl"])
         registry.place().mkdir(mode=0o700, exist_ok=True)
         for path, text in self._entries.items():
             path.write_bytes(text if entries else text[:-1])
@@ -65,6 +68,13 @@ def generations(end: Namespace, bpffs: Path) -> list[Path]:
     """Return the pinned generations of a network namespace."""
     number = Path(f"/run/netns/{end.name}").stat().st_ino
     return sorted(bpffs.glob(f"appliance/net-{number}/g*"))
+
+
+def _let_serve(ctl: int) -> None:
+    """Undo what unpinning does to a program: it was silenced."""
+    with mmap.mmap(ctl, mmap.PAGESIZE) as octets:
+        at = layout.OFFSETS["ctl"]["serving"]
+        octets[at : at + 4] = (1).to_bytes(4, "little")
 
 
 def _pin(fd: int, path: Path) -> None:
