@@ -21,12 +21,14 @@ from appliance.control.channel import Channel
 from appliance.control.config_file import ConfigFile
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
+from appliance.control.reload import Reloader
 from appliance.control.service_manager import notify_manager
 from appliance.control.signals import Signals
 from appliance.control.stage import Stage
+from appliance.control.start import Start
 from appliance.control.status import Told
 from appliance.control.turns import Turns
-from appliance.control.update import Reloader
+from appliance.control.update import Update
 from appliance.control.verbs import Verbs
 from appliance.publish.lease import keep_renewing
 from appliance.publish.nic_path import keep_looking
@@ -57,23 +59,6 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class _Start:
-    """A load of all zones, and how far it came."""
-
-    def __init__(self) -> None:
-        self.reloader: Reloader | None = None
-
-    async def load(self, file: ConfigFile, publication: Publication, stage: Stage) -> None:
-        """Serve every zone. Raises ApplianceError."""
-        self.reloader = await asyncio.to_thread(Reloader, file, publication, stage.progress, stage)
-        await self.reloader.load_all()
-
-    def sweep_up(self) -> None:
-        """Remove what was half written, just before the process ends."""
-        if self.reloader is not None:
-            self.reloader.sweep_up()
-
-
 async def _serve(file: ConfigFile, use_xdp: bool) -> None:
     config = file.config
     asyncio.get_running_loop().set_exception_handler(crash.in_event_loop)
@@ -92,7 +77,7 @@ async def _serve(file: ConfigFile, use_xdp: bool) -> None:
             _leave()
 
 
-async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, signals: Signals) -> _Start | None:
+async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, signals: Signals) -> Start | None:
     """Serve with the locks held; return a start that was given up, whose threads may still be at work."""
     config = file.config
     async with AsyncExitStack() as cleanup:
@@ -114,20 +99,21 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
             renewing = partial(keep_renewing, publication, config.server.lease_s)
             background.keep("renewing the lease of the NIC path", renewing)
         cleanup.callback(stage.end)
-        start = _Start()
-        if not await _unless_stopped(start.load(file, publication, stage), stop) or start.reloader is None:
+        start = Start(config, publication, stage.progress)
+        if not await _unless_stopped(start.load(), stop) or start.update is None:
             notify_manager("STOPPING=1")
             _log.info("stopping before the start is done")
             return start
-        reloader = start.reloader
-        told = _told(stage, reloader, pool, listening, publication, background)
+        update = start.update
+        reloader = Reloader(file, update, stage)
+        told = _told(stage, update, file, pool, listening, background)
         verbs.serve(told, reloader)
         stage.serve()
-        cleanup.push_async_callback(reloader.close)
+        cleanup.push_async_callback(update.close)
         beside = Background(background.failures)
         cleanup.push_async_callback(beside.stop)
         cleanup.callback(signals.forget_hangups)
-        _keep_up(reloader, publication, beside)
+        _keep_up(update, beside)
         await _say_ready(told)
         notify_manager("READY=1")
         signals.on_hangup(reloader.on_signal)
@@ -155,24 +141,23 @@ def _channels(config: Config, verbs: Verbs, stage: Stage) -> tuple[Channel, Chan
 
 def _told(
     stage: Stage,
-    reloader: Reloader,
+    update: Update,
+    file: ConfigFile,
     pool: WorkerPool,
     listening: Listening,
-    publication: Publication,
     background: Background,
 ) -> Told:
     """Return where status and stats come from."""
-    zones, history, zone_set = reloader.zones, reloader.history, reloader.zone_set
-    file = reloader.config_file
-    return Told(stage, zones, pool, listening.endpoints, publication, history, background, zone_set, file)
+    zones, history, zone_set = update.zones, update.history, update.zone_set
+    return Told(stage, zones, pool, listening.endpoints, update.publication, history, background, zone_set, file)
 
 
-def _keep_up(reloader: Reloader, publication: Publication, background: Background) -> None:
+def _keep_up(update: Update, background: Background) -> None:
     """Do what a server has to do beside answering."""
-    background.keep("looking at the interfaces", partial(keep_looking, publication.interfaces))
-    background.keep("saving the store", reloader.keep_saving)
-    background.once("keeping what is served", reloader.record)
-    background.keep("looking for waste in the store", reloader.compaction.keep_looking)
+    background.keep("looking at the interfaces", partial(keep_looking, update.publication.interfaces))
+    background.keep("saving the store", update.keep_saving)
+    background.once("keeping what is served", update.record)
+    background.keep("looking for waste in the store", update.compaction.keep_looking)
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

@@ -1,410 +1,207 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read zone files and publish what is in them, one request at a time; a bad file never replaces what is served."""
+"""The one door for a change: whatever arrives is checked, compiled, shown, told and recorded, in this order."""
 
 import asyncio
-import gc
 import logging
-import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import crash
-from appliance.control.config_file import ConfigFile
-from appliance.control.stage import Stage
-from appliance.errors import ApplianceError, StateError, WireError, ZoneError
-from appliance.publish.batch import as_served, reload_together
+from appliance.config.schema import Config
+from appliance.control.outcomes import as_told, describe, failure, tell, tell_doubts
+from appliance.errors import ApplianceError
+from appliance.publish.batch import as_served
 from appliance.publish.budget import check_size
 from appliance.publish.compaction import Compaction
 from appliance.publish.images import Images
 from appliance.publish.loading import Loading
-from appliance.publish.progress import Progress
-from appliance.publish.publication import COMPARED, OPCODES_PASSED_UP, Publication
+from appliance.publish.publication import COMPARED, Publication
 from appliance.publish.uncancelled import to_the_end
+from appliance.served.drafts import Draft
 from appliance.served.history import History
 from appliance.served.zone_set import ZoneSet
 from appliance.served.zones import ServedZone
-from appliance.state.journal import Entry, is_newer
 from appliance.store.store import Store
-from appliance.zone import names
-from appliance.zone.diff.difference import Difference
 from appliance.zone.model import Zone
 
-_BATCH: Final = 500
+BATCH: Final = 500
 """Zones that are kept in one transaction."""
 
 _log = logging.getLogger(__name__)
 
 
-class Reloader:
-    """The only one that changes what is served."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A version of a zone that has come, from wherever; what is told of it depends on whether it is news."""
 
-    def __init__(
-        self, file: ConfigFile, publication: Publication, progress: Progress, stage: Stage | None = None
-    ) -> None:
-        """Start without zones, which load_all() finds."""
-        self.config_file = file
-        config = file.config
+    served: ServedZone
+    zone: Zone
+    is_kept: bool = False
+    """Whether it is the kept version, because the source has none that can be served."""
+    is_news: bool = True
+    """Whether something says that it is another version than is served; if not, equal records are not told."""
+
+
+class Update:
+    """The only one that changes what is served. Who calls its methods holds `turn`, unless they say otherwise."""
+
+    def __init__(self, config: Config, publication: Publication) -> None:
+        """Start without zones."""
+        self.config = config
+        self.publication = publication
         self.zone_set = ZoneSet(config)
         self.zones = self.zone_set.zones
-        self._config = config
-        self._publication = publication
-        self._progress = progress
-        self._stage = stage
-        self._images = Images(config)
         self.history = History(config)
-        self._turn = asyncio.Lock()
-        self._asked: set[asyncio.Task[Any]] = set()
-        self._loading: Loading | None = None
-        self._changed = asyncio.Event()
+        self.images = Images(config)
+        self.turn = asyncio.Lock()
+        self.loading: Loading | None = None
+        """The load at the start, until what it has written down is kept."""
+        self.changed = asyncio.Event()
         """Set while what is served is not what is saved."""
-        self.compaction = Compaction(publication, self.zones, self._turn, self._changed.set, self.history.kept)
+        self.compaction = Compaction(publication, self.zones, self.turn, self.changed.set, self.history.kept)
+        self._asked: set[asyncio.Task[Any]] = set()
 
-    async def load_all(self) -> None:
-        """Serve every zone, those that did not change from the saved store, bad ones as they were kept, else SERVFAIL.
-
-        Raises ApplianceError. When this is cancelled, nothing is attached that was not before, but a thread may still
-        read files: the process must end without waiting for it.
-        """
-        async with self._turn:
-            await asyncio.to_thread(self._find_zones)
-            saved = await asyncio.to_thread(self._images.load, self.zones)
-            if saved is None:
-                for served in self.zones.values():
-                    served.forget()
-            fresh = sum(served.state != "serving" for served in self.zones.values())
-            gone = saved is not None and any(origin not in self.zones for origin in saved.numbers)
-            limit = self._config.store.memory_mib
-            loading = Loading(self.zones, OPCODES_PASSED_UP, limit, _tell, self._progress, history=self.history)
-            self._loading = loading
-            try:
-                store = await asyncio.to_thread(loading.run, saved)
-            except asyncio.CancelledError:
-                loading.cancel()
-                raise
-            finally:
-                self._progress.end()
-            if saved is not None:
-                _log.info("%d zones are as they were saved, %d were read", len(self.zones) - fresh, fresh)
-            store.sources.fetch = self._fetch
-            if fresh or gone:
-                self._changed.set()
-            await self._publication.publish(store, store is not saved, self._set_aside)
-            for served in self.zones.values():
-                _tell_doubts(served)
-            del saved, store
-            gc.collect()  # models and the arrays that were moved from point at themselves
-            gc.freeze()
-
-    def _find_zones(self) -> None:
-        """Find what is to be served, and keep nothing of other zones: one that was taken out must not come back."""
-        self.history.remove(self.zone_set.start(self.history.known()))
-        for problem in self.zone_set.problems():
-            _log.warning("%s", problem)
-
-    def _set_aside(self, store: Store) -> Store | None:
-        kept = self._images.set_aside(store, self.zones.values())
-        if kept is not None:
-            kept.sources.fetch = self._fetch
-            self._changed.clear()
-        return kept
-
-    def sweep_up(self) -> None:
-        """Remove what a thread has half written that nobody waits for, just before the process ends."""
-        self._images.remove_unfinished()
-
-    def _fetch(self, origin: bytes) -> Zone:
+    def fetch(self, origin: bytes) -> Zone:
+        """Return a zone that has to be compiled once more, because of a neighbour. Raises StateError."""
         return self.zones[origin].again(self.history.kept)
 
-    async def reload(
-        self, name: str = "", allow_removal: str = "", begin: Callable[[], bool] = lambda: True
-    ) -> list[dict[str, Any]]:
-        """Read the file of one zone, or of all that may have changed or failed; return what came of each.
+    async def accept(self, arrival: Arrival) -> dict[str, Any]:
+        """Serve a version, and keep it; return what came of it. What fails before it is shown leaves all as it was.
 
-        Without a name lists and folders are looked at again too: zones come and go with them, and what is wrong with a
-        line or a file name is told each time. allow_removal is the number of a set of zones that are to go though they
-        are many. `begin` is asked when the turn comes: where it says no, nothing is done. Raises StateError then, and
-        for a zone that is not configured.
+        Raises ApplianceError then, or whatever the zone makes the compiler raise.
         """
-        if name and allow_removal:
-            raise StateError("--allow-removal is for a reload of all zones: leave the name of the zone out")
-        async with self._turn:
-            if not begin():
-                raise StateError("reload was not begun: nobody waits for it any more")
-            await self._publication.reconcile()
-            if name:
-                return _plain(await self._reload_some([self._find(name)]))
-            told = await self._look_again(allow_removal)
-            chosen = await asyncio.to_thread(self._chosen)
-            return told + _plain([one for one in await self._reload_some(chosen) if not one.get("same")])
-
-    def _chosen(self) -> list[ServedZone]:
-        """Return the zones whose files have to be looked into; not those that nothing names and that have none."""
-        unlisted = self.zone_set.unlisted
-        return [
-            served
-            for served in list(self.zones.values())
-            if (served.origin not in unlisted or os.path.exists(served.file)) and served.may_have_changed()  # noqa: PTH110
-        ]
-
-    async def _look_again(self, allow_removal: str) -> list[dict[str, Any]]:
-        """Remove the zones that are not configured any more and take up new ones, which are read next."""
-        plan = await asyncio.to_thread(self.zone_set.look_again, allow_removal)
-        self.zone_set.failed = ""
-        told = [
-            _failure(f"{one.file}:{one.line}" if one.line else one.file, one.reason)
-            for one in self.zone_set.findings
-            if one.severity == "error"
-        ]
-        removed, going = [], list(plan.gone)
-        while going:  # one that must be compiled again because another one goes may be going itself
-            outcomes = [await self._remove(origin) for origin in going]
-            done = [origin for origin, one in zip(going, outcomes, strict=True) if one["ok"]]
-            told += [one for one in outcomes if one["ok"] or not done]
-            removed += done
-            going = [origin for origin in going if origin not in done] if done else []
-            if done:
-                self.zone_set.failed = ""
-        await to_the_end(self.history.remove, removed)
-        for served in plan.fresh:
-            if served.origin in self.zones:
-                self.zones[served.origin].source = served.source
-            else:
-                self.zones[served.origin] = served
-        held = self.zone_set.limit.held
-        if plan.refused or held:
-            told.append(_failure("removal", plan.refused or str(held)))
-        if edited := await asyncio.to_thread(self.config_file.change):
-            told.append(_failure("configuration", edited))
-        return told
-
-    async def _remove(self, origin: bytes) -> dict[str, Any]:
-        served = self.zones[origin]
-        try:
-            if origin in self._publication.store.numbers:  # one that never could be read may have no place there
-                await self._publication.remove(origin)
-        except ApplianceError as error:
-            _tell(error)
-            reason = f"{error}; it is still served"
-            self.zone_set.failed = f"zone {served.name} cannot be removed: {reason}"
-            self.zone_set.unlisted.add(origin)
-            return _failure(served.name, reason)
-        del self.zones[origin]
-        self._note_change()
-        _log.info("zone %s: removed", served.name)
-        return {"zone": served.name, "ok": True, "outcome": "removed"}
-
-    async def steps(self, name: str) -> list[Entry]:
-        """Return the journal of a zone, the oldest step first. Raises StateError."""
-        async with self._turn:
-            return await to_the_end(self.history.steps, self._find(name).origin)
-
-    def _find(self, name: str) -> ServedZone:
-        try:
-            origin = names.fold(names.from_text(name))
-        except WireError as error:
-            raise StateError(str(error)) from error
-        served = self.zones.get(origin)
-        if served is None:
-            edited = self.config_file.change()
-            raise StateError(f"zone {names.to_text(origin)} is not in the configuration{edited and f'; {edited}'}")
-        return served
-
-    async def _reload_some(self, chosen: list[ServedZone]) -> list[dict[str, Any]]:
-        """Serve what is in the files of some zones, and keep it; return what came of each."""
-        await self._keep_loaded()
-        told = []
-        small: dict[bytes, dict[str, Any]] = {}
-        self._say(f"{len(chosen)} zones")
-        done = await reload_together(self._publication, chosen, self._config.store.memory_mib, _tell_doubts)
-        if done:
-            _log.info("%d zones were read and replaced together", len(done))
-            self._note_change()
-        for number, served in enumerate(chosen, 1):
-            self._say(f"zone {served.name} ({number} of {len(chosen)})")
-            told.append(done.get(served.origin) or await self._reload_one(served))
-            if told[-1].pop("small", False):
-                small[served.origin] = told[-1]
-        changed = [self.zones[origin] for origin in small]
-        self._say("" if not changed else f"what {len(changed)} zones have changed")
-        if len(changed) > _BATCH:
-            self._ask(self._keep(changed))  # to compare as many with what was kept takes longer than to serve them
-            return told
-        for origin, found in (await to_the_end(self.history.record, changed)).items():
-            _describe(small[origin], found)
-        return told
-
-    async def _keep(self, changed: list[ServedZone]) -> None:
-        """Keep what is served of many zones, some at a time; reloads take turns with it."""
-        for at in range(0, len(changed), _BATCH):
-            async with self._turn:
-                some = [served for served in changed[at : at + _BATCH] if served.origin in self.zones]
-                await to_the_end(self.history.record, some)
-
-    async def _reload_one(self, served: ServedZone) -> dict[str, Any]:
+        served, zone = arrival.served, arrival.zone
         before = served.serial
-        is_other = bool(served.error) or served.source.changed()
-        draft = None
-        try:
-            zone = await asyncio.to_thread(served.read)
-            if served.state == "serving" and served.digest and zone.digest == served.digest:
-                return as_served(served)
-            large = len(zone.nodes) >= COMPARED or served.source.is_large() or bool(zone.includes)
-            check_size(zone, self._config.store.memory_mib)  # before what it changes takes memory too
-            if large:
-                draft = await to_the_end(self.history.draft, served, zone)
-            if draft is None or not draft.is_same:
-                changed = await asyncio.to_thread(draft.changed, len(zone.nodes)) if draft else None
-                await self._publication.replace(zone, changed)
-        except Exception as error:  # noqa: BLE001 - whatever one zone does, the others are reloaded
-            self.history.discard(draft)
-            return await self._refused(served, _as_told(served, error))
-        served.published(zone)
-        _tell_doubts(served)
+        if not arrival.is_kept and served.state == "serving" and served.digest and zone.digest == served.digest:
+            return as_served(served)
+        check_size(zone, self.config.store.memory_mib)  # before what it changes takes memory too
+        large = len(zone.nodes) >= COMPARED or served.source.is_large() or bool(zone.includes)
+        draft = await self._published(arrival, large)
+        served.published(zone, as_kept=arrival.is_kept)
+        tell_doubts(served)
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
-        self._note_change()
+        self.note_change()
         _log.info("zone %s: %s", served.name, outcome)
         told = {"zone": served.name, "ok": True, "outcome": outcome, "small": not large}
         if draft is not None:
             await to_the_end(self.history.keep, [draft])
             if draft.difference is not None:
-                _describe(told, draft.difference)
-            told["same"] = draft.is_same and not is_other
+                describe(told, draft.difference)
+            told["same"] = draft.is_same and not arrival.is_news
         return told
 
-    async def _refused(self, served: ServedZone, error: ApplianceError) -> dict[str, Any]:
+    async def _published(self, arrival: Arrival, large: bool) -> Draft | None:
+        """Compile and show a version; return it as it is to be kept, where that is not done with others."""
+        served, zone = arrival.served, arrival.zone
+        draft = await to_the_end(self.history.draft, served, zone) if large and not arrival.is_kept else None
+        try:
+            if draft is None or not draft.is_same:
+                changed = await asyncio.to_thread(draft.changed, len(zone.nodes)) if draft else None
+                await self.publication.replace(zone, changed)
+        except Exception:
+            self.history.discard(draft)
+            raise
+        return draft
+
+    async def refuse(self, served: ServedZone, error: ApplianceError) -> dict[str, Any]:
         """Go on with what is served of a zone, or with its kept version; without either its names answer SERVFAIL."""
         served.failed(str(error))
-        _tell(error)
+        tell(error)
         try:
             if served.state != "serving":
                 await self._serve_without_file(served)
         except Exception as more:  # noqa: BLE001 - as above
-            served.failed(f"{served.error}; {served.without_name(str(_as_told(served, more)))}")
-        return _failure(served.name, f"{served.error}; {served.fate()}")
+            served.failed(f"{served.error}; {served.without_name(str(as_told(served, more)))}")
+        return failure(served.name, f"{served.error}; {served.fate()}")
 
     async def _serve_without_file(self, served: ServedZone) -> None:
         kept = await to_the_end(self.history.kept, served)
         if kept is not None:
-            await self._publication.replace(kept)
-            served.published(kept, as_kept=True)
-        elif served.origin not in self._publication.store.numbers:
-            await self._publication.expect(served.placeholder())
-        else:
+            await self.accept(Arrival(served, kept, is_kept=True))
             return
-        self._note_change()
+        if served.origin not in self.publication.store.numbers:
+            await self.publication.expect(served.placeholder())
+            self.note_change()
+
+    async def remove(self, origin: bytes) -> dict[str, Any]:
+        served = self.zones[origin]
+        try:
+            if origin in self.publication.store.numbers:  # one that never could be read may have no place there
+                await self.publication.remove(origin)
+        except ApplianceError as error:
+            tell(error)
+            reason = f"{error}; it is still served"
+            self.zone_set.failed = f"zone {served.name} cannot be removed: {reason}"
+            self.zone_set.unlisted.add(origin)
+            return failure(served.name, reason)
+        del self.zones[origin]
+        self.note_change()
+        _log.info("zone %s: removed", served.name)
+        return {"zone": served.name, "ok": True, "outcome": "removed"}
+
+    async def keep(self, changed: list[ServedZone]) -> None:
+        """Keep what is served of many zones, some at a time; reloads take turns with it."""
+        for at in range(0, len(changed), BATCH):
+            async with self.turn:
+                some = [served for served in changed[at : at + BATCH] if served.origin in self.zones]
+                await to_the_end(self.history.record, some)
 
     async def record(self) -> None:
         """Keep what a load has served, some zones at a time; reloads take turns with it."""
         zones = list(self.zones.values())
-        async with self._turn:
-            await self._keep_loaded()
-        for at in range(0, len(zones), _BATCH):
-            async with self._turn:
-                still = [one for one in zones[at : at + _BATCH] if self.zones.get(one.origin) is one]
+        async with self.turn:
+            await self.keep_loaded()
+        for at in range(0, len(zones), BATCH):
+            async with self.turn:
+                still = [one for one in zones[at : at + BATCH] if self.zones.get(one.origin) is one]
                 await to_the_end(self.history.record, still)
-        async with self._turn:
+        async with self.turn:
             await to_the_end(self.history.sweep, self.zones)
 
-    async def _keep_loaded(self) -> None:
-        loading, self._loading = self._loading, None
+    async def keep_loaded(self) -> None:
+        loading, self.loading = self.loading, None
         if loading is not None:
             await to_the_end(lambda: self.history.keep(loading.drafts()))
 
-    def _note_change(self) -> None:
-        self._changed.set()
+    def note_change(self) -> None:
+        """Note that what is served is not what is saved, and that there may be waste."""
+        self.changed.set()
         self.compaction.note()
 
-    def on_signal(self) -> None:
-        """Reload what has changed (SIGHUP)."""
-        self._ask(self._reload_on_signal())
+    def set_aside(self, store: Store) -> Store | None:
+        """Save a store and return what is in the file; None if that fails."""
+        kept = self.images.set_aside(store, self.zones.values())
+        if kept is not None:
+            kept.sources.fetch = self.fetch
+            self.changed.clear()
+        return kept
 
-    def _ask(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Have something done that nobody waits for before the end."""
+    def ask(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Have something done that nobody waits for before the end, and that takes its turn itself."""
         task = asyncio.get_running_loop().create_task(work)
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
 
-    async def _reload_on_signal(self) -> None:
-        """Reload; nobody waits for the outcome, so what is not wrong with single zones is kept for the verb status."""
-        try:
-            for one in await self.reload():
-                (_log.info if one["ok"] else _log.warning)("%s: %s", one["zone"], one["outcome"])
-        except ApplianceError as error:
-            self.zone_set.failed = f"the reload that SIGHUP asked for failed: {error}"
-            _log.error("%s", self.zone_set.failed)
-        except Exception as error:  # noqa: BLE001 - a signal has no caller who could report it
-            crash.log(error, "reloading on SIGHUP")
-            self.zone_set.failed = f"the reload that SIGHUP asked for failed: {type(error).__name__}; the log has more"
-
-    def _say(self, doing: str) -> None:
-        if self._stage is not None:
-            self._stage.reloading = doing
-
     async def keep_saving(self) -> None:
         """Save the store some time after each change, for as long as this runs."""
         while True:
-            await self._changed.wait()
-            await asyncio.sleep(self._config.store.image_delay_s)
+            await self.changed.wait()
+            await asyncio.sleep(self.config.store.image_delay_s)
             await self._save()
 
     async def _save(self) -> None:
-        async with self._turn:
-            if not self._changed.is_set():
+        async with self.turn:
+            if not self.changed.is_set():
                 return
-            self._changed.clear()
+            self.changed.clear()
             zones = list(self.zones.values())
             # Nobody may write to the store before the thread has ended.
-            await to_the_end(self._images.save, self._publication.store, zones)
+            await to_the_end(self.images.save, self.publication.store, zones)
 
     async def close(self) -> None:
         """Wait for a reload under way, and save what was not saved yet."""
         await asyncio.gather(*self._asked, return_exceptions=True)  # each waits for its turn
-        async with self._turn:
-            await self._keep_loaded()
+        async with self.turn:
+            await self.keep_loaded()
             await to_the_end(self.history.remove, ())  # what could not be written before
         await self._save()
-
-
-def _as_told(served: ServedZone, error: Exception) -> ApplianceError:
-    if isinstance(error, ApplianceError):
-        return error
-    _log.error("zone %s: unexpected %r", served.name, error)
-    return ZoneError(f"zone {served.name}: it cannot be served: {str(error) or type(error).__name__}")
-
-
-def _plain(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return outcomes without what only this module asks for."""
-    for one in told:
-        one.pop("same", None)
-    return told
-
-
-def _failure(what: str, outcome: str) -> dict[str, Any]:
-    return {"zone": what, "ok": False, "outcome": outcome}
-
-
-def _describe(told: dict[str, Any], found: Difference) -> None:
-    """Add to the outcome of a reload what the new version changes."""
-    told["removed"], told["added"] = found.removed_records, found.added_records
-    if found.is_empty:
-        told["outcome"] += ", the same records"
-    else:
-        told["outcome"] += f": {found.removed_records} records removed, {found.added_records} added"
-        before, after = found.serials()
-        if not is_newer(after, before):
-            told["outcome"] += f"; {after} is not newer than {before} (RFC 1982), so secondaries will not fetch it"
-
-
-def _tell_doubts(served: ServedZone) -> None:
-    """Log how many findings of which class there are about the signatures of a zone that is served all the same."""
-    if served.dnssec and served.dnssec.findings:
-        counts = ", ".join(f"{kind} {count}" for kind, count in served.dnssec.findings.items())
-        _log.warning("zone %s: findings about DNSSEC: %s; see appliance check-zone", served.name, counts)
-
-
-def _tell(error: ApplianceError) -> None:
-    """Log an error; every finding of a zone file, each with its line."""
-    findings = error.findings if isinstance(error, ZoneError) else []
-    for finding in findings:
-        _log.log(logging.ERROR if finding.severity == "error" else logging.WARNING, "%s", finding)
-    _log.error("%s", error)

@@ -11,9 +11,9 @@ from typing import Any
 
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
+from appliance.control.reload import Reloader
 from appliance.control.stage import Stage
 from appliance.control.status import Told, starting
-from appliance.control.update import Reloader
 from appliance.control.verb_table import VERBS, Row, checked
 from appliance.errors import ApplianceError
 from appliance.publish.workers import WorkerPool

@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 class Publication:
-    """What is served now. Its methods are called one after the other (Reloader sees to it)."""
+    """What is served now. Its methods are called one after the other (Update sees to it)."""
 
     def __init__(self, config: Config, use_xdp: bool, pool: WorkerPool) -> None:
         self._config = config

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class History:
-    """Everything in the state folder but the image; its methods are called one after the other (Reloader sees to it).
+    """Everything in the state folder but the image; its methods are called one after the other (Update sees to it).
 
     Nothing here keeps a zone from being served: failures are told once, and changes are compiled whole then.
     """

@@ -14,8 +14,10 @@ from typing import Final
 import dns.rcode
 
 from appliance.control.config_file import ConfigFile
+from appliance.control.reload import Reloader
+from appliance.control.start import Start
 from appliance.control.summary import summary
-from appliance.control.update import Reloader
+from appliance.control.update import Update
 from appliance.publish.progress import Progress
 from appliance.publish.publication import Publication
 from appliance.publish.workers import WorkerPool
@@ -289,24 +291,28 @@ class Running:
         file = ConfigFile(world.folder / "appliance.toml")
         self._listening = open_sockets(("127.0.0.1",), 0, 1)
         self._publication = Publication(file.config, False, NoWorkers(file.config, self._listening))
-        self.reloader = Reloader(file, self._publication, Progress())
+        self._file = file
 
     async def start(self) -> None:
-        await self.reloader.load_all()
-        await self.reloader.record()
+        start = Start(self._file.config, self._publication, Progress())
+        await start.load()
+        assert start.update is not None
+        self.update: Update = start.update
+        self.reloader = Reloader(self._file, self.update)
+        await self.update.record()
 
     async def signal(self) -> None:
         """Do what SIGHUP does, and wait for it."""
         self.reloader.on_signal()
-        await asyncio.gather(*self.reloader._asked)
+        await asyncio.gather(*self.update._asked)
 
     async def save(self) -> None:
         """Save the image, as the server does some time after each change."""
-        await self.reloader._save()
+        await self.update._save()
 
     async def compact(self) -> None:
         """Compile the store anew, as the server does when there is enough waste."""
-        await self.reloader.compaction._compact()
+        await self.update.compaction._compact()
 
     def die(self) -> None:
         """End without doing anything more."""
@@ -314,7 +320,7 @@ class Running:
 
     def problems(self) -> list[str]:
         """Return what the verb status would call a problem of zones."""
-        return summary(self.reloader.zones.values(), 0).problems + self.reloader.zone_set.problems()
+        return summary(self.update.zones.values(), 0).problems + self.update.zone_set.problems()
 
     def check(self, told_too: bool = True) -> None:
         """Compare what is served, and what is told, with the model."""
@@ -408,14 +414,14 @@ async def control(world: World, running: Running, action: str) -> Running:
     elif action == "confirm":
         await running.reloader.reload()
         world.expect_reload()
-        held = running.reloader.zone_set.limit.held
+        held = running.update.zone_set.limit.held
         assert (held is not None) == world.held
         if held is not None:
             await running.reloader.reload(allow_removal=held.number)
             world.expect_reload(confirmed=True)
     else:
         if action == "stop":
-            await running.reloader.close()
+            await running.update.close()
         running.die()
         running = Running(world)
         await running.start()

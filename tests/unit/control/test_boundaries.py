@@ -27,11 +27,11 @@ from appliance.cli.main import main
 sys.argv = ["appliance", *sys.argv[1:]]
 main()
 """
-RELOAD = "from appliance.control.update import Reloader; Reloader.reload = broken_task"
-SAVING = "from appliance.control.update import Reloader; Reloader.keep_saving = broken_task"
-RECORDING = "from appliance.control.update import Reloader; Reloader.record = broken_task"
-START = "from appliance.control.update import Reloader; Reloader.load_all = broken_task"
-FIND = "from appliance.control.update import Reloader; Reloader.__init__ = broken"
+RELOAD = "from appliance.control.reload import Reloader; Reloader.reload = broken_task"
+SAVING = "from appliance.control.update import Update; Update.keep_saving = broken_task"
+RECORDING = "from appliance.control.update import Update; Update.record = broken_task"
+START = "from appliance.control.start import Start; Start.load = broken_task"
+FIND = "from appliance.control.update import Update; Update.__init__ = broken"
 SAY_READY = "import appliance.control.serve as s; s._say_ready = broken_task"
 STATUS = "import appliance.control.status as s; s.summary = broken"
 ANSWER = "import appliance.server.responder as r; r.respond = broken"

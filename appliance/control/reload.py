@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what operators have edited, one request at a time; a bad file never replaces what is served."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from appliance import crash
+from appliance.control.config_file import ConfigFile
+from appliance.control.outcomes import as_told, describe, failure, plain, tell_doubts
+from appliance.control.stage import Stage
+from appliance.control.update import BATCH, Arrival, Update
+from appliance.errors import ApplianceError, StateError, WireError
+from appliance.publish.batch import reload_together
+from appliance.publish.uncancelled import to_the_end
+from appliance.served.zones import ServedZone
+from appliance.state.journal import Entry
+from appliance.zone import names
+
+_log = logging.getLogger(__name__)
+
+
+class Reloader:
+    """Looks at lists, folders and files again, and hands on what has come."""
+
+    def __init__(self, file: ConfigFile, update: Update, stage: Stage | None = None) -> None:
+        """Serve what is in the configuration file; stage is told how far a reload is."""
+        self.config_file = file
+        self._update = update
+        self._zone_set = update.zone_set
+        self._zones = update.zones
+        self._stage = stage
+
+    async def reload(
+        self, name: str = "", allow_removal: str = "", begin: Callable[[], bool] = lambda: True
+    ) -> list[dict[str, Any]]:
+        """Read the file of one zone, or of all that may have changed or failed; return what came of each.
+
+        Without a name lists and folders are looked at again too: zones come and go with them, and what is wrong with a
+        line or a file name is told each time. allow_removal is the number of a set of zones that are to go though they
+        are many. `begin` is asked when the turn comes: where it says no, nothing is done. Raises StateError then, and
+        for a zone that is not configured.
+        """
+        if name and allow_removal:
+            raise StateError("--allow-removal is for a reload of all zones: leave the name of the zone out")
+        async with self._update.turn:
+            if not begin():
+                raise StateError("reload was not begun: nobody waits for it any more")
+            await self._update.publication.reconcile()
+            if name:
+                return plain(await self._reload_some([self._find(name)]))
+            told = await self._look_again(allow_removal)
+            chosen = await asyncio.to_thread(self._chosen)
+            return told + plain([one for one in await self._reload_some(chosen) if not one.get("same")])
+
+    def _chosen(self) -> list[ServedZone]:
+        """Return the zones whose files have to be looked into; not those that nothing names and that have none."""
+        unlisted = self._zone_set.unlisted
+        return [
+            served
+            for served in list(self._zones.values())
+            if (served.origin not in unlisted or os.path.exists(served.file)) and served.may_have_changed()  # noqa: PTH110
+        ]
+
+    async def _look_again(self, allow_removal: str) -> list[dict[str, Any]]:
+        """Remove the zones that are not configured any more and take up new ones, which are read next."""
+        plan = await asyncio.to_thread(self._zone_set.look_again, allow_removal)
+        self._zone_set.failed = ""
+        told = [
+            failure(f"{one.file}:{one.line}" if one.line else one.file, one.reason)
+            for one in self._zone_set.findings
+            if one.severity == "error"
+        ]
+        removed, going = [], list(plan.gone)
+        while going:  # one that must be compiled again because another one goes may be going itself
+            outcomes = [await self._update.remove(origin) for origin in going]
+            done = [origin for origin, one in zip(going, outcomes, strict=True) if one["ok"]]
+            told += [one for one in outcomes if one["ok"] or not done]
+            removed += done
+            going = [origin for origin in going if origin not in done] if done else []
+            if done:
+                self._zone_set.failed = ""
+        await to_the_end(self._update.history.remove, removed)
+        for served in plan.fresh:
+            if served.origin in self._zones:
+                self._zones[served.origin].source = served.source
+            else:
+                self._zones[served.origin] = served
+        held = self._zone_set.limit.held
+        if plan.refused or held:
+            told.append(failure("removal", plan.refused or str(held)))
+        if edited := await asyncio.to_thread(self.config_file.change):
+            told.append(failure("configuration", edited))
+        return told
+
+    async def steps(self, name: str) -> list[Entry]:
+        """Return the journal of a zone, the oldest step first. Raises StateError."""
+        async with self._update.turn:
+            return await to_the_end(self._update.history.steps, self._find(name).origin)
+
+    def _find(self, name: str) -> ServedZone:
+        try:
+            origin = names.fold(names.from_text(name))
+        except WireError as error:
+            raise StateError(str(error)) from error
+        served = self._zones.get(origin)
+        if served is None:
+            edited = self.config_file.change()
+            raise StateError(f"zone {names.to_text(origin)} is not in the configuration{edited and f'; {edited}'}")
+        return served
+
+    async def _reload_some(self, chosen: list[ServedZone]) -> list[dict[str, Any]]:
+        """Serve what is in the files of some zones, and keep it; return what came of each."""
+        await self._update.keep_loaded()
+        told = []
+        small: dict[bytes, dict[str, Any]] = {}
+        self._say(f"{len(chosen)} zones")
+        done = await reload_together(
+            self._update.publication, chosen, self._update.config.store.memory_mib, tell_doubts
+        )
+        if done:
+            _log.info("%d zones were read and replaced together", len(done))
+            self._update.note_change()
+        for number, served in enumerate(chosen, 1):
+            self._say(f"zone {served.name} ({number} of {len(chosen)})")
+            told.append(done.get(served.origin) or await self._reload_one(served))
+            if told[-1].pop("small", False):
+                small[served.origin] = told[-1]
+        changed = [self._zones[origin] for origin in small]
+        self._say("" if not changed else f"what {len(changed)} zones have changed")
+        if len(changed) > BATCH:
+            self._update.ask(
+                self._update.keep(changed)
+            )  # to compare as many with what was kept takes longer than to serve them
+            return told
+        for origin, found in (await to_the_end(self._update.history.record, changed)).items():
+            describe(small[origin], found)
+        return told
+
+    async def _reload_one(self, served: ServedZone) -> dict[str, Any]:
+        is_news = bool(served.error) or served.source.changed()
+        try:
+            zone = await asyncio.to_thread(served.read)
+            return await self._update.accept(Arrival(served, zone, is_news=is_news))
+        except Exception as error:  # noqa: BLE001 - whatever one zone does, the others are reloaded
+            return await self._update.refuse(served, as_told(served, error))
+
+    def on_signal(self) -> None:
+        """Reload what has changed (SIGHUP)."""
+        self._update.ask(self._reload_on_signal())
+
+    async def _reload_on_signal(self) -> None:
+        """Reload; nobody waits for the outcome, so what is not wrong with single zones is kept for the verb status."""
+        try:
+            for one in await self.reload():
+                (_log.info if one["ok"] else _log.warning)("%s: %s", one["zone"], one["outcome"])
+        except ApplianceError as error:
+            self._zone_set.failed = f"the reload that SIGHUP asked for failed: {error}"
+            _log.error("%s", self._zone_set.failed)
+        except Exception as error:  # noqa: BLE001 - a signal has no caller who could report it
+            crash.log(error, "reloading on SIGHUP")
+            self._zone_set.failed = f"the reload that SIGHUP asked for failed: {type(error).__name__}; the log has more"
+
+    def _say(self, doing: str) -> None:
+        if self._stage is not None:
+            self._stage.reloading = doing
