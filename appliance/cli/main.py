@@ -12,6 +12,7 @@ from appliance.cli import boundary
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import DEFAULT_CONFIG, ask, configured, told
 from appliance.errors import ApplianceError, Finding
+from appliance.wording import without_zone
 
 _config_option = click.option(
     "--config",
@@ -293,7 +294,7 @@ def _reload(zone: str, config: Path, as_json: bool, timeout: float | None, allow
         print_json(result)
     else:
         for one in result["zones"]:
-            click.echo(f"{one['zone']}: {one['outcome']}", err=not one["ok"])
+            click.echo(f"{one['zone']}: {without_zone(one['zone'], one['outcome'])}", err=not one["ok"])
         if not result["zones"]:
             click.echo("no zone file has changed")
     sys.exit(OK if all(one["ok"] for one in result["zones"]) else ERROR)

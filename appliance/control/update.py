@@ -25,6 +25,7 @@ from appliance.served.zone_set import ZoneSet
 from appliance.served.zones import ServedZone
 from appliance.state.journal import Entry, is_newer
 from appliance.store.store import Store
+from appliance.wording import counted, without_zone
 from appliance.zone import names
 from appliance.zone.diff.difference import Difference
 from appliance.zone.model import Zone
@@ -82,7 +83,7 @@ class Reloader:
             finally:
                 self._progress.end()
             if saved is not None:
-                _log.info("%d zones are as they were saved, %d were read", len(self.zones) - fresh, fresh)
+                _log.info("zones as they were saved: %d, read: %d", len(self.zones) - fresh, fresh)
             store.sources.fetch = self._fetch
             if fresh or gone:
                 self._changed.set()
@@ -181,7 +182,7 @@ class Reloader:
         except ApplianceError as error:
             _tell(error)
             reason = f"{error}; it is still served"
-            self.zone_set.failed = f"zone {served.name} cannot be removed: {reason}"
+            self.zone_set.failed = f"zone {served.name} cannot be removed: {without_zone(served.name, reason)}"
             self.zone_set.unlisted.add(origin)
             return _failure(served.name, reason)
         del self.zones[origin]
@@ -209,10 +210,10 @@ class Reloader:
         await self._keep_loaded()
         told = []
         small: dict[bytes, dict[str, Any]] = {}
-        self._say(f"{len(chosen)} zones")
+        self._say(counted(len(chosen), "zone"))
         done = await reload_together(self._publication, chosen, self._config.store.memory_mib, _tell_doubts)
         if done:
-            _log.info("%d zones were read and replaced together", len(done))
+            _log.info("read and replaced together: %s", counted(len(done), "zone"))
             self._note_change()
         for number, served in enumerate(chosen, 1):
             self._say(f"zone {served.name} ({number} of {len(chosen)})")
@@ -220,7 +221,7 @@ class Reloader:
             if told[-1].pop("small", False):
                 small[served.origin] = told[-1]
         changed = [self.zones[origin] for origin in small]
-        self._say("" if not changed else f"what {len(changed)} zones have changed")
+        self._say("" if not changed else f"what has changed in {counted(len(changed), 'zone')}")
         if len(changed) > _BATCH:
             self._ask(self._keep(changed))  # to compare as many with what was kept takes longer than to serve them
             return told
@@ -324,7 +325,8 @@ class Reloader:
         """Reload; nobody waits for the outcome, so what is not wrong with single zones is kept for the verb status."""
         try:
             for one in await self.reload():
-                (_log.info if one["ok"] else _log.warning)("%s: %s", one["zone"], one["outcome"])
+                said = without_zone(one["zone"], one["outcome"])
+                (_log.info if one["ok"] else _log.warning)("%s: %s", one["zone"], said)
         except ApplianceError as error:
             self.zone_set.failed = f"the reload that SIGHUP asked for failed: {error}"
             _log.error("%s", self.zone_set.failed)
@@ -384,7 +386,7 @@ def _describe(told: dict[str, Any], found: Difference) -> None:
     if found.is_empty:
         told["outcome"] += ", the same records"
     else:
-        told["outcome"] += f": {found.removed_records} records removed, {found.added_records} added"
+        told["outcome"] += f": {counted(found.removed_records, 'record')} removed, {found.added_records} added"
         before, after = found.serials()
         if not is_newer(after, before):
             told["outcome"] += f"; {after} is not newer than {before} (RFC 1982), so secondaries will not fetch it"
