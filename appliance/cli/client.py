@@ -26,6 +26,8 @@ SILENCE_S: Final = 60.0
 """A server that is at work says so every second: this is for one that says nothing at all."""
 _RETRY_S: Final = 0.05
 _PART: Final = 1 << 16
+_LONGEST: Final = 1 << 28
+"""Octets of a line, or fewer if they come in small pieces; a server sends long lists in parts."""
 STOP_TIMEOUT_S: Final = 300.0
 
 Note = Callable[[str], None]
@@ -151,13 +153,33 @@ class _Call:
     def _taken(self, octets: bytes) -> Iterator[dict[str, Any]]:
         *lines, rest = octets.split(b"\n")
         for text in lines:
-            said = json.loads(b"".join([*self._kept, text]))
+            said = self._understood(b"".join([*self._kept, text]))
             self._kept.clear()
             if "begun" in said:
                 self.begun = True
             else:
-                yield dict(said)
+                yield said
         self._kept.append(rest)
+        if len(self._kept) > _LONGEST // _PART:
+            raise self._strange()
+
+    def _understood(self, text: bytes) -> dict[str, Any]:
+        """Return one line as what it says. Raises ApplianceError when another program than a server wrote it."""
+        try:
+            said = json.loads(text)
+        except (ValueError, RecursionError):
+            raise self._strange() from None
+        known = isinstance(said, dict) and (
+            {"note", "part", "begun"} & said.keys() or ("error" if said.get("ok") is False else "result") in said
+        )
+        if not known:
+            raise self._strange()
+        return dict(said)
+
+    def _strange(self) -> ApplianceError:
+        pid = self._peer()
+        who = f"process {pid}, which listens on {self._path}," if pid else f"what listens on {self._path}"
+        return ApplianceError(f"{who} is no server of this program: set [server] control_socket and read_socket")
 
     def give_up(self) -> str:
         """Have the server leave undone what it has not begun, and return in words whether it has.

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.served.signatures import moment
+from appliance.wording import counted, without_zone
 
 _GOOD = {"serving", "native", "up"}
 _WIDTH_OF_A_FILE = 160
@@ -19,7 +20,7 @@ def show_status(status: dict[str, Any]) -> None:
     """Print the result of the verb status."""
     console = _console()
     uptime = datetime.timedelta(seconds=round(status["uptime_s"]))
-    workers = f"{status['workers']['alive']} of {status['workers']['wanted']} workers"
+    workers = f"{status['workers']['alive']} of {counted(status['workers']['wanted'], 'worker')}"
     state = "" if status["state"] == "serving" else f", {status['state']}"
     console.print(f"appliance {status['version']}, process {status['pid']}, up {uptime}, {workers}{state}")
     listening = ", ".join(f"{one['address']} port {one['port']}" for one in status["listening"])
@@ -100,7 +101,9 @@ def show_journal(result: dict[str, Any]) -> None:
 def show_reload(result: dict[str, Any]) -> None:
     """Print the result of the verb reload; what failed goes to standard error."""
     for one in result["zones"]:
-        print(f"{one['zone']}: {one['outcome']}", file=sys.stdout if one["ok"] else sys.stderr)
+        print(
+            f"{one['zone']}: {without_zone(one['zone'], one['outcome'])}", file=sys.stdout if one["ok"] else sys.stderr
+        )
     if not result["zones"]:
         print("no zone file has changed")
 
@@ -180,8 +183,9 @@ def show_stats(stats: dict[str, Any]) -> None:
 def show_store(store: dict[str, Any]) -> None:
     """Print what the answer store holds."""
     console = Console(highlight=False)
-    counts = f"{store['zones']:,} zones, {store['names']:,} names, {store['nodes']:,} nodes"
-    console.print(f"answer store: {counts}, {store['fragments']:,} fragments, each used {store['sharing']:.2f} times")
+    nouns = ("zone", "name", "node", "fragment")
+    counts = ", ".join(f"{(n := store[key]):,} {noun if n == 1 else key}" for noun in nouns if (key := f"{noun}s"))
+    console.print(f"answer store: {counts}, each used {store['sharing']:.2f} times")
     table = _table("octets of", "MiB", right=("MiB",))
     for name, value in store.items():
         if name.endswith("_octets"):

@@ -7,6 +7,7 @@ from typing import Any
 from appliance.errors import ApplianceError, ZoneError
 from appliance.served.zones import ServedZone
 from appliance.state.journal import is_newer
+from appliance.wording import counted
 from appliance.zone.diff.difference import Difference
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def describe(told: dict[str, Any], found: Difference) -> None:
     if found.is_empty:
         told["outcome"] += ", the same records"
     else:
-        told["outcome"] += f": {found.removed_records} records removed, {found.added_records} added"
+        told["outcome"] += f": {counted(found.removed_records, 'record')} removed, {found.added_records} added"
         before, after = found.serials()
         if not is_newer(after, before):
             told["outcome"] += f"; {after} is not newer than {before} (RFC 1982), so secondaries will not fetch it"

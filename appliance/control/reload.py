@@ -17,6 +17,7 @@ from appliance.publish.batch import reload_together
 from appliance.publish.uncancelled import to_the_end
 from appliance.served.zones import ServedZone
 from appliance.state.journal import Entry
+from appliance.wording import counted, without_zone
 from appliance.zone import names
 
 _log = logging.getLogger(__name__)
@@ -116,12 +117,12 @@ class Reloader:
         await self._update.keep_loaded()
         told = []
         small: dict[bytes, dict[str, Any]] = {}
-        self._say(f"{len(chosen)} zones")
+        self._say(counted(len(chosen), "zone"))
         done = await reload_together(
             self._update.publication, chosen, self._update.config.store.memory_mib, tell_doubts
         )
         if done:
-            _log.info("%d zones were read and replaced together", len(done))
+            _log.info("read and replaced together: %s", counted(len(done), "zone"))
             self._update.note_change()
         for number, served in enumerate(chosen, 1):
             self._say(f"zone {served.name} ({number} of {len(chosen)})")
@@ -129,7 +130,7 @@ class Reloader:
             if told[-1].pop("small", False):
                 small[served.origin] = told[-1]
         changed = [self._zones[origin] for origin in small]
-        self._say("" if not changed else f"what {len(changed)} zones have changed")
+        self._say("" if not changed else f"what has changed in {counted(len(changed), 'zone')}")
         if len(changed) > BATCH:
             self._update.ask(
                 self._update.keep(changed)
@@ -155,7 +156,8 @@ class Reloader:
         """Reload; nobody waits for the outcome, so what is not wrong with single zones is kept for the verb status."""
         try:
             for one in await self.reload():
-                (_log.info if one["ok"] else _log.warning)("%s: %s", one["zone"], one["outcome"])
+                said = without_zone(one["zone"], one["outcome"])
+                (_log.info if one["ok"] else _log.warning)("%s: %s", one["zone"], said)
         except ApplianceError as error:
             self._zone_set.failed = f"the reload that SIGHUP asked for failed: {error}"
             _log.error("%s", self._zone_set.failed)

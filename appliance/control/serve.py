@@ -37,6 +37,7 @@ from appliance.publish.publication import Publication
 from appliance.publish.workers import WorkerPool
 from appliance.served.memory import use_one_arena
 from appliance.server.sockets import Listening, open_sockets
+from appliance.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ async def _say_ready(told: Told) -> None:
     path = ", ".join(f"{one['name']} ({one['mode']})" for one in status["interfaces"]) or "no NIC path"
     where = ", ".join(f"{one['address']} port {one['port']}" for one in status["listening"])
     serving, all_zones = zones["states"].get("serving", 0), zones["configured"]
-    _log.info("appliance %s serves %d of %d zones on %s; %s", __version__, serving, all_zones, where, path)
+    _log.info("appliance %s serves %d of %s on %s; %s", __version__, serving, counted(all_zones, "zone"), where, path)
     for one in status["interfaces"]:
         for doubt in filter(None, (one["reason"], one["problem"], *one["remarks"])):
             _log.warning("interface %s (%s): %s", one["name"], one["mode"], doubt)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from appliance.publish.progress import Progress
+from appliance.wording import counted
 
 State = Literal["starting", "serving", "stopping"]
 
@@ -59,7 +60,8 @@ class Stage:
             return f"the server is starting: {self.how_far()}"
         if self.state == "stopping":
             return "the server is stopping"
-        others = f"; {self.waiting - 1} other requests wait too" if self.waiting > 1 else ""
+        more = self.waiting - 1
+        others = f"; {counted(more, 'other request')} {'waits' if more == 1 else 'wait'} too" if more > 0 else ""
         return (f"reloading {self.reloading}" if self.reloading else "the server is at work") + others
 
     def described(self) -> dict[str, Any]:

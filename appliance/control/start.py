@@ -51,7 +51,7 @@ class Start:
             finally:
                 self._progress.end()
             if saved is not None:
-                _log.info("%d zones are as they were saved, %d were read", len(update.zones) - fresh, fresh)
+                _log.info("zones as they were saved: %d, read: %d", len(update.zones) - fresh, fresh)
             store.sources.fetch = update.fetch
             if fresh or gone:
                 update.changed.set()

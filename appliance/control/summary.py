@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from appliance.served.zones import ServedZone
+from appliance.wording import of_zone
 
 TOLD: Final = 100
 """Zones whose problems are told one by one; as many for warnings."""
@@ -66,14 +67,15 @@ def _look_closely(found: Summary, zone: ServedZone, now: float) -> None:
     found.wrong += bool(problems)
     found.doubtful += bool(warnings)
     if problems and found.wrong <= TOLD:
-        found.problems += [f"zone {zone.name}: {one}" for one in problems]
+        found.problems += [of_zone(zone.name, one) for one in problems]
     if warnings and found.doubtful <= TOLD:
-        found.warnings += [f"zone {zone.name}: {one}" for one in warnings]
+        found.warnings += [of_zone(zone.name, one) for one in warnings]
 
 
 def _tell_more(told: list[str], zones: int) -> None:
     if zones > TOLD:
-        told.append(f"{zones - TOLD} more zones: `appliance status --zones` shows them")
+        rest = zones - TOLD
+        told.append(f"{rest} more {'zone' if rest == 1 else 'zones'}: `appliance status --zones` shows all")
 
 
 def described(zones: Mapping[bytes, ServedZone]) -> Iterator[list[dict[str, Any]]]:

@@ -22,6 +22,7 @@ from appliance.served.history import History
 from appliance.served.zone_set import ZoneSet
 from appliance.served.zones import ServedZone
 from appliance.store.store import Store
+from appliance.wording import without_zone
 from appliance.zone.model import Zone
 
 BATCH: Final = 500
@@ -131,7 +132,7 @@ class Update:
         except ApplianceError as error:
             tell(error)
             reason = f"{error}; it is still served"
-            self.zone_set.failed = f"zone {served.name} cannot be removed: {reason}"
+            self.zone_set.failed = f"zone {served.name} cannot be removed: {without_zone(served.name, reason)}"
             self.zone_set.unlisted.add(origin)
             return failure(served.name, reason)
         del self.zones[origin]

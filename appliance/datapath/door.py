@@ -19,6 +19,7 @@ from appliance.datapath import attachment, links, owners, pins, registry
 from appliance.datapath.found import Found, Look, look, opened
 from appliance.datapath.generation import Generation
 from appliance.datapath.links import Mode
+from appliance.datapath.loader_process import end_loaders
 from appliance.datapath.reconcile import in_the_way
 from appliance.datapath.specs import InterfaceSpec
 from appliance.datapath.syscall import load_time_of
@@ -235,6 +236,10 @@ class Door:
             if found.link.name == interface:
                 return found
         raise DatapathError(f"no interface {interface}; `ip link` lists those there are")
+
+    def give_up(self) -> None:
+        """End the loaders that are at work: a Load fails then."""
+        end_loaders()
 
     def forget(self, generation: str) -> None:
         """Hold a generation no more that another one has replaced; its arrays are the caller's to unmap."""

@@ -60,6 +60,10 @@ class Interfaces:
         loaded: Loaded = self._door.ask(request)
         return self._door.memory(loaded.generation)
 
+    def give_up(self) -> None:
+        """End a load() that is under way, which raises DatapathError then. May be called from the event loop too."""
+        self._door.give_up()
+
     def begin(self) -> None:
         """Take off what is not to serve, whatever the configuration; what is to be replaced stays until then."""
         with self._turn:

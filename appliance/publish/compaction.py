@@ -96,7 +96,7 @@ class Compaction:
             fresh.close()
             raise
         used = self._publication.store.heap.highest * 16
-        message = "the store was compiled anew: %d KiB of its heap are used instead of %d; changed meanwhile: %d zones"
+        message = "the store was compiled anew: %d KiB of its heap are used instead of %d; zones changed meanwhile: %d"
         _log.info(message, used // _KIB, waste.used // _KIB, meanwhile)
         self._failed = ""
         self._done()

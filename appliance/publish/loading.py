@@ -29,6 +29,7 @@ from appliance.store.capacity import Capacity, index_bits
 from appliance.store.layout import HEAP_CHUNK
 from appliance.store.move import move
 from appliance.store.store import Store, StoreFull
+from appliance.wording import of_zone
 from appliance.zone import digests
 from appliance.zone.master.files import MAX_TEXT, Batch, Files
 from appliance.zone.model import Zone
@@ -213,7 +214,7 @@ class Loading:
             return check_size(good[-1], self._memory_mib)
         except StateError as error:
             served.failed(str(error))
-            self._tell(ZoneError(f"zone {served.name}: {error}"))
+            self._tell(ZoneError(of_zone(served.name, str(error))))
             good.pop()
             bad.append(served.placeholder())
             return 0

@@ -11,13 +11,11 @@ from typing import Any, Final
 from appliance.config.schema import Config
 from appliance.datapath.events import Changes
 from appliance.datapath.interfaces import Interfaces
-from appliance.datapath.loader_process import end_loaders
 from appliance.datapath.specs import InterfaceSpec
 from appliance.errors import DatapathError
 from appliance.store.capacity import Capacity
 from appliance.store.store import Store
-
-__all__ = ["NicPath", "described", "end_loaders", "interfaces", "keep_looking", "may_do_without", "wanted"]
+from appliance.wording import counted
 
 _SETTLE_S: Final = 0.05
 """One change of an interface has several notices."""
@@ -165,5 +163,5 @@ def described(kept: Interfaces) -> tuple[list[dict[str, Any]], list[str]]:
     if report.crowded:
         some = ", ".join(report.crowded[:3]) + (", …" if len(report.crowded) > 3 else "")
         mend = "`appliance reload` finds places for all" if kept.are_crowded else "there is no room for more"
-        doubts.append(f"queries to {len(report.crowded)} addresses ({some}) go to userspace: {mend}")
+        doubts.append(f"queries to {counted(len(report.crowded), 'address')} ({some}) go to userspace: {mend}")
     return told, doubts

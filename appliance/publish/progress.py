@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from appliance.wording import counted
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -63,7 +65,7 @@ class Progress:
         spent = now - self._started
         rate = self._done / spent if spent else 0.0
         left = f", about {(self._total - self._done) / rate:.0f} s left" if rate else ""
-        return f"loading {self.zones} zones: {self.share:.0%}, {rate / 1e6:.1f} MB/s{left}"
+        return f"loading {counted(self.zones, 'zone')}: {self.share:.0%}, {rate / 1e6:.1f} MB/s{left}"
 
     def _draw(self) -> None:
         if self._bar is None:
@@ -72,7 +74,7 @@ class Progress:
 
             columns = (TextColumn("{task.description}"), BarColumn(), TransferSpeedColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(f"loading {self.zones} zones", total=self._total)
+            self._task = self._bar.add_task(f"loading {counted(self.zones, 'zone')}", total=self._total)
             self._bar.start()
         assert self._task is not None
         self._bar.update(self._task, completed=self._done)

@@ -15,7 +15,7 @@ from appliance.compiler.expected import larger_than
 from appliance.config.schema import Config
 from appliance.errors import ApplianceError, DatapathError, StateError
 from appliance.publish.budget import MIB, check_budget, octets, shared_store
-from appliance.publish.nic_path import NicPath, end_loaders, interfaces, may_do_without, wanted
+from appliance.publish.nic_path import NicPath, interfaces, may_do_without, wanted
 from appliance.publish.replay import Meanwhile, check_same
 from appliance.publish.uncancelled import to_the_end
 from appliance.publish.workers import WorkerPool
@@ -133,7 +133,7 @@ class Publication:
         except asyncio.CancelledError:
             self._given_up = True
             while not work.done():  # the thread may be about to start a loader
-                end_loaders()
+                self.interfaces.give_up()
                 await asyncio.wait((work,), timeout=_END_LOADERS_S)
             if work.exception() is None and (nic_path := work.result()[1]) is not None:
                 await to_the_end(nic_path.discard)

@@ -48,7 +48,7 @@ class Meanwhile:
         Raises StateError where that does not lead to what is served now, and ApplianceError as the changes do.
         """
         if len(self._versions) > _MOST:
-            raise StateError(f"{len(self._versions)} zones have changed meanwhile")
+            raise StateError(f"too many zones have changed meanwhile: {len(self._versions)}")
         if unknown := others - self._versions.keys():
             raise StateError(f"the file of zone {names.to_text(min(unknown))} is not what is served")
         for origin, zone in self._versions.items():

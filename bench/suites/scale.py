@@ -106,7 +106,7 @@ def _starts(
 
 def _wait_settled(output: Path) -> None:
     """Wait until the server is ready, the workers of its first store have ended and the store is saved."""
-    while " zones on " not in output.read_text():
+    while " serves " not in output.read_text():
         time.sleep(0.1)
     time.sleep(_SETTLE_S)
 

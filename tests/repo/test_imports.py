@@ -17,7 +17,8 @@ BENCH = ROOT / "bench"
 
 # A folder may import itself and every folder named before it.
 ORDER = [
-    *("errors", "access", "crash", "zone", "store", "lookup", "compiler", "config", "datapath", "state", "served"),
+    *("errors", "wording", "access", "crash"),
+    *("zone", "store", "lookup", "compiler", "config", "datapath", "state", "served"),
     *("server", "publish", "hardware", "control", "cli"),
 ]
 # The same for the folders within one; files that lie beside them may be used by all, and use all.

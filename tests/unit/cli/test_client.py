@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every call to a server ends, and says what was waited for, how long, and what mends it."""
 
+import contextlib
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,3 +89,54 @@ def test_a_path_of_looped_links_is_an_ordinary_error(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(ApplianceError, match=r"cannot reach the server on .*: its links lead in a circle"):
         ask(tmp_path / "loop", "status")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\0\xff\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"ok": true}\n',
+        b'{"ok": false}\n',
+        b"[" * 99999 + b"\n",
+    ],
+)
+def test_another_program_that_listens_there_is_told(tmp_path: Path, answer: bytes) -> None:
+    """Before, an internal error."""
+    path = tmp_path / "c.sock"
+
+    def serve() -> None:
+        line, _ = listening.accept()
+        with line:
+            line.recv(1000)
+            line.sendall(answer)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        serving = threading.Thread(target=serve)
+        serving.start()
+        with pytest.raises(ApplianceError, match=rf"process {os.getpid()}, which listens on .*, is no server of this"):
+            ask(path, "status", limit_s=30)
+        serving.join()
+
+
+def test_a_line_without_an_end_is_given_up(tmp_path: Path) -> None:
+    path = tmp_path / "c.sock"
+
+    def serve() -> None:
+        line, _ = listening.accept()
+        with line, contextlib.suppress(BrokenPipeError):
+            while True:
+                line.sendall(b"x" * (1 << 20))
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        serving = threading.Thread(target=serve)
+        serving.start()
+        with pytest.raises(ApplianceError, match="is no server of this program"):
+            ask(path, "status", limit_s=60)
+        serving.join()

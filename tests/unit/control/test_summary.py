@@ -57,7 +57,8 @@ def test_what_is_wrong_is_told_up_to_a_bound(wrong: int) -> None:
     assert found.states == {"not loaded": wrong, **({"serving": COUNT - wrong} if wrong < COUNT else {})}
     why = "nothing is served of it (SERVFAIL); since 2001-09-09 01:46 UTC its file cannot be: x.zone:1: broken"
     assert found.problems[: min(wrong, TOLD)] == [f"zone z{n}.: {why}" for n in range(min(wrong, TOLD))]
-    rest = [f"{wrong - TOLD} more zones: `appliance status --zones` shows them"] if wrong > TOLD else []
+    more = f"{wrong - TOLD} more {'zone' if wrong - TOLD == 1 else 'zones'}"
+    rest = [f"{more}: `appliance status --zones` shows all"] if wrong > TOLD else []
     assert found.problems[TOLD:] == rest
 
 
@@ -65,7 +66,7 @@ def test_signatures_that_end_are_warnings_up_to_a_bound() -> None:
     found = summary(zones(signed=COUNT, expired=TOLD + 5).values(), 1)
     assert found.doubtful == TOLD + 5
     assert found.warnings[0] == "zone z0.: 1 RRset with expired signatures"
-    assert found.warnings[TOLD] == "5 more zones: `appliance status --zones` shows them"
+    assert found.warnings[TOLD] == "5 more zones: `appliance status --zones` shows all"
     later = summary(zones(signed=2).values(), 2_000_000_000)
     assert [one.partition(" since")[0] for one in later.warnings] == ["zone z0.: signatures expire"]
 

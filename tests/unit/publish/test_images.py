@@ -37,7 +37,7 @@ def saved(folder: Path, host: str = "192.0.2.2") -> None:
 def test_the_next_start_reads_nothing(folder: Path) -> None:
     saved(folder)
     with serving(folder) as server:
-        assert "2 zones are as they were saved, 0 were read" in server.log()
+        assert "zones as they were saved: 2, read: 0" in server.log()
         assert server.address() == "192.0.2.2"
         assert server.address(tcp=True) == "192.0.2.2"
         assert [(zone["serial"], zone["state"]) for zone in server.ask("status")["zones"]] == [(1, "serving")] * 2
@@ -52,7 +52,7 @@ def test_only_what_changed_is_read(folder: Path) -> None:
     saved(folder)
     (folder / "example.zone").write_text(zone_text(2, 9))
     with serving(folder) as server:
-        assert "1 zones are as they were saved, 1 were read" in server.log()
+        assert "zones as they were saved: 1, read: 1" in server.log()
         assert server.address() == "192.0.2.9"
         assert server.address("www.other.") == "192.0.2.2"
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Numbers and zones in sentences: a noun as its number has it, a zone named once."""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun, as "1 zone" and "2 zones"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a noun that messages use."""
+    if noun.endswith("y"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
+def of_zone(name: str, said: str) -> str:
+    """Return what is said of a zone with "zone NAME" before it; many errors begin so already."""
+    return said if _names(name, said) else f"zone {name}: {said}"
+
+
+def without_zone(name: str, said: str) -> str:
+    """Return what is said of a zone for a place that names it anyway."""
+    return said.removeprefix(f"zone {name}").removeprefix(":").lstrip() if _names(name, said) else said
+
+
+def _names(name: str, said: str) -> bool:
+    return said.startswith((f"zone {name}: ", f"zone {name} "))
