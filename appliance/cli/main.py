@@ -91,9 +91,10 @@ def check_config(file: Path, as_json: bool) -> None:
 
     config, findings = examine(file)
     if config is not None:
+        from appliance.control.config_findings import examine_machine
         from appliance.served.zone_findings import examine_zones
 
-        findings = findings + examine_zones(config, file)
+        findings = findings + examine_machine(config, file) + examine_zones(config, file)
     _report(findings, as_json, f"{file}: no mistakes")
 
 

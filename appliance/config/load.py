@@ -47,10 +47,13 @@ class Report:
     def __init__(self, file: Path, lines: dict[places.Path, int]) -> None:
         self.file = file
         self.findings: list[Finding] = []
+        self.tables: set[str] = set()
+        """Tables with errors: what they mean is not known."""
         self._lines = lines
 
     def error(self, path: places.Path, reason: str) -> None:
         """Add one error about the key at a path; the nearest table that has a line stands in for it."""
+        self.tables.add(str(path[0]))
         line = next((self._lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self._lines), 0)
         self.findings.append(Finding(str(self.file), line, "error", reason))
 
@@ -78,10 +81,9 @@ def examine(path: Path) -> tuple[Config | None, list[Finding]]:
         return None, [Finding(str(path), 0, "error", "values are nested too deeply; no key needs more than one list")]
     report = Report(path, places.key_lines(text))
     _check_shape(tree, report)
-    if report.findings:
-        return None, report.findings
-    config = _with_absolute_paths(msgspec.convert(tree, Config), path.absolute().parent)
-    check_meaning(config, report.error)
+    whole = {name: value for name, value in tree.items() if name not in report.tables}
+    config = _with_absolute_paths(msgspec.convert(whole, Config), path.absolute().parent)
+    check_meaning(config, report.error, frozenset(report.tables))
     return (None, report.findings) if report.findings else (config, [])
 
 

@@ -17,15 +17,20 @@ _UNIX_PATH_MAX = 107  # sun_path holds 108 octets with the final NUL (unix(7))
 _SERVICE_ADDRESSES_MAX = 64  # of all interfaces together: the collision-free table of the XDP program
 
 
-def check_meaning(config: Config, error: ReportError) -> None:
-    """Report every contradiction in a configuration whose types and bounds are right."""
-    _check_interfaces(config, error)
-    _check_listen(config, error)
-    _check_zones(config, error)
-    _check_patterns(config, error)
-    _check_health(config, error)
-    _check_lease(config, error)
-    _check_paths(config, error)
+def check_meaning(config: Config, error: ReportError, unknown: frozenset[str] = frozenset()) -> None:
+    """Report every contradiction in a configuration; unknown are tables that have errors, and are left out."""
+    rules: tuple[tuple[Callable[[Config, ReportError], None], set[str]], ...] = (
+        (_check_interfaces, {"interface", "listen"}),
+        (_check_listen, {"interface", "listen"}),
+        (_check_zones, {"zone"}),
+        (_check_patterns, {"pattern"}),
+        (_check_health, {"health"}),
+        (_check_lease, {"server"}),
+        (_check_paths, {"server", "zone", "pattern"}),
+    )
+    for check, tables in rules:
+        if unknown.isdisjoint(tables):
+            check(config, error)
 
 
 def _check_paths(config: Config, error: ReportError) -> None:

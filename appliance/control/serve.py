@@ -19,6 +19,7 @@ from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
 from appliance.control.config_file import ConfigFile
+from appliance.control.config_findings import examine_machine
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.reload import Reloader
@@ -36,6 +37,7 @@ from appliance.publish.progress import Progress
 from appliance.publish.publication import Publication
 from appliance.publish.workers import WorkerPool
 from appliance.served.memory import use_one_arena
+from appliance.served.zone_set import place_and_reason
 from appliance.server.sockets import Listening, open_sockets
 from appliance.wording import counted
 
@@ -47,6 +49,8 @@ def run(config_file: Path, use_xdp: bool) -> NoReturn:
     start_logging()
     use_one_arena()
     file = ConfigFile(config_file)
+    for finding in examine_machine(file.config, config_file):
+        _log.warning("%s", place_and_reason(finding))
     crash.keep_reports_in(Path(file.config.server.state_dir))
     crash.catch_the_rest()
     _allow_open_files()

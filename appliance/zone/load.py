@@ -38,7 +38,7 @@ def load_zone(
         found = findings.finish()
         first = next(finding for finding in found if finding.severity == "error")
         count = sum(finding.severity == "error" for finding in found)
-        more = f" (and {count - 1} more errors)" if count > 1 else ""
+        more = f" (and {count - 1} more {'error' if count == 2 else 'errors'})" if count > 1 else ""
         raise ZoneError(f"zone {names.to_text(origin)} cannot be loaded: {first}{more}", found)
     return zone
 
@@ -52,6 +52,9 @@ def assemble(records: Records, origin: bytes, findings: Findings) -> Zone | None
     packed = Packed(records.octets, origin, records.border)
     findings.locate = partial(first_record, packed, records)
     hidden = findings.errors
+    if not hidden and not len(records):
+        findings.whole("error", "there is no record in it: was it written to its end, and is it the right file?")
+        return None
     refused = _refuse(packed, records, findings)
     settle(packed)
     for number in packed.flagged:
@@ -214,12 +217,12 @@ def _check_apex(packed: Packed, refused: set[tuple[bytes, int]], findings: Findi
     missing = {types.SOA, types.NS} - counts.keys() - {rtype for owner, rtype in refused if owner == origin}
     if types.SOA in missing:
         findings.whole(
-            "error", f"zone {zone} has no SOA record at {zone}: add one, or load the file under its own name"
+            "error", f"there is no SOA record at {zone}: add one, or give the file to the zone that it is of"
         )
     if types.NS in missing:
-        findings.whole("error", f"zone {zone} has no NS record at {zone}: name its servers (RFC 1035 §5.2)")
+        findings.whole("error", f"there is no NS record at {zone}: name the servers of the zone (RFC 1035 §5.2)")
     if counts[types.SOA] > 1:
-        findings.rrset(origin, types.SOA, "error", f"zone {zone} has {counts[types.SOA]} SOA records: keep one")
+        findings.rrset(origin, types.SOA, "error", f"{zone} has {counts[types.SOA]} SOA records: keep one")
 
 
 def _check_singletons(origin: bytes, owner: bytes, rrsets: RRsets, findings: Findings) -> None:

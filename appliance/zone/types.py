@@ -64,6 +64,14 @@ _MNEMONICS: dict[int, str] = {
     value: name for name, value in list(globals().items()) if type(value) is int and name != "IN"
 }
 
+WORDS: Final = frozenset(word for value, word in _MNEMONICS.items() if value < 128 or value > 255)
+"""What types of records are written as."""
+
+
+def is_word_of_questions(word: str) -> bool:
+    """Tell whether a word is a type of questions and messages only."""
+    return word in ("ANY", "AXFR", "IXFR", "MAILA", "MAILB", "OPT", "TKEY", "TSIG")
+
 
 def is_meta(rtype: int) -> bool:
     """Tell whether a type is for questions and messages only and can own no data (RFC 6895 §3.1)."""

@@ -88,9 +88,9 @@ class _Scan:
             with (self.opener.included if included_by else self.opener.zone_file)(path) as file:
                 self._read_open(path, real_path(file.fileno()), file, origin, ttl, place)
         except ZoneError as error:
-            self.error(*place, str(error))
+            self.error(*place, str(error).removeprefix("" if included_by else f"{path}: "))
         except (OSError, ValueError) as error:
-            self.error(*place, f"cannot read {path}: {why_not_read(path, error)}")
+            self.error(*place, f"{f'{path} ' if included_by else ''}cannot be read: {why_not_read(path, error)}")
         del self.open[depth:]
 
     def _read_open(self, path: Path, real: Path, file: Any, origin: bytes, ttl: int, place: tuple[str, int]) -> None:
@@ -155,9 +155,9 @@ class _Scan:
             elif state == "full":
                 self._too_large(str(path), line)
             elif state == "error":
-                text = reader.text().strip()
+                text = reader.text().rstrip()
                 # Before the first owner libzscanner refuses even blank lines and comments that begin with a space.
-                if text and not text.startswith(b";"):
+                if text and not text.lstrip().startswith(b";"):
                     self.error(str(path), line, self._told(reader.reason(), text))
             else:
                 origin = self._directive(path, reader) or origin
@@ -187,7 +187,7 @@ class _Scan:
     def _told(self, reason: str, text: bytes) -> str:
         """Return a reason with the beginning of its line, unless that is of a file which may be none of a zone."""
         own = len(self.open) == 1 and self.opener.is_at_home
-        return text_of.with_excerpt(reason, text.strip()) if own else reason
+        return text_of.with_excerpt(reason, text) if own else reason
 
 
 class Pack:
@@ -471,9 +471,9 @@ class Reader:
         return self.lines + self.newlines(self.end - self.begin)
 
     def reason(self) -> str:
-        """Return libzscanner's words for the last error."""
+        """Return what the last error was."""
         words: bytes = zs.zs_strerror(self.scanner.error.code)
-        return words.decode()
+        return text_of.in_words(words.decode())
 
     def include(self) -> tuple[str, bytes]:
         """Return the file name of an $INCLUDE as written, and the origin for it as a wire name."""

@@ -58,9 +58,16 @@ def test_wrong_arguments_are_errors(arguments: tuple[str, ...]) -> None:
 
 def test_check_config(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
-    file.write_text("[listen]\nport = 5300\n")
+    (tmp_path / "a").write_text("$TTL 1\n@ SOA a a 1 1 1 1 1\n@ NS a\n")
+    file.write_text(
+        '[server]\nrun_dir = "r"\nstate_dir = "s"\n[listen]\nport = 5300\n[[zone]]\nname = "a."\nfile = "a"\n'
+    )
     done = run("check-config", str(file))
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: no mistakes\n", "")
+    file.write_text("")
+    done = run("check-config", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{file}: warning: no zone is configured, so every query is refused" in done.stdout
     file.write_text("[listen]\nprot = 5300\n[limits]\nedns_size = 1\n")
     done = run("check-config", str(file))
     assert (done.returncode, done.stdout) == (1, "")

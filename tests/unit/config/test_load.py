@@ -7,6 +7,7 @@ import pytest
 
 from appliance.config.load import examine, load_config
 from appliance.config.places import key_lines
+from appliance.control.config_findings import examine_machine
 from appliance.errors import ConfigError
 from appliance.zone.checks.levels import CLASSES, DEFAULTS
 
@@ -121,6 +122,59 @@ def test_no_mistake_hides_another(tmp_path: Path) -> None:
         tmp_path, "[server]\nidentity = 5\nx = 1\n[listen]\nport = -1\n[[zone]]\nname = 'a'\n[[zone]]\nfile = 'b'\n"
     )
     assert [line.split(": ")[0] for line in found] == ["a.toml:2", "a.toml:3", "a.toml:5", "a.toml:6", "a.toml:8"]
+
+
+def test_a_mistake_of_one_kind_hides_none_of_another(tmp_path: Path) -> None:
+    """What the values of a table mean is looked at where the table itself is right."""
+    text = "[listen]\nport = '53'\n[server]\nlease_s = 0.5\n[[zone]]\nname = 'a..b'\nfile = 'x'\n[[interfaces]]\n"
+    assert [line.split(": ")[0] for line in findings(tmp_path, text)] == [
+        "a.toml:2",
+        "a.toml:8",
+        "a.toml:6",
+        "a.toml:4",
+    ]
+
+
+def warnings(tmp_path: Path, text: str) -> list[str]:
+    """Return what is doubtful about a configuration on this machine."""
+    file = tmp_path / "a.toml"
+    file.write_text(text)
+    found = examine_machine(load_config(file), file)
+    assert all(one.severity == "warning" for one in found)
+    return [f"{one.line}: {one.reason.replace(f'{tmp_path}/', '')}" for one in found]
+
+
+MACHINE = '[listen]\naddresses = ["127.0.0.1"]\n[server]\nrun_dir = "run"\nstate_dir = "state"\n'
+ZONE = '[[zone]]\nname = "a."\nfile = "a"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (MACHINE + ZONE, []),
+        (MACHINE, ["0: no zone is configured, so every query is refused: add a [[zone]] or a [[pattern]]"]),
+        (
+            MACHINE.replace("127.0.0.1", "192.0.2.77") + ZONE,
+            ["2: 192.0.2.77 is no address of this machine: the server does not start"],
+        ),
+        (
+            MACHINE.replace('"state"', '"a.toml"') + ZONE,
+            ["5: state_dir a.toml: a.toml is a file, not a folder; nothing is kept for the next start"],
+        ),
+        (
+            MACHINE.replace('"run"', '"a.toml/run"') + ZONE,
+            ["4: run_dir a.toml/run: a.toml/run: Not a directory; the server does not start"],
+        ),
+        (
+            MACHINE.replace('"state"', '"/proc/self/state"') + ZONE,
+            ["5: state_dir /proc/self/state: is missing, and /proc/self may not be written by this user; nothing"],
+        ),
+    ],
+)
+def test_what_the_machine_lacks(tmp_path: Path, text: str, expected: list[str]) -> None:
+    found = warnings(tmp_path, text)
+    assert len(found) == len(expected)
+    assert all(one.startswith(words) for one, words in zip(found, expected, strict=True)), found
 
 
 def test_interfaces_share_one_port(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@
 And it is what a zone is served from at a start when its file is missing or broken.
 """
 
+import mmap
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
@@ -136,6 +138,29 @@ def test_an_edit_that_no_stamp_tells(folder: Path, hosts: int, pad: str) -> None
         assert server.ask("reload")["zones"] == []
         (told,) = server.ask("reload", zone="example.")["zones"]
         assert told["outcome"] == "serial 4 replaced by 4, the same records"
+
+
+@pytest.mark.netns
+def test_a_write_through_a_mapping(tmp_path: Path) -> None:
+    """A page that was written to before moves no time: a reload of all does not see it, one by name reads it."""
+    zones = tmp_path / "zones"
+    zones.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(zones)], check=True)
+    try:
+        (tmp_path / "appliance.toml").write_text(configuration("example.").replace('"example.zone"', '"zones/a"'))
+        (zones / "a").write_text(zone_text(1, 2))
+        with serving(tmp_path) as server, (zones / "a").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+            mapped[:] = zone_text(1, 2).encode()
+            time.sleep(0.1)  # the age from which on a stamp is believed, which nothing tells
+            assert server.ask("reload")["zones"] == []
+            mapped[:] = zone_text(2, 7).encode()
+            assert server.ask("reload")["zones"] == []
+            assert server.address() == "192.0.2.2"
+            (told,) = server.ask("reload", zone="example.")["zones"]
+            assert told["outcome"].startswith("serial 1 replaced by 2")
+            assert server.address() == "192.0.2.7"
+    finally:
+        subprocess.run(["umount", str(zones)], check=True)
 
 
 def test_a_difference_is_applied_to_its_base_only(folder: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_refusal_names_zone_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "zone"
     assert str(caught.value) == (
         f"zone example. cannot be loaded: {path}:4: error: a.example. has several CNAME records: keep one"
-        " (and 1 more errors)"
+        " (and 1 more error)"
     )
     assert [finding.line for finding in caught.value.findings] == [4, 6]
 
