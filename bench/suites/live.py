@@ -80,8 +80,8 @@ def _figures(place: Place, pairs: list[Pair]) -> Iterator[Figure]:
     kept = _undisturbed(pairs)
     if not kept:
         raise DatapathError(
-            f"live_{place.name}: in none of {len(pairs)} runs did the reflector keep {STEADY:.0%} of its best rate; "
-            "measure when nothing else runs on this machine"
+            f"live_{place.name}: beside none of {len(pairs)} runs did the reflector keep {STEADY:.0%} of its best "
+            "rate; measure when nothing else runs on this machine"
         )
     ratios = [pair.share for pair in kept]
     rate = statistics.median(pair.served.rate for pair in kept)

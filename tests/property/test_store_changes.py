@@ -166,11 +166,13 @@ def check_bounds(store: Store) -> None:
         assert sum(end - start for start, end in state.extents) * NODE.size < 1 << 24
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_plain_zones(seed: int) -> None:
     assert run(seed, 80, nsec3=False) > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_delegations_with_nsec3(seed: int) -> None:
     assert run(seed, 80, nsec3=True) > 75

@@ -46,6 +46,7 @@ def replies(store: Store) -> list[bytes]:
     return [ask(store, name, rtype) for name in ASKED for rtype in (types.A, types.DS, types.NS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fetched", [False, True])
 @pytest.mark.parametrize("seed", range(4))
 def test_like_a_fresh_store(seed: int, fetched: bool) -> None:

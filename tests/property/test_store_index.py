@@ -53,6 +53,7 @@ def test_against_a_dictionary(steps: list[tuple[bool, bytes]], seed: int) -> Non
     assert store.get("flips") % 2 == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=20)
 @given(st.integers(0, 2**64 - 1))
 def test_load_that_the_index_bears(seed: int) -> None:

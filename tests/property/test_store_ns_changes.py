@@ -184,6 +184,7 @@ def steps(seed: int, scheme: str, count: int, first: Callable[[Zone], Zone], cut
     assert replies(store, questions) == replies(fresh(before), questions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("large", [0, expected.LARGE], ids=("shared", "apart"))
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("bulk", [False, True], ids=("objects", "packed"))
@@ -205,6 +206,7 @@ def _composed(store: Store) -> int:
     return kinds.count(KIND["nodata"]) + kinds.count(KIND["positive"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grows", [True, False], ids=("grows", "shrinks"))
 @pytest.mark.parametrize("scheme", ["nsec", "nsec3", "opt-out"])
 def test_a_zone_that_becomes_large_or_small(monkeypatch: pytest.MonkeyPatch, scheme: str, grows: bool) -> None:
@@ -247,6 +249,7 @@ def colliding() -> list[bytes]:
     raise AssertionError("no two names collide")
 
 
+@pytest.mark.slow
 def test_names_that_the_index_cannot_tell_apart() -> None:
     cuts = colliding() + CUTS[:4]
     for seed in range(3):
@@ -255,6 +258,7 @@ def test_names_that_the_index_cannot_tell_apart() -> None:
     assert Seen.done > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["unsigned", "nsec", "opt-out"])
 def test_the_same_source_runs_uncompiled(monkeypatch: pytest.MonkeyPatch, source: ModuleType, scheme: str) -> None:
     monkeypatch.setattr(expected, "LARGE", 0)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The measurement lab finds its own files wherever they lie, and its command names every suite."""
 
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
+from appliance.datapath.syscall import load_xdp
+from appliance.errors import DatapathError
 from tests.repo.sources import ROOT
 
 pytestmark = pytest.mark.datapath  # the lab imports bcc
@@ -46,3 +49,24 @@ def test_the_lab_finds_its_files() -> None:
         str(ROOT / "bench/results"),
         str(ROOT / "docs/figures.md"),
     ]
+
+
+@pytest.mark.filterwarnings("ignore:not a bytes object:DeprecationWarning")  # bcc wants texts and bytes alike
+def test_the_generator_takes_what_the_servers_loader_loads() -> None:
+    """The kernel lets only programs of the same attach type call each other."""
+    from bench.traffic.generator import Generator
+
+    passes = bytes.fromhex("b7000000020000009500000000000000")  # r0 = XDP_PASS; exit
+    fd = load_xdp("passes", passes, "GPL", 0)
+    assert fd > 0
+    try:
+        Generator(1).aim(fd)
+    finally:
+        os.close(fd)
+
+
+def test_a_machine_that_is_never_steady_is_told() -> None:
+    from bench.suites import live
+
+    with pytest.raises(DatapathError, match="live_same_core: beside none of 0 runs"):
+        list(live._figures(live.places(1)[0], []))
