@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The saved store at a start: used where it holds, never where it does not."""
 
+import contextlib
+import sqlite3
 import time
 from pathlib import Path
 
@@ -32,6 +34,17 @@ def saved(folder: Path, host: str = "192.0.2.2") -> None:
     with serving(folder) as server:
         assert server.address() == host
         until(image(folder).exists)
+        if "keep = false" not in (folder / "appliance.toml").read_text():
+            until(lambda: kept(folder) >= 2)
+
+
+def kept(folder: Path) -> int:
+    """Return of how many zones a version is kept."""
+    if not (folder / "state" / "state.db").exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(folder / "state" / "state.db")) as db, contextlib.suppress(sqlite3.Error):
+        return int(db.execute("SELECT count(*) FROM zones").fetchone()[0])
+    return 0
 
 
 def test_the_next_start_reads_nothing(folder: Path) -> None:
