@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, ParamSpec, TypeVar
 
 from appliance import crash
+from appliance.compiler.neighbours.world import World
 from appliance.config.schema import Config
 from appliance.control.stage import Stage
 from appliance.errors import ApplianceError, StateError, WireError, ZoneError
@@ -76,18 +77,18 @@ class Reloader:
             loading = Loading(self.zones, OPCODES_PASSED_UP, limit, _tell, self._progress, history=self.history)
             self._loading = loading
             try:
-                store = await asyncio.to_thread(loading.run, saved)
+                world = await asyncio.to_thread(loading.run, None if saved is None else World(saved))
             finally:
                 self._progress.end()
             if saved is not None:
                 _log.info("%d zones are as they were saved, %d were read", len(self.zones) - fresh, fresh)
-            store.sources.fetch = self._fetch
+            world.fetch = self._fetch
             if fresh or gone:
                 self._changed.set()
-            await self._publication.publish(store, store is not saved, self._set_aside)
+            await self._publication.publish(world, world.store is not saved, self._set_aside)
             for served in self.zones.values():
                 _tell_doubts(served)
-            del saved, store
+            del saved, world
             gc.collect()  # models and the arrays that were moved from point at themselves
             gc.freeze()
 
@@ -100,7 +101,6 @@ class Reloader:
     def _set_aside(self, store: Store) -> Store | None:
         kept = self._images.set_aside(store, self.zones.values())
         if kept is not None:
-            kept.sources.fetch = self._fetch
             self._changed.clear()
         return kept
 

@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from appliance import crash
+from appliance.compiler.neighbours.world import World
 from appliance.errors import ApplianceError, StateError, ZoneError
 from appliance.publish.budget import shared_store
 from appliance.publish.loading import Loading
@@ -156,10 +157,11 @@ def _work(store: Store, zones: Mapping[bytes, _AsServed], opcode_pass: int, told
 
 
 def _compiled(store: Store, copies: Mapping[bytes, _AsServed], opcode_pass: int) -> _Outcome:
-    store.sources.expect(copies)
+    world = World(store)
+    world.expect(copies)
     loading = Loading(copies, opcode_pass, 0, lambda error: None, _Silent(), fixed=True)
     try:
-        loading.run(store)
+        loading.run(world)
     except ApplianceError as error:
         return _Outcome(str(error))
     return _Outcome("", [origin for origin, one in copies.items() if one.is_other()], known_of(store))

@@ -3,8 +3,9 @@
 
 from typing import Final
 
-from appliance.compiler.change.change import Changed, change_zone
-from appliance.compiler.compile import remove_zone, replace_zone
+from appliance.compiler.change.change import Changed
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import remove_zone, replace_zone
 from appliance.errors import StateError
 from appliance.store.store import Store
 from appliance.zone import names
@@ -41,7 +42,7 @@ class Meanwhile:
         """Note that a zone is not served any more."""
         self._versions[origin] = self._changed[origin] = None
 
-    def follow(self, store: Store, others: set[bytes]) -> None:
+    def follow(self, world: World, others: set[bytes]) -> None:
         """Make the changes in a store of what was served then; others are zones that it has in another version.
 
         Raises StateError where that does not lead to what is served now, and ApplianceError as the changes do.
@@ -51,15 +52,11 @@ class Meanwhile:
         if unknown := others - self._versions.keys():
             raise StateError(f"the file of zone {names.to_text(min(unknown))} is not what is served")
         for origin, zone in self._versions.items():
-            changed = self._changed[origin]
-            if zone is None:
-                retired = remove_zone(store, origin) if origin in store.numbers else None
-            elif changed is None or origin in others:
-                retired = replace_zone(store, zone)
-            else:
-                retired = change_zone(store, zone, changed)
-            if retired is not None:
-                store.reclaim(retired)
+            if zone is not None:
+                changed = None if origin in others else self._changed[origin]
+                world.store.reclaim(replace_zone(world, zone, changed))
+            elif origin in world.store.numbers:
+                world.store.reclaim(remove_zone(world, origin))
 
 
 def check_same(store: Store, served: Store) -> None:

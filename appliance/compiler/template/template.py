@@ -14,15 +14,26 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
-from appliance.compiler import versions
-from appliance.compiler.compile import touched_by, write_zone
 from appliance.compiler.expected import expected_octets
+from appliance.compiler.neighbours import outside
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import write_zone
+from appliance.compiler.show import show
 from appliance.compiler.template.copies import Mould, Press
 from appliance.store import hashing
 from appliance.store.heap import Arena
-from appliance.store.layout import OFFSETS, SIZES, SUFFIX_MAX
+from appliance.store.layout import (
+    OFFSETS,
+    SCHEME_UNSIGNED,
+    SIZES,
+    SUFFIX_MAX,
+    ZONE_SERVING,
+    ZONE_SLOT_APEX_PLACE,
+    ZONE_SLOT_DENIAL_PLACE,
+)
 from appliance.store.store import Shared, StampedState, Store, StoreFull
 from appliance.zone import names
 from appliance.zone.master.files import MAX_TEXT
@@ -104,8 +115,9 @@ def _add_name(
 class Stamper:
     """Puts new zones into a store by their text, where that has been seen before."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.store = store = world.store
         self._shapes: dict[tuple[bytes, int, bytes], Shape | None] = {}
         self._seen: set[int] = set()
         self._arena = Arena(store.heap, _ROOM)
@@ -123,21 +135,21 @@ class Stamper:
         split = origin[0] + 1
         above = origin[split:]
         shape = self.shape(origin, text, make)
-        store = self.store
-        origins = store.sources.origins
+        store, world = self.store, self.world
+        origins = world.origins
         if shape is None or origin in store.numbers or origins.leads_down(origin):
             return None
-        if store.dependents or origins.at_or_above(above) is not None:
+        if world.dependents or origins.at_or_above(above) is not None:
             fresh = origin not in origins
             origins.add(origin)
-            if touched_by(store, origin, fresh):
+            if world.touched_by(origin, fresh):
                 if fresh:
                     origins.discard(origin)
                 return None
         else:
             origins.add(origin)
             if above not in store.outside:
-                versions.add_outside(store, origin)
+                outside.add(world, origin)
         self._stamp(shape, origin, above)
         return shape
 
@@ -165,11 +177,17 @@ class Stamper:
         return False
 
     def _stamp(self, shape: Shape, origin: bytes, above: bytes) -> None:
+        store = self.store
         number, start = self.write(shape, origin, above)
         assert shape.mould is not None
-        self._hang(shape.mould, shape.shared, origin, start)
-        self._press.show(number)
-        self.store.states.stamp(number, start, shape.shared)
+        try:
+            self.hang(shape.mould, start, partial(self._press.hang, shape.mould, start))
+        except StoreFull:
+            store.abandoned += StampedState(start, shape.shared).release()
+            store.forget_zone(origin)
+            raise
+        show(store, ((number, 1, ZONE_SERVING, SCHEME_UNSIGNED),))
+        store.states.stamp(number, start, shape.shared)
 
     def write(self, shape: Shape, origin: bytes, above: bytes) -> tuple[int, int]:
         """Write octets and row of a zone that has no row, which nobody sees yet; return its number and its granule."""
@@ -189,20 +207,21 @@ class Stamper:
         self._press.write(shape.mould, start, number, self._hash(above), origin)
         return number, start
 
-    def _hang(self, mould: Mould, shared: Shared, origin: bytes, start: int) -> None:
-        """Hang the records of a zone into the index; StoreFull leaves none of them there."""
-        store, press = self.store, self._press
-        hung = press.hang(mould, start, 0)
+    def hang(self, mould: Mould, start: int, take: Callable[[int], int]) -> list[int]:
+        """Hang the records of a zone into the index; StoreFull leaves none of them there.
+
+        take hangs records from a number on, and returns the first one that it cannot. Returns those.
+        """
+        store, left = self.store, list[int]()
         try:
-            while hung < mould.count:
-                store.insert(start + shared.records[hung], press.hash_of(mould, hung))
-                hung = press.hang(mould, start, hung + 1)
+            while (record := take(left[-1] + 1 if left else 0)) < mould.count:
+                left.append(record)
+                store.insert(start + mould.records_at(record), self._press.hash_of(mould, record))
         except StoreFull:
-            for granule in shared.records[:hung]:
-                store.unlink(start + granule)
-            store.abandoned += StampedState(start, shared).release()
-            store.forget_zone(origin)
+            for done in range(left[-1]):
+                store.unlink(start + mould.records_at(done))
             raise
+        return left
 
     def _place_shared(self, shape: Shape, origin: bytes) -> Mould:
         size = len(shape.common_octets)
@@ -328,11 +347,12 @@ def _compile(zone: Zone, further: int) -> _Compiled | None:
             store.zone_number(bytes((2, filler >> 8, filler & 255, 0)), 1)
     number = store.zone_number(zone.origin, names.label_count(zone.origin))
     store.set_zone_word(number, "version", further * _FURTHER["version"])
-    store.sources.put(zone)
-    version = write_zone(store, zone, store.sources.followed(), {})
+    world = World(store)
+    world.put(zone)
+    version = write_zone(world, zone, {})
     extents = version.writer.close()
-    slot = (version.apex, *version.nxdomain, *version.nodata)
-    if len(extents) != 1 or version.chains or version.denial or not all(slot) or zone.origin == names.ROOT:
+    slot, denial = version.slot[ZONE_SLOT_APEX_PLACE:ZONE_SLOT_DENIAL_PLACE], version.slot[ZONE_SLOT_DENIAL_PLACE]
+    if len(extents) != 1 or version.chains or denial or not all(slot) or zone.origin == names.ROOT:
         return None
     start, end = extents[0]
     if (end - start) * 16 > _MAX_OCTETS:
