@@ -56,10 +56,8 @@ class Restamper(Stamper):
         version = store.zone_word(number, "version") + 1
         ending = _Copied(store, self._press, shape.mould, start, old.records, version)
         try:
-            ending.leave(self.hang(shape.mould, start, ending.exchange))
+            ending.leave(self.hang(shape, origin, start, ending.exchange))
         except StoreFull:
-            store.abandoned += StampedState(start, shape.shared).release()
-            store.forget_zone(origin)
             store.numbers[origin] = number
             raise
         if expiry := store.expiry(number):
@@ -85,11 +83,9 @@ class _Copied:
         self.apart: list[int] = [] if self._same else list(records)
         """Those that are still to be taken out of the index by themselves."""
 
-    def exchange(self, record: int) -> int:
+    def exchange(self, mould: Mould, start: int, record: int) -> int:
         """Hang the copy's records from a number on in the places of these; return the first that does not go there."""
-        if not self._same:
-            return record
-        return self._press.exchange(self._mould, self._start, self.records, record)
+        return self._press.exchange(mould, start, self.records, record) if self._same else record
 
     def leave(self, left: list[int]) -> None:
         """Note which of the copy's records have not taken their slots."""

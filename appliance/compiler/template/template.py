@@ -14,7 +14,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from appliance.compiler.expected import expected_octets
@@ -41,6 +40,9 @@ from appliance.zone.model import Zone
 
 Make = Callable[[bytes], Zone]
 """Reads the text as the zone of an origin; raises ApplianceError when it is none."""
+
+Take = Callable[[Mould, int, int], int]
+"""Hangs records of a copy, which starts at a granule, from a number on; returns the first one that it cannot."""
 
 _ROOM: Final = 1 << 16
 _MAX_OCTETS: Final = 4096
@@ -177,17 +179,10 @@ class Stamper:
         return False
 
     def _stamp(self, shape: Shape, origin: bytes, above: bytes) -> None:
-        store = self.store
         number, start = self.write(shape, origin, above)
-        assert shape.mould is not None
-        try:
-            self.hang(shape.mould, start, partial(self._press.hang, shape.mould, start))
-        except StoreFull:
-            store.abandoned += StampedState(start, shape.shared).release()
-            store.forget_zone(origin)
-            raise
-        show(store, ((number, 1, ZONE_SERVING, SCHEME_UNSIGNED),))
-        store.states.stamp(number, start, shape.shared)
+        self.hang(shape, origin, start, self._press.hang)
+        show(self.store, ((number, 1, ZONE_SERVING, SCHEME_UNSIGNED),))
+        self.store.states.stamp(number, start, shape.shared)
 
     def write(self, shape: Shape, origin: bytes, above: bytes) -> tuple[int, int]:
         """Write octets and row of a zone that has no row, which nobody sees yet; return its number and its granule."""
@@ -207,19 +202,22 @@ class Stamper:
         self._press.write(shape.mould, start, number, self._hash(above), origin)
         return number, start
 
-    def hang(self, mould: Mould, start: int, take: Callable[[int], int]) -> list[int]:
-        """Hang the records of a zone into the index; StoreFull leaves none of them there.
+    def hang(self, shape: Shape, origin: bytes, start: int, take: Take) -> list[int]:
+        """Hang the records of a written zone into the index; StoreFull leaves nothing of it.
 
-        take hangs records from a number on, and returns the first one that it cannot. Returns those.
+        Return the records that take did not hang.
         """
-        store, left = self.store, list[int]()
+        store, left, mould = self.store, list[int](), shape.mould
+        assert mould is not None
         try:
-            while (record := take(left[-1] + 1 if left else 0)) < mould.count:
+            while (record := take(mould, start, left[-1] + 1 if left else 0)) < mould.count:
                 left.append(record)
                 store.insert(start + mould.records_at(record), self._press.hash_of(mould, record))
         except StoreFull:
             for done in range(left[-1]):
                 store.unlink(start + mould.records_at(done))
+            store.abandoned += StampedState(start, shape.shared).release()
+            store.forget_zone(origin)
             raise
         return left
 
