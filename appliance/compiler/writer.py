@@ -17,6 +17,7 @@ from appliance.store.layout import (
     FRAGMENT,
     FRAGMENT_LEN_PLACE,
     FRAGMENT_RECORDS_PLACE,
+    GRANULE,
     HASH_MULTIPLIER,
     NODE,
     NODE_CUT,
@@ -83,12 +84,12 @@ class Writer:
 
     def fragment_size(self, ref: int) -> tuple[int, int]:
         """Return octets and records of a fragment."""
-        fields = FRAGMENT.unpack_from(self.store.octets, ref * 16)
+        fields = FRAGMENT.unpack_from(self.store.octets, ref * GRANULE)
         return fields[FRAGMENT_LEN_PLACE], fields[FRAGMENT_RECORDS_PLACE]
 
     def denial_of(self, answer: Answer) -> int:
         """Return the proof that an answer still lacks."""
-        octets, at = (self.store.octets, answer * 16) if isinstance(answer, int) else (answer, 0)
+        octets, at = (self.store.octets, answer * GRANULE) if isinstance(answer, int) else (answer, 0)
         return int(ANSWER.unpack_from(octets, at)[ANSWER_DENIAL_PLACE])
 
     def hash(self, name: bytes) -> int:
@@ -140,7 +141,7 @@ class Writer:
         self._answer_octets += at - nodes
         flat = [answer if answer >= 0 else ref + (-answer >> 4) for answer in flat]
         octets = self.store.octets
-        start = ref * 16
+        start = ref * GRANULE
         valid = (self.number, self.version, FOREVER)
         fields = (len(stored), label_count(name), flags, len(entries), *valid, 0, flat[0], flat[1], 0, wildcard, denial)
         head = NODE.pack(*fields)[: name_offset(flags)]

@@ -7,6 +7,7 @@ from appliance.compiler.change.change import Changed
 from appliance.compiler.neighbours.world import World
 from appliance.compiler.plan import remove_zone, replace_zone
 from appliance.errors import StateError
+from appliance.store.layout import ZONE_SLOT_SERIAL_PLACE
 from appliance.store.store import Store
 from appliance.zone import names
 from appliance.zone.model import Zone
@@ -66,5 +67,6 @@ def check_same(store: Store, served: Store) -> None:
     for origin, number in served.numbers.items():
         new = store.numbers[origin]
         same = store.zone_word(new, "state") == served.zone_word(number, "state")
-        if not same or store.slot(new)[0] != served.slot(number)[0] or store.expiry(new) != served.expiry(number):
+        same &= store.slot(new)[ZONE_SLOT_SERIAL_PLACE] == served.slot(number)[ZONE_SLOT_SERIAL_PLACE]
+        if not same or store.expiry(new) != served.expiry(number):
             raise StateError(f"zone {names.to_text(origin)} is served in another version")

@@ -25,6 +25,7 @@ from appliance.compiler.template.copies import Mould, Press
 from appliance.store import hashing
 from appliance.store.heap import Arena
 from appliance.store.layout import (
+    GRANULE,
     OFFSETS,
     SCHEME_UNSIGNED,
     SIZES,
@@ -189,7 +190,7 @@ class Stamper:
         shared = shape.shared
         if shape.mould is None or not shared.users:
             shape.mould = self._place_shared(shape, origin)
-        start = self._arena.take(shared.granules * 16)
+        start = self._arena.take(shared.granules * GRANULE)
         try:
             number = self.store.take_number(origin)
         except StoreFull:
@@ -300,7 +301,7 @@ def _taken_apart(
     for at, (border, after) in enumerate(zip(borders, [*borders[1:], end], strict=True)):
         common = at not in depend
         moved[border] = (common, len(parts[common]) // 16)
-        parts[common].extend(one.octets[border * 16 : after * 16])
+        parts[common].extend(one.octets[border * GRANULE : after * GRANULE])
     words = array("I", bytes(parts[0]))
     places_in = (array("I"), array("I"))
     numbers_in = array("I")
@@ -353,14 +354,14 @@ def _compile(zone: Zone, further: int) -> _Compiled | None:
     if len(extents) != 1 or version.chains or denial or not all(slot) or zone.origin == names.ROOT:
         return None
     start, end = extents[0]
-    if (end - start) * 16 > _MAX_OCTETS:
+    if (end - start) * GRANULE > _MAX_OCTETS:
         return None
     records = list(version.writer.records)
     return _Compiled(
         start,
         number,
         version.version,
-        bytes(store.octets[start * 16 : end * 16]),
+        bytes(store.octets[start * GRANULE : end * GRANULE]),
         [ref - start for ref in records],
         [store.name_at(ref)[: -len(zone.origin)] for ref in records],
         tuple(ref - start for ref in slot),
