@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.state import versions
+from appliance.state.database import Database
 from tests.unit.control.served import configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
@@ -27,11 +29,18 @@ def image(folder: Path) -> Path:
     return folder / "state" / "store.image"
 
 
-def saved(folder: Path, host: str = "192.0.2.2") -> None:
-    """Let a server run until its store is saved."""
+def saved(folder: Path, host: str = "192.0.2.2", kept: int = 0) -> None:
+    """Let a server run until its store is saved, and versions of `kept` zones are kept."""
+
+    def is_kept() -> bool:
+        with Database(folder / "state").transaction() as db:
+            return len(versions.sources(db)) == kept
+
     with serving(folder) as server:
         assert server.address() == host
         until(image(folder).exists)
+        if kept:
+            until(is_kept)
 
 
 def test_the_next_start_reads_nothing(folder: Path) -> None:
@@ -71,7 +80,7 @@ def test_zones_that_went_and_came(folder: Path) -> None:
 def test_a_zone_that_broke_since_is_served_as_it_was_kept(folder: Path, keep: bool) -> None:
     with (folder / "appliance.toml").open("a") as config:
         config.write(f"[journal]\nkeep = {str(keep).lower()}\n")
-    saved(folder)
+    saved(folder, kept=2 * keep)
     (folder / "example.zone").write_text("@ SOA broken\n")
     for _ in range(2):
         with serving(folder) as server:
