@@ -24,6 +24,7 @@ _PARTS = frozenset[str]().union(*(suite.parts for suite in SUITES.values()))
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("suite", type=click.Choice(list(SUITES)), default="nic")
+@click.argument("commit", default="")
 @click.option(
     "--root-zone",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -33,18 +34,19 @@ _PARTS = frozenset[str]().union(*(suite.parts for suite in SUITES.values()))
 @click.option(
     "--part", "parts", multiple=True, type=click.Choice(sorted(_PARTS)), help="Measure only this part (repeatable)."
 )
-def main(suite: str, root_zone: Path | None, duration_s: float, parts: tuple[str, ...]) -> None:
-    """Measure SUITE on this machine; needs root."""
+def main(suite: str, commit: str, root_zone: Path | None, duration_s: float, parts: tuple[str, ...]) -> None:
+    """Measure SUITE on this machine; needs root. COMMIT is what the suite octets compares with."""
     if unknown := set(parts) - SUITES[suite].parts:
         raise click.BadParameter(f"suite {suite} has no part {', '.join(sorted(unknown))}", param_hint="--part")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         report = Report(suite, describe())
-        setting = Setting(root_zone, lab.enter(), report.note, duration_s, frozenset(parts))
+        setting = Setting(root_zone, lab.enter(), report.note, duration_s, frozenset(parts), commit)
         for figure in SUITES[suite].measure(setting):
             report.add(figure)
-        print(f"# written to {report.save()}")
+        if SUITES[suite].kept:
+            print(f"# written to {report.save()}")
     except ApplianceError as error:
         print(f"bench: {error}", file=sys.stderr)
         sys.exit(1)

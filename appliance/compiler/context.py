@@ -13,8 +13,8 @@ from appliance.store.fragments import RR, Body, question_places
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
 
-World = Mapping[bytes, Zone]
-"""The loaded zones by origin."""
+Loaded = Mapping[bytes, Zone]
+"""The loaded zones by origin, for those who follow aliases."""
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Context:
     """One zone version being compiled."""
 
     zone: Zone
-    world: World
+    world: Loaded
     writer: Writer
     proofs: Proofs
     known_evidence: dict[bytes, Evidence | None]
@@ -30,6 +30,8 @@ class Context:
     nodata: tuple[Answer, Answer] = (0, 0)
     nxdomain: tuple[Answer, Answer] = (0, 0)
     soa_fragment: int = 0
+    apex: int = 0
+    """The node of the apex, once it is written."""
     below: frozenset[bytes] = frozenset()
     """Origins of the loaded zones strictly below this one."""
     wildcards: dict[bytes, int] = field(default_factory=dict)

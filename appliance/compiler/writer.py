@@ -15,6 +15,7 @@ from appliance.store.layout import (
     FRAGMENT,
     FRAGMENT_LEN_PLACE,
     FRAGMENT_RECORDS_PLACE,
+    GRANULE,
     HASH_MULTIPLIER,
     NODE,
     NODE_CUT,
@@ -80,7 +81,7 @@ class Writer:
 
     def fragment_size(self, ref: int) -> tuple[int, int]:
         """Return octets and records of a fragment."""
-        fields = FRAGMENT.unpack_from(self.store.octets, ref * 16)
+        fields = FRAGMENT.unpack_from(self.store.octets, ref * GRANULE)
         return fields[FRAGMENT_LEN_PLACE], fields[FRAGMENT_RECORDS_PLACE]
 
     def hash(self, name: bytes) -> int:
@@ -132,7 +133,7 @@ class Writer:
         self._answer_octets += at - nodes
         flat = [answer if answer >= 0 else ref + (-answer >> 4) for answer in flat]
         octets = self.store.octets
-        start = ref * 16
+        start = ref * GRANULE
         valid = (self.number, self.version, FOREVER)
         fields = (len(stored), label_count(name), flags, len(entries), *valid, 0, flat[0], flat[1], 0, wildcard, denial)
         head = NODE.pack(*fields)[: name_offset(flags)]

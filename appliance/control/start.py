@@ -5,6 +5,7 @@ import asyncio
 import gc
 import logging
 
+from appliance.compiler.neighbours.world import World
 from appliance.config.schema import Config
 from appliance.control.outcomes import tell, tell_doubts
 from appliance.control.update import Update
@@ -44,7 +45,7 @@ class Start:
             loading = Loading(update.zones, OPCODES_PASSED_UP, limit, tell, self._progress, history=update.history)
             update.loading = loading
             try:
-                store = await asyncio.to_thread(loading.run, saved)
+                world = await asyncio.to_thread(loading.run, None if saved is None else World(saved))
             except asyncio.CancelledError:
                 loading.cancel()
                 raise
@@ -52,13 +53,13 @@ class Start:
                 self._progress.end()
             if saved is not None:
                 _log.info("zones as they were saved: %d, read: %d", len(update.zones) - fresh, fresh)
-            store.sources.fetch = update.fetch
+            world.fetch = update.fetch
             if fresh or gone:
                 update.changed.set()
-            await update.publication.publish(store, store is not saved, update.set_aside)
+            await update.publication.publish(world, world.store is not saved, update.set_aside)
             for served in update.zones.values():
                 tell_doubts(served)
-            del saved, store
+            del saved, world
             gc.collect()  # models and the arrays that were moved from point at themselves
             gc.freeze()
 

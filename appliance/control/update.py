@@ -173,7 +173,6 @@ class Update:
         """Save a store and return what is in the file; None if that fails."""
         kept = self.images.set_aside(store, self.zones.values())
         if kept is not None:
-            kept.sources.fetch = self.fetch
             self.changed.clear()
         return kept
 

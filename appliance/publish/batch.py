@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from appliance.compiler.compile import compile_zones
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.compiler.template.restamp import Restamper
 from appliance.errors import ApplianceError
 from appliance.publish.budget import check_size
@@ -17,7 +18,7 @@ from appliance.publish.loading import stamped
 from appliance.publish.publication import COMPARED, Publication
 from appliance.served.memory import uncollected
 from appliance.served.zones import ServedZone
-from appliance.store.store import Retired, Store, StoreFull
+from appliance.store.store import Retired, StoreFull
 from appliance.zone import digests
 from appliance.zone.master.files import MAX_TEXT, Batch
 from appliance.zone.model import Zone
@@ -69,18 +70,18 @@ class _Together:
         self._chosen, self._at, self._files = chosen, 0, None
         self._zones, self.compiled = [], []
 
-    def go_on(self, store: Store) -> tuple[Retired, bool]:
+    def go_on(self, world: World) -> tuple[Retired, bool]:
         """Change zones until the store is full; return the room of their old versions, and whether all were tried."""
         retired = Retired()
-        if self._stamper is None or self._stamper.store is not store:
-            self._stamper = Restamper(store)
+        if self._stamper is None or self._stamper.store is not world.store:
+            self._stamper = Restamper(world)
         if self._files is None:
             self._files = _read(self._chosen)
         try:
             with uncollected():
                 self._stamp(self._stamper, self._files)
                 while self._zones:
-                    self._compile(store, *self._zones[-1], retired)
+                    self._compile(world, *self._zones[-1], retired)
                     self._zones.pop()
         except StoreFull:
             return retired, False
@@ -111,11 +112,11 @@ class _Together:
                 if len(zone.nodes) < COMPARED:
                     self._zones.append((served, zone))
 
-    def _compile(self, store: Store, served: ServedZone, zone: Zone, retired: Retired) -> None:
+    def _compile(self, world: World, served: ServedZone, zone: Zone, retired: Retired) -> None:
         """Serve one zone, unless it cannot be; StoreFull leaves it as it was."""
         before = served.serial
         try:
-            retired.extents += compile_zones(store, [zone]).extents
+            retired.extents += compile_zones(world, [zone]).extents
         except StoreFull:
             raise
         except ApplianceError:

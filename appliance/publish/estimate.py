@@ -72,7 +72,7 @@ def _estimate(zones: dict[bytes, ServedZone], config: Config, before: int) -> di
     progress = Progress()
     started = time.monotonic()
     try:
-        store = Loading(zones, 0, 0, _refuse, progress).run()
+        store = Loading(zones, 0, 0, _refuse, progress).run().store
     finally:
         progress.end()
     spent = time.monotonic() - started

@@ -14,8 +14,9 @@ from functools import lru_cache, partial
 from typing import Final
 
 from appliance.compiler.bulk.zone import RecordsSpent
-from appliance.compiler.compile import compile_zones, remove_zones
 from appliance.compiler.expected import larger_than
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones, remove_zones
 from appliance.compiler.template.template import Stamper
 from appliance.errors import ApplianceError, StateError, ZoneError
 from appliance.publish.budget import check_budget, check_size, shared_store
@@ -92,11 +93,11 @@ class Loading:
         """Give up as soon as possible; run() raises StateError then."""
         self._cancelled.set()
 
-    def run(self, store: Store | None = None) -> Store:
+    def run(self, world: World | None = None) -> World:
         """Return a store with all zones, one that has some of them or a new one. Raises ApplianceError."""
         try:
             with uncollected():
-                return self._run(store)
+                return self._run(world)
         except BaseException:
             self._discard_drafts()
             raise
@@ -122,34 +123,33 @@ class Loading:
             if self._history is not None:
                 self._history.discard(draft)
 
-    def _run(self, store: Store | None) -> Store:
-        if store is not None and not self._takes_out_what_is_gone(store):
-            store = None
-        sized = [
-            (served.source.size(self._files), served) for served in self._zones.values() if served.state != "serving"
-        ]
+    def _run(self, world: World | None) -> World:
+        if world is not None and not self._takes_out_what_is_gone(world):
+            world = None
+        waiting = [served for served in self._zones.values() if served.state != "serving"]
+        sized = [(served.source.size(self._files), served) for served in waiting]
         total = sum(size for size, _ in sized)
         self._progress.begin(total, len(sized))
         large = [one for one in sized if one[0] > MAX_TEXT]
         small = [one for one in sized if one[0] <= MAX_TEXT]
         large.sort(key=lambda one: -one[0])
-        if store is None:
+        if world is None:
             wanted = min(_SPREAD * total, physical_octets() * 3 // 4)
             chunks = 16 + (wanted + 4096 * len(sized)) // HEAP_CHUNK
             sizes = Capacity(index_bits(4 * len(small)), chunks, max(16, len(sized) * 5 // 4))
-            store = shared_store(sizes, self._opcode_pass)
-            store.sources.expect(self._zones)
-        store.sources.fetch = self._fetch
+            world = World(shared_store(sizes, self._opcode_pass), self._fetch)
+            world.expect(self._zones)
         while large:
-            store = self._compile_large(store, large)
-        return self._compile_small(store, small)
+            self._compile_large(world, large)
+        self._compile_small(world, small)
+        return world
 
-    def _takes_out_what_is_gone(self, store: Store) -> bool:
+    def _takes_out_what_is_gone(self, world: World) -> bool:
         """Take out of a saved store the zones that are not configured; False where it is of no use without them."""
-        store.sources.fetch = self._fetch
-        gone = [origin for origin in store.numbers if origin not in self._zones]
+        world.fetch = self._fetch
+        gone = [origin for origin in world.store.numbers if origin not in self._zones]
         try:
-            store.reclaim(remove_zones(store, gone))
+            world.store.reclaim(remove_zones(world, gone))
         except ApplianceError as error:
             _log.warning("the saved store is not used, all zones are read: %s", error)
             for served in self._zones.values():
@@ -173,7 +173,7 @@ class Loading:
     def _kept(self, served: ServedZone, digest: bytes = b"") -> Zone | None:
         return self._history.kept(served, digest) if self._history is not None else None
 
-    def _compile_large(self, store: Store, waiting: list[_Sized]) -> Store:
+    def _compile_large(self, world: World, waiting: list[_Sized]) -> None:
         """Compile the next large zones, as many as may be held together."""
         good: list[Zone] = []
         bad: list[Zone] = []
@@ -187,10 +187,9 @@ class Loading:
             if good and good[-1].origin == served.origin:
                 self._write_down(served, good[-1])
             self._progress.advance(size // 2)
-        store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good), ahead)
-        store = self._compile(store, good, bad, ahead)
+        self._with_room(world, sum(len(zone.nodes) + len(zone.ents) for zone in good), ahead)
+        self._compile(world, good, bad, ahead)
         self._progress.advance(octets - octets // 2)
-        return store
 
     def _read(self, served: ServedZone, good: list[Zone], bad: list[Zone]) -> None:
         self._as_kept.discard(served.origin)
@@ -229,18 +228,18 @@ class Loading:
             zone.until_read = drafting.until_written
             self._drafting[served.origin] = drafting
 
-    def _compile(self, store: Store, good: list[Zone], bad: list[Zone], ahead: int = 0) -> Store:
+    def _compile(self, world: World, good: list[Zone], bad: list[Zone], ahead: int = 0) -> None:
         """Compile, in a larger store if it must be; `ahead` octets are expected, 0 if it is not known."""
         spend = True
         while True:
             _spend(good, spend)
             try:
-                with pages_ahead(store, ahead):
-                    gone = compile_zones(store, good, bad)
-                store.reclaim(gone)
+                with pages_ahead(world.store, ahead):
+                    gone = compile_zones(world, good, bad)
+                world.store.reclaim(gone)
             except (StoreFull, RecordsSpent) as error:
                 if isinstance(error, StoreFull):
-                    store = self._grown(store, larger_than(store))
+                    self._grow(world, larger_than(world.store))
                 else:
                     spend = False
                 self._read_again(good, bad)
@@ -248,8 +247,7 @@ class Loading:
                 break
         for zone in good:
             self._zones[zone.origin].published(zone, as_kept=zone.origin in self._as_kept)
-        check_budget(_taken(store), self._memory_mib)
-        return store
+        check_budget(_taken(world.store), self._memory_mib)
 
     def _read_again(self, good: list[Zone], bad: list[Zone]) -> None:
         """Replace the zones whose records have gone."""
@@ -263,37 +261,38 @@ class Loading:
             if good and good[-1].origin == origin:
                 self._write_down(self._zones[origin], good[-1])
 
-    def _with_room(self, store: Store, names: int, octets: int = 0) -> Store:
-        """Return a store with room for more names, and for what they are expected to take in the heap.
+    def _with_room(self, world: World, names: int, octets: int = 0) -> None:
+        """Make sure that there is room for more names, and for what they are expected to take in the heap.
 
         To find out by filling one store after the other takes a multiple of the time: ENTs take more than their text.
         """
+        store = world.store
         bits = max(store.bucket_bits, index_bits(store.get("records") + names))
         used = -(-store.heap.highest * 16 // HEAP_CHUNK)
         chunks = max(store.heap.chunks, used + 2 + (octets + octets // 2) // HEAP_CHUNK if octets else 0)
-        if self._fixed or (bits, chunks) == (store.bucket_bits, store.heap.chunks):
-            return store
-        return self._grown(store, Capacity(bits, chunks, store.zone_slots - 1))
+        if not self._fixed and (bits, chunks) != (store.bucket_bits, store.heap.chunks):
+            self._grow(world, Capacity(bits, chunks, store.zone_slots - 1))
 
-    def _grown(self, store: Store, sizes: Capacity) -> Store:
+    def _grow(self, world: World, sizes: Capacity) -> None:
+        """Move to a larger store."""
         if self._fixed:
             raise StateError("the store is too small")
-        check_budget(_taken(store)._replace(bucket_bits=sizes.bucket_bits), self._memory_mib)
+        check_budget(_taken(world.store)._replace(bucket_bits=sizes.bucket_bits), self._memory_mib)
         target = shared_store(sizes, self._opcode_pass)
-        move(store, target)
-        return target
+        move(world.store, target)
+        world.store = target
 
-    def _compile_small(self, store: Store, small: list[_Sized]) -> Store:
+    def _compile_small(self, world: World, small: list[_Sized]) -> None:
         stamper = None
         at = 0
         with contextlib.closing(_read_ahead(small)) as batches:
             for batch, files in batches:
                 self._check()
                 if at == _BATCH:
-                    store = self._with_room(store, store.get("records") * (len(small) - at) // at)
+                    self._with_room(world, world.store.get("records") * (len(small) - at) // at)
                 at += len(batch)
-                if stamper is None or stamper.store is not store:
-                    stamper = Stamper(store)
+                if stamper is None or stamper.store is not world.store:
+                    stamper = Stamper(world)
                 rest = [one for number, (_, one) in enumerate(batch) if not stamped(stamper, one, files, number)]
                 stamper.close()
                 if rest:
@@ -302,11 +301,10 @@ class Loading:
                     for served in rest:
                         self._read(served, good, bad)
                     if not self._as_kept.isdisjoint(zone.origin for zone in good):  # that may be much larger
-                        store = self._with_room(store, sum(len(zone.nodes) + len(zone.ents) for zone in good))
-                    store = self._compile(store, good, bad)
-                check_budget(_taken(store), self._memory_mib)
+                        self._with_room(world, sum(len(zone.nodes) + len(zone.ents) for zone in good))
+                    self._compile(world, good, bad)
+                check_budget(_taken(world.store), self._memory_mib)
                 self._progress.advance(sum(size for size, _ in batch))
-        return store
 
     def _check(self) -> None:
         if self._cancelled.is_set():

@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from appliance.compiler.change.change import Changed, change_zone
-from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
+from appliance.compiler.change.change import Changed
 from appliance.compiler.expected import larger_than
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones, remove_zone, replace_zone
 from appliance.config.schema import Config
 from appliance.errors import ApplianceError, DatapathError, StateError
 from appliance.publish.budget import MIB, check_budget, octets, shared_store
@@ -38,7 +39,7 @@ OPCODES_PASSED_UP: Final = 1 << OPCODE_NOTIFY
 """Opcodes, as bits, that userspace answers better than with NOTIMP."""
 
 
-Change = Callable[[Store], Retired]
+Change = Callable[[World], Retired]
 SetAside = Callable[[Store], Store | None]
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Publication:
     def __init__(self, config: Config, use_xdp: bool, pool: WorkerPool) -> None:
         self._config = config
         self._pool = pool
-        self._store: Store | None = None
+        self._world: World | None = None
         self._retired: deque[tuple[float, Retired]] = deque()
         self._meanwhile: Meanwhile | None = None
         self.nic_path: NicPath | None = None
@@ -65,18 +66,24 @@ class Publication:
         """When it was decided that there is no NIC path."""
 
     @property
+    def world(self) -> World:
+        """The zones that are served, as the compiler knows them. Raises StateError before the first publish()."""
+        if self._world is None:
+            raise StateError("nothing is served yet")
+        return self._world
+
+    @property
     def store(self) -> Store:
         """What is served. Raises StateError before the first publish()."""
-        if self._store is None:
-            raise StateError("nothing is served yet")
-        return self._store
+        return self.world.store
 
-    async def publish(self, store: Store, stays: bool, set_aside: SetAside) -> None:
+    async def publish(self, world: World, stays: bool, set_aside: SetAside) -> None:
         """Serve what is in a store, at once from userspace, then with the NIC path too. Raises ApplianceError.
 
         stays tells whether workers may share the store as it is; a private map of a file must be moved. set_aside makes
         such a map of it, or returns None.
         """
+        store = world.store
         sizes = room_for(store)
         check_budget(sizes, self._config.store.memory_mib)
         self._pool.start(store)  # before the NIC path passes anything up
@@ -85,8 +92,8 @@ class Publication:
             kept = await asyncio.to_thread(set_aside, store)
             if kept is not None:
                 await self._let_go(store, kept)
-                store, stays = kept, False
-        await self._settle(store, sizes, stays)
+                world.store, stays = kept, False
+        await self._settle(world, sizes, stays)
 
     def _take_old_programs_off(self) -> None:
         """Take off what an ended server left where nothing is to serve: it answers what was true then."""
@@ -102,9 +109,10 @@ class Publication:
         gc.collect()  # writers and their views of the arrays
         store.close()
 
-    async def _settle(self, store: Store, sizes: Capacity, stays: bool) -> None:
+    async def _settle(self, world: World, sizes: Capacity, stays: bool) -> None:
         """Move a store to where it stays, and serve it from there; what was served is served until then."""
-        former = self.nic_path
+        former, store = self.nic_path, world.store
+        served = None if self._world is None else self._world.store
         check_budget(sizes, self._config.store.memory_mib)
         settled, nic_path = await self._load(store, sizes, stays)
         if nic_path is not None and not await to_the_end(self._attach, nic_path, former):
@@ -112,8 +120,9 @@ class Publication:
             settled = await asyncio.to_thread(self._in_memory, settled, sizes)
         if former is not None and nic_path is not None:
             nic_path.go_on_counting(former)
-        left = [one for one in (self._store, store) if one is not None and one is not settled]
-        self._store, self.nic_path = settled, nic_path
+        left = [one for one in (served, store) if one is not None and one is not settled]
+        world.store = settled
+        self._world, self.nic_path = world, nic_path
         gc.unfreeze()
         gc.collect()  # writers and their views of the arrays
         for one in left:
@@ -190,21 +199,18 @@ class Publication:
         changed says in which RRsets it differs from what is served, if that is known.
         """
         known = changed if len(zone.nodes) >= COMPARED else None
-        if known is None:
-            await self._change(lambda store: replace_zone(store, zone), zone)
-        else:
-            await self._change(lambda store: change_zone(store, zone, known), zone)
+        await self._change(lambda world: replace_zone(world, zone, known), zone)
         set_state(self.store, zone.origin, ZONE_SERVING)
         if self._meanwhile is not None:
             self._meanwhile.replaced(zone, known)
 
     async def expect(self, zone: Zone) -> None:
         """Answer SERVFAIL for a zone whose data are not there yet, given a placeholder. Raises ApplianceError."""
-        await self._change(lambda store: compile_zones(store, [], [zone]), zone)
+        await self._change(lambda world: compile_zones(world, [], [zone]), zone)
         if self._meanwhile is not None:
             self._meanwhile.removed(zone.origin)  # what was compiled meanwhile does not know it, and is given up
 
-    async def change_many(self, change: Callable[[Store], tuple[Retired, bool]]) -> bool:
+    async def change_many(self, change: Callable[[World], tuple[Retired, bool]]) -> bool:
         """Change many zones as far as they have room, again with more room until all are done; return whether they are.
 
         A change goes on where it stopped. Nothing is done while changes are noted one by one.
@@ -213,20 +219,20 @@ class Publication:
             if self._meanwhile is not None:
                 return False
             self._reclaim(self.store)
-            retired, done = await asyncio.to_thread(change, self.store)
+            retired, done = await asyncio.to_thread(change, self.world)
             self._retired.append((time.monotonic(), retired))
             if done:
                 return True
             if attempt:
                 _log.info("the store is full; moving to a larger one")
-                await self._settle(self.store, larger_than(self.store), False)
+                await self._settle(self.world, larger_than(self.store), False)
             else:
                 await asyncio.sleep(GRACE_S)
         return False
 
     async def remove(self, origin: bytes) -> None:
         """Serve a zone no more. Raises ApplianceError."""
-        await self._change(lambda store: remove_zone(store, origin), None)
+        await self._change(lambda world: remove_zone(world, origin), None)
         if self._meanwhile is not None:
             self._meanwhile.removed(origin)
 
@@ -252,41 +258,41 @@ class Publication:
         others are zones that it has in another version. Returns how many zones have changed meanwhile.
         """
         assert self._meanwhile is not None
-        fresh.sources.fetch = self.store.sources.fetch
-        await asyncio.to_thread(self._meanwhile.follow, fresh, others)
+        world = World(fresh, self.world.fetch)
+        await asyncio.to_thread(self._meanwhile.follow, world, others)
         check_same(fresh, self.store)
-        await self._settle(fresh, room_for(fresh), True)
+        await self._settle(world, room_for(fresh), True)
         self._retired.clear()  # room of the store before
         return len(self._meanwhile)
 
     async def _change(self, change: Change, zone: Zone | None) -> None:
         self._reclaim(self.store)
-        retired = await self._tried(self.store, change)
+        retired = await self._tried(change)
         for attempt in range(_ATTEMPTS):
             if retired is not None:
                 break
             _log.info("the store is full; moving to a larger one")
-            await self._settle(self.store, larger_than(self.store, zone), False)
-            retired = await self._fits(self.store, change, last=attempt == _ATTEMPTS - 1)
+            await self._settle(self.world, larger_than(self.store, zone), False)
+            retired = await self._fits(change, last=attempt == _ATTEMPTS - 1)
         assert retired is not None
         self._retired.append((time.monotonic(), retired))
 
-    async def _tried(self, store: Store, change: Change) -> Retired | None:
-        """Change within a store; when that is full, once more with the room of what was replaced just before."""
-        retired = await self._fits(store, change)
+    async def _tried(self, change: Change) -> Retired | None:
+        """Change within the store; when that is full, once more with the room of what was replaced just before."""
+        retired = await self._fits(change)
         if retired is None and self._retired:
             await asyncio.sleep(GRACE_S)
-            self._reclaim(store)
-            retired = await self._fits(store, change)
+            self._reclaim(self.store)
+            retired = await self._fits(change)
         return retired
 
-    async def _fits(self, store: Store, change: Change, last: bool = False) -> Retired | None:
-        """Change within a store; None if that is full, which the last attempt raises instead.
+    async def _fits(self, change: Change, last: bool = False) -> Retired | None:
+        """Change within the store; None if that is full, which the last attempt raises instead.
 
         The exception must be gone before the store is moved from: its traceback knows who looks at the arrays.
         """
         try:
-            return await asyncio.to_thread(change, store)
+            return await asyncio.to_thread(change, self.world)
         except StoreFull:
             if last:
                 raise
@@ -302,7 +308,7 @@ class Publication:
         try:
             await asyncio.to_thread(self.interfaces.reconcile, anew=True)
             if self.nic_path is not None and self.interfaces.are_crowded:
-                await self._settle(self.store, room_for(self.store), False)
+                await self._settle(self.world, room_for(self.store), False)
         except ApplianceError as error:
             _log.error("the NIC path stays as it is: %s", error)
 
@@ -311,7 +317,7 @@ class Publication:
         may_leave = not self._config.server.detach_on_stop
         nic_path = self.nic_path
         leave = nic_path is not None and may_leave
-        in_vain = failure is not None or (self._store is None and may_leave)  # what is there is no older than before
+        in_vain = failure is not None or (self._world is None and may_leave)  # what is there is no older than before
         self.nic_path = None
         if leave and nic_path is not None:
             lease_s = self._config.server.lease_s

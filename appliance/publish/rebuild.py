@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from appliance import crash
+from appliance.compiler.neighbours.world import World
 from appliance.errors import ApplianceError, StateError, ZoneError
 from appliance.publish.budget import shared_store
 from appliance.publish.loading import Loading
@@ -185,10 +186,11 @@ def _work(
 
 def _compiled(store: Store, zones: Mapping[bytes, ServedZone], kept: Kept, opcode_pass: int) -> _Outcome:
     copies = {origin: ServedZone(origin, _AsServed(one, kept), one.rules) for origin, one in zones.items()}
-    store.sources.expect(copies)
+    world = World(store)
+    world.expect(copies)
     loading = Loading(copies, opcode_pass, 0, lambda error: None, _Silent(), fixed=True)
     try:
-        loading.run(store)
+        loading.run(world)
     except ApplianceError as error:
         return _Outcome(str(error))
     return _Outcome("", [origin for origin, one in copies.items() if _is_other(one, zones[origin])], known_of(store))

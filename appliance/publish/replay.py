@@ -3,8 +3,9 @@
 
 from typing import Final
 
-from appliance.compiler.change.change import Changed, change_zone
-from appliance.compiler.compile import remove_zone, replace_zone
+from appliance.compiler.change.change import Changed
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import remove_zone, replace_zone
 from appliance.errors import StateError
 from appliance.store.layout import ZONE_SLOT_SERIAL_PLACE
 from appliance.store.store import Store
@@ -42,7 +43,7 @@ class Meanwhile:
         """Note that a zone is not served any more."""
         self._versions[origin] = self._changed[origin] = None
 
-    def follow(self, store: Store, others: set[bytes]) -> None:
+    def follow(self, world: World, others: set[bytes]) -> None:
         """Make the changes in a store of what was served then; others are zones that it has in another version.
 
         Raises StateError where that does not lead to what is served now, and ApplianceError as the changes do.
@@ -52,15 +53,11 @@ class Meanwhile:
         if unknown := others - self._versions.keys():
             raise StateError(f"the file of zone {names.to_text(min(unknown))} is not what is served")
         for origin, zone in self._versions.items():
-            changed = self._changed[origin]
-            if zone is None:
-                retired = remove_zone(store, origin) if origin in store.numbers else None
-            elif changed is None or origin in others:
-                retired = replace_zone(store, zone)
-            else:
-                retired = change_zone(store, zone, changed)
-            if retired is not None:
-                store.reclaim(retired)
+            if zone is not None:
+                changed = None if origin in others else self._changed[origin]
+                world.store.reclaim(replace_zone(world, zone, changed))
+            elif origin in world.store.numbers:
+                world.store.reclaim(remove_zone(world, origin))
 
 
 def check_same(store: Store, served: Store) -> None:
@@ -70,6 +67,6 @@ def check_same(store: Store, served: Store) -> None:
     for origin, number in served.numbers.items():
         new = store.numbers[origin]
         same = store.zone_word(new, "state") == served.zone_word(number, "state")
-        serials = {one.slot(which)[ZONE_SLOT_SERIAL_PLACE] for one, which in ((store, new), (served, number))}
-        if not same or len(serials) > 1 or store.expiry(new) != served.expiry(number):
+        same &= store.slot(new)[ZONE_SLOT_SERIAL_PLACE] == served.slot(number)[ZONE_SLOT_SERIAL_PLACE]
+        if not same or store.expiry(new) != served.expiry(number):
             raise StateError(f"zone {names.to_text(origin)} is served in another version")

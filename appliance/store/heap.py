@@ -4,7 +4,7 @@
 from heapq import heappop, heappush
 
 from appliance.errors import ApplianceError
-from appliance.store.layout import CHUNK_GRANULES, START_GRANULES
+from appliance.store.layout import CHUNK_GRANULES, GRANULE, START_GRANULES
 
 _SMALL = 256
 """Granules of the largest object that keeps out of a chunk's last 4,096 octets altogether."""
@@ -26,7 +26,7 @@ class Heap:
     def __init__(self, octets: memoryview, free: list[Extent] | None = None) -> None:
         self.octets = octets
         self.words = octets.cast("I")
-        self.chunks = len(octets) // (CHUNK_GRANULES * 16)
+        self.chunks = len(octets) // (CHUNK_GRANULES * GRANULE)
         self._ends: dict[int, int] = {}
         """End of each free extent by its start."""
         self._starts: dict[int, int] = {}
@@ -71,9 +71,8 @@ class Heap:
             or self._find(least, least, border, len(self._ends))
         )
         if not start:
-            raise StoreFull(
-                f"no room for {least * 16} octets in the heap of {self.chunks} MiB; create the store with more chunks"
-            )
+            size = f"{least * GRANULE} octets in the heap of {self.chunks} MiB"
+            raise StoreFull(f"no room for {size}; create the store with more chunks")
         end = self._remove(start)
         taken = min(end, start + wanted)
         if taken < end:
@@ -129,7 +128,7 @@ class Heap:
 
     def free_octets(self) -> int:
         """Return how much room is left."""
-        return sum(end - start for start, end in self._ends.items()) * 16
+        return sum(end - start for start, end in self._ends.items()) * GRANULE
 
 
 class Arena:
@@ -171,7 +170,7 @@ class Arena:
     def put(self, blob: bytes | memoryview) -> int:
         """Copy an object into the heap and return its reference."""
         ref = self.take(len(blob))
-        self.octets[ref * 16 : ref * 16 + len(blob)] = blob
+        self.octets[ref * GRANULE : ref * GRANULE + len(blob)] = blob
         return ref
 
     def _trim(self) -> None:

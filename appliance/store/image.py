@@ -72,7 +72,6 @@ class _State(msgspec.Struct):
     shared: list[_SharedPart]
     stamped: tuple[bytes, bytes, bytes]
     """Numbers, first granules, and places in shared, all u32."""
-    loading: list[bytes]
     notes: bytes
 
 
@@ -109,7 +108,6 @@ def _state_of(store: Store, notes: bytes, chunks: int) -> bytes:
                 for _, one in shared.values()
             ],
             (stamped[0].tobytes(), stamped[1].tobytes(), stamped[2].tobytes()),
-            sorted(store.sources.loading),
             notes,
         )
     )
@@ -322,11 +320,6 @@ def _restore(store: Store, state: _State) -> None:
     for number, start, at in zip(*map(_words, state.stamped), strict=True):
         store.states.stamp(number, start, shared[at])
         shared[at].users += 1
-    store.sources.expect(store.numbers)
-    store.sources.loading.update(state.loading)
-    for origin, number in store.numbers.items():
-        if number in state.zones and (chains := store.states[number].chains):
-            store.dependents.note(origin, (), chains)
 
 
 def _words(octets: bytes) -> "array[int]":

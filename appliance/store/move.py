@@ -19,7 +19,7 @@ _SPARE: Final = 4 << 20
 
 def room_for(store: Store) -> Capacity:
     """Return the sizes of arrays that hold a store, with some room for changes."""
-    used = store.heap.highest * 16
+    used = store.heap.highest * layout.GRANULE
     records = store.get("records")
     bits = store.bucket_bits if records else index_bits(0)
     zones = max(16, len(store.numbers) + len(store.numbers) // 4)
@@ -38,7 +38,7 @@ def move(store: Store, target: Store) -> None:
             f"{used} MiB of heap and {len(store.numbers)} zones do not go into {target.heap.chunks} MiB "
             f"and {target.zone_slots - 1} zones"
         )
-    end = store.heap.highest * 16
+    end = store.heap.highest * layout.GRANULE
     for at in range(0, end, _SLICE):
         target.octets[at : min(at + _SLICE, end)] = store.octets[at : min(at + _SLICE, end)]
     rows = min(len(store.zone_octets), len(target.zone_octets))

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from appliance.store.heap import Extent
+from appliance.store.layout import FOREVER, GRANULE_WORDS, NODE_UNTIL_WORD
 
 
 class Tally(NamedTuple):
@@ -45,6 +46,12 @@ class ZoneState:
     def release(self) -> list[Extent]:
         """Return the room that nobody needs when this version is gone."""
         return self.extents
+
+    def drop_ended(self, words: memoryview) -> None:
+        """Forget the records that are not in the index any more, given the words of the heap."""
+        kept = [ref for ref in self.records if words[ref * GRANULE_WORDS + NODE_UNTIL_WORD] == FOREVER]
+        self.records = array("I", kept)
+        self.ended = 0
 
 
 @dataclass(slots=True)
@@ -118,6 +125,10 @@ class States(MutableMapping[int, ZoneState | StampedState]):
         self._stamped += not self._starts[number]
         self._starts[number] = start
         self._kinds[number] = place
+
+    def depending(self) -> Iterator[tuple[int, frozenset[bytes]]]:
+        """Yield the zones (numbers) whose answers depend on other zones, and on which."""
+        return ((number, state.chains) for number, state in self._whole.items() if state.chains)
 
     def __setitem__(self, number: int, state: ZoneState | StampedState) -> None:
         if isinstance(state, StampedState):

@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from appliance.compiler.neighbours.family import Dependents
-from appliance.compiler.neighbours.sources import Sources
 from appliance.errors import StateError
 from appliance.store import hashing, layout
 from appliance.store.builtin import write_builtin
@@ -91,9 +89,6 @@ class Store:
         """The OUTSIDE records by name."""
         self.abandoned: list[Extent] = []
         """Room that nobody uses any more and the next reclaim frees."""
-        self.sources = Sources()
-        """The loaded zones: what chains and cuts are followed through when another zone changes."""
-        self.dependents = Dependents()
         self.pay_hash: Callable[[tuple[int, bytes]], None] = lambda _: None
         """Called with iterations and salt before a lookup computes an NSEC3 hash; raises where it must not."""
 
@@ -161,8 +156,6 @@ class Store:
         self.states = other.states
         self.outside = other.outside
         self.abandoned = other.abandoned
-        self.sources = other.sources
-        self.dependents = other.dependents
 
     def close(self) -> None:
         """Let go of the buffers, whose memory goes when nobody else looks at it; the store is of no use afterwards."""

@@ -43,14 +43,14 @@ def holdings(store: Store) -> Holdings:
         index_octets=layout.SIZES["bucket"] << store.bucket_bits,
         zone_table_octets=len(store.zone_octets),
         free_octets=store.heap.free_octets(),
-        waste_octets=16 * sum(end - start for start, end in store.abandoned),
+        waste_octets=layout.GRANULE * sum(end - start for start, end in store.abandoned),
     )
     shapes: dict[int, StampedState] = {}
     for state in store.states.values():
         if isinstance(state, StampedState):
             found.stamped_zones += 1
             found.nodes += len(state.shared.records)
-            found.node_octets += state.shared.granules * 16
+            found.node_octets += state.shared.granules * layout.GRANULE
             found.references += state.shared.references
             shapes.setdefault(id(state.shared), state)
             continue
@@ -61,12 +61,14 @@ def holdings(store: Store) -> Holdings:
         found.node_octets += tally.node_octets
         found.answer_octets += tally.answer_octets
         found.fragment_octets += tally.shared_octets
-        found.changed_octets += state.waste * 16
-        taken = 16 * sum(end - start for start, end in state.extents)
-        found.other_octets += taken - tally.node_octets - tally.answer_octets - tally.shared_octets - state.waste * 16
+        found.changed_octets += state.waste * layout.GRANULE
+        taken = layout.GRANULE * sum(end - start for start, end in state.extents)
+        found.other_octets += (
+            taken - tally.node_octets - tally.answer_octets - tally.shared_octets - state.waste * layout.GRANULE
+        )
     for one in shapes.values():
         found.fragments += one.shared.objects
-        found.fragment_octets += (one.shared.extent[1] - one.shared.extent[0]) * 16
+        found.fragment_octets += (one.shared.extent[1] - one.shared.extent[0]) * layout.GRANULE
     return found
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.store.heap import StoreFull
 from appliance.zone import names
@@ -60,7 +61,7 @@ def _filled(spec: InterfaceSpec, zones: Sequence[Zone]) -> Generation:
     for times in range(_ATTEMPTS):
         generation = Generation.load([spec], **capacity(zones).grown(times)._asdict())
         try:
-            compile_zones(generation.store, zones)
+            compile_zones(World(generation.store), zones)
         except BaseException as error:
             _remove(generation)
             if not isinstance(error, StoreFull) or times == _ATTEMPTS - 1:

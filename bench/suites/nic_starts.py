@@ -14,8 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity, larger_than
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.datapath import cache, links
 from appliance.datapath.interfaces import Interfaces
 from appliance.datapath.specs import InterfaceSpec
@@ -116,7 +117,7 @@ def _swaps(part: str, origin: str, path: Path) -> Figure:
     sizes = capacity([zone])
     kept = Interfaces([InterfaceSpec(SERVER_DEVICE, "native")])
     compiled = shared_store(sizes, 0)
-    compile_zones(compiled, [zone])
+    compile_zones(World(compiled), [zone])
     present = kept.load(**room_for(compiled)._asdict())
     move(compiled, present.store)
     present.serving(True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from appliance.compiler.compile import remove_zone, replace_zone
+from appliance.compiler.plan import remove_zone, replace_zone
 from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
 from appliance.served.source import Rules
@@ -123,7 +123,8 @@ def _one_zone(folder: Path, zones: list[str]) -> Iterator[Figure]:
     for zone in zones:
         origin = names.from_text(zone + ".")
         table[origin] = from_file(Rules(), origin, str(folder / f"{zone}.zone"))
-    store = Loading(table, 0, 0, _refuse, Progress()).run()
+    world = Loading(table, 0, 0, _refuse, Progress()).run()
+    store = world.store
     gc.collect()
     gc.freeze()  # as the server does when all is loaded
     chosen = random.Random(2).sample(list(table), CHANGED)
@@ -131,11 +132,11 @@ def _one_zone(folder: Path, zones: list[str]) -> Iterator[Figure]:
     for origin in chosen:
         model = table[origin].read()
         begin = time.perf_counter()
-        retired = remove_zone(store, origin)
+        retired = remove_zone(world, origin)
         removing.append(time.perf_counter() - begin)
         store.reclaim(retired)
         begin = time.perf_counter()
-        store.reclaim(replace_zone(store, model))
+        store.reclaim(replace_zone(world, model))
         adding.append(time.perf_counter() - begin)
     gc.unfreeze()
     yield at_most("scale_many_add", statistics.median(adding) * 1e3, "ms", 5, slowest=max(adding) * 1e3)

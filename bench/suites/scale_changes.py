@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from appliance.compiler.change.change import change_zone
 from appliance.compiler.change.reach import Reach
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones, replace_zone
 from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
@@ -60,7 +60,8 @@ class Changing:
         """Load and compile it."""
         base = load_zone(path, names.from_text(large.ORIGIN))
         self.store = Store.sized(capacity([base]), 1)
-        compile_zones(self.store, [base])
+        self.world = World(self.store)
+        compile_zones(self.world, [base])
         self.nodes = _Edited(base.nodes)
         kept = (base.signatures, base.nsec3, base.delegations, base.dnames, base.ents, base.scheme)
         self.zone = _Many(base.origin, base.serial, self.nodes, *kept)
@@ -81,7 +82,7 @@ class Changing:
             nodes[cut] = {types.NS: rrset}
             reach.note(zone, cut)
         changed = {zone.origin: {types.SOA, types.RRSIG}, **{cut: {types.NS} for cut in records}}
-        retired = change_zone(self.store, zone, changed, reach)
+        retired = replace_zone(self.world, zone, changed, reach)
         self.spent.append(time.perf_counter() - begin)
         self.store.reclaim(retired)
 

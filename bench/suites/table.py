@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figure
-from bench.suites import dnssec, fairness, nic, nic_starts, scale
+from bench.suites import dnssec, fairness, nic, nic_starts, octets, scale
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Setting:
     note: Callable[[str], None]
     duration_s: float
     parts: frozenset[str]
+    commit: str = ""
+    """What to compare with, for the suite octets."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Suite:
     purpose: str
     parts: frozenset[str]
     measure: Callable[[Setting], Iterator[Figure]]
+    kept: bool = True
+    """Whether its figures are of the machine, and go into bench/results."""
 
 
 def nic_suite(setting: Setting) -> Iterator[Figure]:
@@ -57,6 +61,11 @@ def fairness_suite(setting: Setting) -> Iterator[Figure]:
     return fairness.measure(setting.work, setting.note, setting.parts or fairness.PARTS)
 
 
+def octets_suite(setting: Setting) -> Iterator[Figure]:
+    """Compare the octets of stores with those of another commit."""
+    return octets.measure(setting.commit, setting.root_zone, setting.work, setting.note, setting.parts or octets.USUAL)
+
+
 SUITES: Mapping[str, Suite] = {
     "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic.PARTS, nic_suite),
     "dnssec": Suite(
@@ -69,4 +78,5 @@ SUITES: Mapping[str, Suite] = {
     "fairness": Suite(
         "an honest client beside greedy and stalled ones, NSD and Knot beside it", fairness.PARTS, fairness_suite
     ),
+    "octets": Suite("the octets of stores, beside those of another commit", octets.PARTS, octets_suite, kept=False),
 }

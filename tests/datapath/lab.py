@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.datapath import links, verdicts, vicinity
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.datapath.syscall import open_pin
@@ -61,7 +62,7 @@ class Lab:
         arrays = self.generation.arrays
         buffers = (arrays["ctl"], arrays["buckets"], arrays["heap"], arrays["zones"])
         self.store = Store.form(*buffers, SEED)
-        compile_zones(self.store, zones)
+        compile_zones(World(self.store), zones)
         self.generation.serving(True)
         self.run = Runner(self.generation.program_fd())
         self._rows = arrays["counters"].cast("Q")

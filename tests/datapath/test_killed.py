@@ -16,7 +16,6 @@ import pytest
 
 from appliance import compiler
 from appliance import store as store_folder
-from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
 from appliance.datapath import verdicts
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.zone import names
@@ -27,6 +26,7 @@ from tests.datapath.lab import ADDRESSES, LOOPBACK, SEED
 from tests.datapath.packets import Frame
 from tests.datapath.runner import XDP_PASS, XDP_TX, Runner
 from tests.harness.tracing import at_each_line
+from tests.harness.worlds import compile_zones, remove_zone, replace_zone
 
 pytestmark = [pytest.mark.datapath, pytest.mark.slow]
 
@@ -34,7 +34,7 @@ HOSTS: Final = {1: 36, 2: 44}  # version 2 nearly fills eight buckets, so that e
 BUCKET_BITS: Final = 3
 MADE: Final = tuple(f"{Path(str(package.__file__)).parent}/" for package in (compiler, store_folder))
 FRAMES: Final = [Frame(question).octets() for question in versions.QUESTIONS]
-CRITICAL: Final = {"commit", "remove", "flipping", "_move_along", "_displace_moved"}
+CRITICAL: Final = {"serve", "show", "remove", "flipping", "_move_along", "_displace_moved"}
 """Functions at each line of which the writer is killed, whenever they run."""
 STEPS: Final = 100
 """Of all the other lines so many, evenly."""
@@ -167,7 +167,7 @@ def test_while_a_version_is_replaced(arrays: Arrays, tmp_path: Path) -> None:
     """The new version is there from the flip on, not a line before."""
     zone = arrays.zone(2)
     states = killed_at_each(arrays, lambda: replace_zone(arrays.store, zone), tmp_path)
-    assert min(states[state] for state in ("1", "2", "pass", "_move_along", "commit")) > 0
+    assert min(states[state] for state in ("1", "2", "pass", "_move_along", "show")) > 0
     assert states["refused"] == 0
     assert states["pass"] < states["1"] + states["2"]
 
@@ -176,7 +176,7 @@ def test_while_a_zone_is_removed(arrays: Arrays, tmp_path: Path) -> None:
     """Nothing of it is answered from the flip on."""
     origin = names.from_text(versions.ORIGIN)
     states = killed_at_each(arrays, lambda: remove_zone(arrays.store, origin), tmp_path)
-    assert min(states[state] for state in ("1", "refused", "pass", "remove")) > 0
+    assert min(states[state] for state in ("1", "refused", "pass", "show")) > 0
 
 
 def test_verdict_of_what_is_passed(arrays: Arrays) -> None:

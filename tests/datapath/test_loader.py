@@ -42,7 +42,8 @@ exec "$@"
 # Loads two sizes of the program as the server does, and has each refuse a question.
 _ASK: Final = f"""
 import sys
-from appliance.compiler.compile import compile_zones
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.datapath.generation import Generation, InterfaceSpec
 from appliance.errors import DatapathError
 from tests.datapath import packets
@@ -50,7 +51,7 @@ try:
     for bits, chunks in ((4, 2), (12, 5)):
         one = Generation.load([InterfaceSpec("lo", addresses={ADDRESSES!r})], bucket_bits=bits, chunks=chunks, zones=4)
         one.set_port(1, packets.SERVER_MAC, verify=True)
-        compile_zones(one.store, [])
+        compile_zones(World(one.store), [])
         one.serving(True)
         one.run(packets.Frame(bytes.fromhex(sys.argv[1])).octets(), ifindex=1)
         print(bits, [name for name, value in one.counters().items() if value])

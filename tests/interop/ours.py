@@ -3,8 +3,9 @@
 
 from collections.abc import Sequence
 
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.server.respond import Exchange, Settings, Transport, respond
 from appliance.store.store import Store
 from tests.interop.compare import OURS
@@ -28,7 +29,7 @@ class InProcess:
         """Compile the zones into a new store."""
         zones = list(loaded.zones.values())
         store = Store.sized(capacity(zones), _SEED)
-        compile_zones(store, zones)
+        compile_zones(World(store), zones)
         return cls(store)
 
     def answer(self, query: bytes, transport: Transport) -> bytes | None:

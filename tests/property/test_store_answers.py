@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
 from appliance.store.store import Store
 from appliance.zone.model import Zone
+from tests.harness.worlds import compile_zones, remove_zone, replace_zone
 from tests.reference import strategies
 from tests.reference.zone import ReferenceZone
 from tests.stores.asking import SEED, differences

@@ -6,13 +6,12 @@ import random
 import pytest
 
 from appliance.compiler.change import change
-from appliance.compiler.change.change import change_zone
 from appliance.compiler.change.reach import Reach
-from appliance.compiler.compile import remove_zone, replace_zone
 from appliance.store.layout import NODE
 from appliance.store.store import Store, ZoneState
 from appliance.zone import names, types
 from appliance.zone.model import RRset, RRsets, Zone
+from tests.harness.worlds import change_zone, remove_zone, replace_zone
 from tests.stores.asking import SEED, ask, store_of
 from tests.stores.models import model_of
 from tests.stores.signing import signed

@@ -5,13 +5,13 @@ import random
 
 import pytest
 
-from appliance.compiler.compile import remove_zone, replace_zone
 from appliance.compiler.neighbours.family import Dependents
 from appliance.compiler.neighbours.tree import NameTree
 from appliance.errors import ZoneError
 from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import Zone
+from tests.harness.worlds import remove_zone, replace_zone, world_of
 from tests.stores.asking import SEED, ask, store_of
 from tests.stores.models import model_of
 
@@ -54,7 +54,7 @@ def test_like_a_fresh_store(seed: int, fetched: bool) -> None:
     store = Store.create(6, 3, 20, SEED)
     zones: dict[bytes, Zone] = {}
     if fetched:
-        store.sources.fetch = zones.__getitem__
+        world_of(store).fetch = zones.__getitem__
     for _ in range(60):
         origin = chance.choice(ORIGINS)
         wire = names.from_text(origin)
@@ -73,7 +73,7 @@ def test_like_a_fresh_store(seed: int, fetched: bool) -> None:
         store.reclaim(remove_zone(store, wire))
     assert store.heap.free == Store.create(6, 3, 20, SEED).heap.free
     assert not any(store.index.words)
-    assert not len(store.sources)
+    assert not len(world_of(store))
 
 
 def test_what_cannot_be_fetched_ends_a_chain() -> None:
@@ -81,7 +81,7 @@ def test_what_cannot_be_fetched_ends_a_chain() -> None:
         raise ZoneError("the file has changed")
 
     store = Store.create(6, 3, 20, SEED)
-    store.sources.fetch = gone
+    world_of(store).fetch = gone
     chance = random.Random(1)
     store.reclaim(replace_zone(store, some_zone(chance, "other.")))
     store.reclaim(replace_zone(store, model_of(APEX.format(serial=1) + EXTRA[2], "test.")))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.compiler.versions import add_outside_record
+from appliance.compiler.neighbours.outside import add_record
 from appliance.store import hashing, layout
 from appliance.store.store import Store, StoreFull
 from appliance.zone import names
@@ -37,7 +37,7 @@ def test_against_a_dictionary(steps: list[tuple[bool, bytes]], seed: int) -> Non
     for add, name in steps:
         if add:
             try:
-                add_outside_record(store, name)
+                add_record(store, name)
             except StoreFull:
                 assert len(store.outside) > layout.BUCKET_SLOTS << (BITS - 1)
                 break
@@ -60,6 +60,6 @@ def test_load_that_the_index_bears(seed: int) -> None:
     store = Store.create(8, 1, 1, seed)
     slots = layout.BUCKET_SLOTS << 8
     for number in range(slots * 9 // 10):
-        add_outside_record(store, names.from_text(f"{number}-host.example."))
+        add_record(store, names.from_text(f"{number}-host.example."))
     assert all(store.find_record(name) == ref for name, ref in store.outside.items())
-    assert store.index.displaced
+    assert any(store.index.words[::8]), "some names are displaced"

@@ -12,11 +12,9 @@ from typing import Any
 
 import pytest
 
-from appliance.compiler import expected
+from appliance.compiler import expected, show
 from appliance.compiler.change import change
-from appliance.compiler.change.change import change_zone
 from appliance.compiler.change.ns_changes import Recut
-from appliance.compiler.compile import replace_zone
 from appliance.store import hashing, index
 from appliance.store import store as store_module
 from appliance.store.heap import StoreFull
@@ -28,6 +26,7 @@ from appliance.zone.load import load_zone
 from appliance.zone.model import RRset, Zone
 from tests.harness.tracing import at_each_line
 from tests.harness.uncompiled import uncompiled
+from tests.harness.worlds import change_zone, replace_zone, world_of
 from tests.property.test_store_changes import ORIGIN, Nodes, differences, host, name, replies, soa
 from tests.property.test_store_steps import Watch
 from tests.stores.asking import SEED
@@ -50,7 +49,7 @@ BENEATH = [
 ]
 CUTS = [name(f"{label}{number}") for number in range(12) for label in ("a", "Long-Label-".lower(), "x.deep")]
 PROVIDERS = [f"ns{number}.Provider{number % 3}.test." for number in range(9)]
-TRACED = [str(one.__file__) for one in (change, store_module, index)]
+TRACED = [str(one.__file__) for one in (change, show, store_module, index)]
 BITS = 4
 """So few buckets that records stand in their second ones, and are moved."""
 
@@ -346,6 +345,6 @@ def test_nothing_when_it_fails(monkeypatch: pytest.MonkeyPatch, full: str) -> No
     was = said(store, before), bytes(store.index.words), list(store.depths), store.heap.free
     with pytest.raises(StoreFull):
         change_zone(store, zone, differences(before, zone))
-    store.sources.put(before)
+    world_of(store).put(before)
     store.reclaim(Retired())
     assert (said(store, before), bytes(store.index.words), list(store.depths), store.heap.free) == was

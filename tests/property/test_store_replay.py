@@ -5,13 +5,12 @@ import random
 
 import pytest
 
-from appliance.compiler.change.change import change_zone
-from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
 from appliance.errors import StateError
 from appliance.publish.replay import Meanwhile, check_same
 from appliance.store.store import Store
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
+from tests.harness.worlds import change_zone, compile_zones, remove_zone, replace_zone, world_of
 from tests.property.test_store_changes import (
     ORIGIN,
     Nodes,
@@ -86,7 +85,7 @@ def test_followed(seed: int, whole: bool, nsec3: bool) -> None:
     meanwhile.replaced(NEW, None)
     with pytest.raises(StateError):
         check_same(fresh, served.store)
-    meanwhile.follow(fresh, set())
+    meanwhile.follow(world_of(fresh), set())
     check_same(fresh, served.store)
     questions = [*asked(served.chance, served.zone, changed), *served.zone.nodes, *NEW.nodes, *stranger().nodes]
     assert replies(fresh, questions) == replies(served.store, questions)
@@ -101,7 +100,7 @@ def test_another_version_is_replaced_whole() -> None:
         ORIGIN, {ORIGIN: served.zone.nodes[ORIGIN], name("a"): {types.TXT: RRset(types.TXT, 5, [b"\1x"])}}
     )
     fresh = store_of([stranger(), newer])
-    meanwhile.follow(fresh, {ORIGIN})
+    meanwhile.follow(world_of(fresh), {ORIGIN})
     check_same(fresh, served.store)
     questions = [*served.zone.nodes, name("a"), name("b"), name("cut")]
     assert replies(fresh, questions) == replies(served.store, questions)
@@ -111,4 +110,4 @@ def test_what_nobody_has_read_again_is_refused() -> None:
     served = Served(9, nsec3=False)
     meanwhile = Meanwhile()
     with pytest.raises(StateError, match="is not what is served"):
-        meanwhile.follow(served.store, {ORIGIN})
+        meanwhile.follow(world_of(served.store), {ORIGIN})

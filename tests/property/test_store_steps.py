@@ -13,14 +13,13 @@ import pytest
 
 from appliance import compiler
 from appliance import store as store_folder
-from appliance.compiler.change.change import change_zone
-from appliance.compiler.compile import replace_zone
 from appliance.lookup.find import find
 from appliance.lookup.render import put_fragment, variant
 from appliance.store.store import Store
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
 from tests.harness.tracing import at_each_line
+from tests.harness.worlds import change_zone, replace_zone
 from tests.property.test_store_changes import (
     CUTS,
     ORIGIN,

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from appliance.compiler.compile import compile_zones, remove_zone
 from appliance.compiler.template import copies, template
 from appliance.compiler.template.restamp import Restamper
 from appliance.store.states import StampedState
@@ -18,6 +17,7 @@ from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from tests.harness.uncompiled import uncompiled
+from tests.harness.worlds import compile_zones, remove_zone, world_of
 from tests.property.test_store_templates import APEX, LINES, ORIGINS, empty, replies, text_of
 from tests.stores.asking import SEED, ask
 
@@ -30,7 +30,7 @@ class Served:
     def __init__(self, folder: Path, store: Store) -> None:
         self.path = folder / "text.zone"
         self.store = store
-        self.stamper = Restamper(store)
+        self.stamper = Restamper(world_of(store))
         self.zones: dict[bytes, Zone] = {}
         self.stamped = 0
 

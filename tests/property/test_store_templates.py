@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
 from appliance.compiler.template import copies, template
 from appliance.compiler.template.template import Stamper
 from appliance.store.image import load, save
@@ -15,6 +14,7 @@ from appliance.zone import names, types
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from tests.harness.uncompiled import uncompiled
+from tests.harness.worlds import compile_zones, remove_zone, replace_zone, world_of
 from tests.stores.asking import SEED, ask
 
 pytestmark = pytest.mark.property
@@ -58,7 +58,7 @@ class Texts:
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.path = folder / "text.zone"
-        self.stamper = Stamper(store)
+        self.stamper = Stamper(world_of(store))
         self.store = store
         self.stamped = 0
 
@@ -89,10 +89,10 @@ def test_like_compiled_zones(seed: int, tmp_path: Path) -> None:
     assert replies(store) == replies(fresh)
     assert store.get("max_depth") == fresh.get("max_depth")
     assert store.get("records") == fresh.get("records")
-    store.sources.fetch = lambda origin: next(zone for zone in zones if zone.origin == origin)
+    world_of(store).fetch = lambda origin: next(zone for zone in zones if zone.origin == origin)
     save(store, tmp_path / "image")
     loaded, _ = load(tmp_path / "image")
-    loaded.sources.fetch = store.sources.fetch
+    world_of(loaded).fetch = world_of(store).fetch
     for one in (store, loaded):
         assert replies(one) == replies(fresh)
         for zone in chance.sample(zones, len(zones)):
@@ -154,7 +154,7 @@ def test_neighbours_are_renewed(tmp_path: Path) -> None:
 
 def test_crowded_buckets_and_a_full_index(tmp_path: Path) -> None:
     store = Store.create(6, 4, 300, SEED)
-    stamper, text = Stamper(store), (APEX + LINES[0] + LINES[4] + LINES[7]).encode()
+    stamper, text = Stamper(world_of(store)), (APEX + LINES[0] + LINES[4] + LINES[7]).encode()
     path = tmp_path / "text.zone"
     path.write_bytes(text)
     origins = [names.from_text(f"zone{number:03d}.example.") for number in range(100)]
@@ -175,7 +175,7 @@ def test_crowded_buckets_and_a_full_index(tmp_path: Path) -> None:
     for origin in served:
         assert b"\xc0\x00\x02\x03" in ask(store, b"\3www" + origin, types.A)
     for origin in full:
-        store.sources.remove(origin)
+        world_of(store).remove(origin)
     for origin in served:
         store.reclaim(remove_zone(store, origin))
     assert not len(store.states)

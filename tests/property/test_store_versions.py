@@ -9,12 +9,12 @@ from mmap import mmap
 import dns.message
 import pytest
 
-from appliance.compiler.compile import compile_zones, replace_zone
 from appliance.lookup.follow import reply
 from appliance.store import layout
 from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import RRset, Zone
+from tests.harness.worlds import compile_zones, replace_zone
 from tests.stores.asking import SEED
 
 pytestmark = pytest.mark.property

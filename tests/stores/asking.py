@@ -7,13 +7,13 @@ import dns.message
 import dns.name
 from dns.message import Message
 
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity
 from appliance.lookup.follow import reply
 from appliance.lookup.render import Edns
 from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import Zone
+from tests.harness.worlds import compile_zones
 from tests.reference import resolver
 from tests.reference.zone import ReferenceZone
 

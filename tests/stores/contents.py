@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity
 from appliance.store.capacity import Capacity
 from appliance.store.layout import (
@@ -36,6 +35,7 @@ from appliance.store.shape import types_offset
 from appliance.store.store import Store
 from appliance.zone import names
 from appliance.zone.model import Zone
+from tests.harness.worlds import compile_zones, world_of
 
 
 def unpacked(zone: Zone) -> Zone:
@@ -117,7 +117,7 @@ class Contents:
 
     def _scheme(self, number: int) -> int:
         origin = next(origin for origin, row in self._store.numbers.items() if row == number)
-        return {"unsigned": 0, "nsec": 1, "nsec3": 2}[self._store.sources[origin].scheme]
+        return {"unsigned": 0, "nsec": 1, "nsec3": 2}[world_of(self._store)[origin].scheme]
 
     def _blocks(self, at: int, blocks: int, count: int, size: int) -> list[bytes]:
         octets = b""
@@ -164,6 +164,6 @@ def digest(path: Path, origin: bytes) -> str:
         store = compiled([spent])
     except RecordsSpent:
         store = compiled([zone])
-    store.sources.put(zone)
+    world_of(store).put(zone)
     found = Contents(store).everything([zone])
     return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()

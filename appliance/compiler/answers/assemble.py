@@ -7,6 +7,7 @@ from typing import Final
 from appliance.compiler.writer import Answer, Writer
 from appliance.store.fragments import RR, Body
 from appliance.store.layout import ANSWER
+from appliance.store.message_sizes import EDNS_SIZE, PLAIN_SIZE
 from appliance.store.verdict_names import KIND
 
 AA: Final = 0x0400
@@ -23,7 +24,7 @@ _AROUND: Final = 12 + 4 + 11
 _MARGIN: Final = 32
 """How much longer than the base name a question may be for the small variants to fit."""
 
-_SIZES: Final = (1232, 512)
+_SIZES: Final = (EDNS_SIZE, PLAIN_SIZE)
 
 
 @dataclass(slots=True)

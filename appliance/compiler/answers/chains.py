@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
-from appliance.compiler.context import World, name_of, preference, rrset_rrs, signed_rrs
+from appliance.compiler.context import Loaded, name_of, preference, rrset_rrs, signed_rrs
 from appliance.compiler.denial.evidence import closest_encloser
 from appliance.lookup.follow import MAX_LINKS
 from appliance.store.fragments import RR
@@ -36,7 +36,7 @@ class Chain:
     """Origins of all zones looked into, and of names no zone was found for."""
 
 
-def zone_for(world: World, name: bytes) -> Zone | None:
+def zone_for(world: Loaded, name: bytes) -> Zone | None:
     """Return the loaded zone with the longest origin at or above a folded name."""
     for suffix in names.suffixes(name):
         zone = world.get(suffix)
@@ -70,7 +70,7 @@ def beside(zone: Zone, owner: bytes, rtype: int) -> RRset | None:
 
 
 def follow(
-    world: World,
+    world: Loaded,
     loading: Collection[bytes],
     zone: Zone,
     owner: bytes,
@@ -114,7 +114,7 @@ _Place = tuple[Zone, str, bytes, bytes, int]
 
 
 def _walk_dnames(
-    world: World, loading: Collection[bytes], chain: Chain, target: bytes, seen: set[bytes], links: int
+    world: Loaded, loading: Collection[bytes], chain: Chain, target: bytes, seen: set[bytes], links: int
 ) -> _Place | None:
     """Return where a target leads when all DNAMEs on the way are applied; None when the chain ends before."""
     while target not in seen:

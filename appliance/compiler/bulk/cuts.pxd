@@ -9,7 +9,7 @@ from appliance.zone.packed.names cimport Packed
 from appliance.zone.packed.nsec3 cimport Chain
 
 cdef unsigned int _ROWS, _TARGETS, _RUN, _OWN, _RR_HEAD, _LEAST, _AA, _NS, _DS, _A, _AAAA, _RRSIG
-cdef unsigned int _REFERRAL, _NODATA, _POSITIVE, _NODE_CUT, _NODE_WILDCARD, _HEAD, _OPT_OUT, _CACHE, _M32, _MOST_ADDED
+cdef unsigned int _REFERRAL, _NODATA, _POSITIVE, _NODE_CUT, _NODE_WILDCARD, _OPT_OUT, _CACHE, _M32, _MOST_ADDED
 cdef unsigned int ADDRESSES, CUT, DATA, MATCH, OCCLUDED
 
 

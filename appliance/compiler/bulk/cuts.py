@@ -20,8 +20,10 @@ from appliance.zone import types
 from appliance.zone.packed.flags import ADDRESSES, CUT, DATA, MATCH, OCCLUDED
 
 if cython.compiled:
+    from cython.cimports.appliance.zone.packed import header
     from cython.cimports.appliance.zone.packed.places import record_offset
 else:
+    from appliance.zone.packed import header
     from appliance.zone.packed.places import record_offset
 
 if TYPE_CHECKING:
@@ -46,7 +48,6 @@ _NODATA = KIND["nodata"]
 _POSITIVE = KIND["positive"]
 _NODE_CUT = NODE_CUT
 _NODE_WILDCARD = NODE_WILDCARD
-_HEAD = 16
 _OPT_OUT = 1
 _M32 = 0xFFFFFFFF
 _CACHE = 1 << 16
@@ -126,8 +127,8 @@ class Bulk(CutClasses):
         """Write one cut; return False where Python must do it."""
         packed = self.packed
         writer = self.writer
-        at = packed.first_record(i) + _HEAD
-        length = packed.octets[at - 2]
+        at = packed.first_record(i) + header.SIZE
+        length = packed.octets[at - header.LENGTH_BEFORE]
         if not self.gather(i) or not self.takes_ds():
             return False
         proof = second = 0
@@ -290,7 +291,7 @@ class Bulk(CutClasses):
         while row < self.ns_count:
             at = packed.rdata(self.ns[row])
             length = packed.rdlength(self.ns[row])
-            below = packed.ends_with(at, length, cut + _HEAD, packed.octets[cut + 14])
+            below = packed.ends_with(at, length, cut + header.SIZE, packed.octets[cut + header.OWNER_LENGTH_AT])
             self.inside = self.inside or below != 0
             number = -1
             if length > 1 and not self.is_known(row, at, length):
@@ -405,8 +406,8 @@ class Bulk(CutClasses):
     def add_group(self, i: int, rtype: int, dnssec: int) -> None:
         """Append the addresses of a name, with their RRSIGs if they are authoritative and DNSSEC is asked for."""
         packed = self.packed
-        owner = packed.first_record(i) + _HEAD
-        length = packed.octets[owner - 2]
+        owner = packed.first_record(i) + header.SIZE
+        length = packed.octets[owner - header.LENGTH_BEFORE]
         found = 0
         run = packed.first[i]
         while run < packed.first[i + 1]:

@@ -14,12 +14,14 @@ from appliance.compiler.bulk.index import BulkIndex
 if cython.compiled:
     from cython.cimports.appliance.store import layout
     from cython.cimports.appliance.store.places import heap_offset
+    from cython.cimports.appliance.zone.packed import header
     from cython.cimports.appliance.zone.packed.places import lower, octet64
     from cython.cimports.appliance.zone.packed.sums import hash_octets
     from cython.cimports.libc.string import memcmp, memcpy
 else:
     from appliance.store import layout
     from appliance.store.places import heap_offset
+    from appliance.zone.packed import header
     from appliance.zone.packed.places import lower, octet64
     from appliance.zone.packed.sums import hash_octets
 
@@ -240,7 +242,7 @@ class BulkHeap(BulkIndex):
         self.record_count += 1
         if self.wait_count == _WAITING:
             self.hang_waiting()
-        self.waiting[self.wait_count] = self.hash(at, self.packed.octets[at - 2])
+        self.waiting[self.wait_count] = self.hash(at, self.packed.octets[at - header.LENGTH_BEFORE])
         self.waiting_ref[self.wait_count] = ref
         self.wait_count += 1
 

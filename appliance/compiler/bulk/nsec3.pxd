@@ -7,7 +7,7 @@ from appliance.compiler.bulk.writer cimport BulkWriter
 from appliance.zone.packed.names cimport Packed
 from appliance.zone.packed.nsec3 cimport Chain
 
-cdef unsigned int _RRSIG, _NSEC3, _HEAD
+cdef unsigned int _RRSIG, _NSEC3
 
 
 cdef class BulkChain:

@@ -15,9 +15,11 @@ from appliance.zone.packed.nsec3 import Chain
 
 if cython.compiled:
     from cython.cimports.appliance.store import layout
+    from cython.cimports.appliance.zone.packed import header
     from cython.cimports.appliance.zone.packed.places import octet64, record_offset
 else:
     from appliance.store import layout
+    from appliance.zone.packed import header
     from appliance.zone.packed.places import octet64, record_offset
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 _RRSIG = types.RRSIG
 _NSEC3 = types.NSEC3
-_HEAD = 16
 
 
 class BulkChain:
@@ -54,15 +55,15 @@ class BulkChain:
         self.fragments = array("I", bytes(4 * (chain.count + 1)))
         self.weights = array("I", bytes(4 * (chain.count + 1)))
         apex = self.packed.number_of_apex()
-        base = self.packed.first_record(apex) + _HEAD
+        base = self.packed.first_record(apex) + header.SIZE
         k = 0
         while k < chain.count:
             number = chain.numbers[k]
             at = self.packed.first_record(number)
             writer.begin(base, self.packed.apex_length, False)
             writer.first = False
-            owner = at + _HEAD
-            length = self.packed.octets[at + 14]
+            owner = at + header.SIZE
+            length = self.packed.octets[at + header.OWNER_LENGTH_AT]
             writer.rr(owner, length, record_offset(chain.records[k]))
             self.signatures(number, _NSEC3, owner, length)
             size = writer.fragment(0, 0, writer.size, 0, writer.moves, writer.records_in)

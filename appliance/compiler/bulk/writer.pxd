@@ -7,7 +7,7 @@ from appliance.compiler.bulk.body cimport BulkBody
 from appliance.zone.packed.names cimport Packed
 
 cdef unsigned int _DS, _INNER, _MAX_BODY
-cdef long long _AROUND, _MARGIN
+cdef long long _AROUND, _MARGIN, _EDNS_SIZE, _PLAIN_SIZE
 
 
 cdef class BulkWriter(BulkBody):

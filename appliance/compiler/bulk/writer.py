@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 import cython
 
 from appliance.compiler.bulk.body import BulkBody
+from appliance.store.message_sizes import EDNS_SIZE, PLAIN_SIZE
 from appliance.zone import types
 
 if cython.compiled:
     from cython.cimports.appliance.store import layout
     from cython.cimports.appliance.store.places import heap_offset
+    from cython.cimports.appliance.zone.packed import header
     from cython.cimports.appliance.zone.packed.places import lower, octet64
 else:
     from appliance.store import layout
     from appliance.store.places import heap_offset
+    from appliance.zone.packed import header
     from appliance.zone.packed.places import lower, octet64
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from appliance.zone.packed.names import Packed
 
 _DS = types.DS
+_EDNS_SIZE = EDNS_SIZE
+_PLAIN_SIZE = PLAIN_SIZE
 _INNER = 4
 _MAX_BODY = 60000
 _AROUND = 27
@@ -100,7 +105,7 @@ class BulkWriter(BulkBody):
         found = one(self.least) | one(last)
         if self.least == last:
             return found
-        size = 1232
+        size = _EDNS_SIZE
         while size:
             room = size - _AROUND - min(self.base_length + _MARGIN, 255) - before
             k = last
@@ -108,7 +113,7 @@ class BulkWriter(BulkBody):
                 k -= 1
             if self.cut_octets[k] <= room:
                 found |= one(k)
-            size = 512 if size == 1232 else 0
+            size = _PLAIN_SIZE if size == _EDNS_SIZE else 0
         return found
 
     def referral(self, kind: int, authority: int) -> int:
@@ -211,7 +216,7 @@ class BulkWriter(BulkBody):
         second more octets behind them on a multiple of 16 (none if more is 0). These are signed where that is 0.
         """
         packed = self.packed
-        length = packed.octets[at - 2]
+        length = packed.octets[at - header.LENGTH_BEFORE]
         stored = length - self.suffix
         table = layout.NODE_WILDCARD_AT + ((stored + 7) & ~7)
         size = (table + entries * layout.TYPE_ENTRY_SIZE + 15) & ~15

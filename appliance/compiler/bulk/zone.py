@@ -3,7 +3,7 @@
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from appliance.compiler.bulk.cuts import Bulk
 from appliance.compiler.context import Context
@@ -63,34 +63,40 @@ class PackedNsec3Proofs(Nsec3Proofs):
         return int(self._references[self._chain.place_of_hash(digest) & ~MATCH])
 
 
-def write_common(context: Context, bulk: Bulk | None) -> Iterator[bytes]:
-    """Write the cuts that can be written in bulk; yield all other owners and ENTs, most of them before.
+class BulkNames:
+    """Writes the cuts of a packed zone that can be written in bulk."""
 
-    Where the zone may be spent, its records go meanwhile; RecordsSpent tells of a cut that bulk does not write then.
-    """
-    zone = context.zone
-    if bulk is None or not isinstance(zone, PackedZone):
-        yield from (name for known in (zone.nodes, sorted(zone.ents)) for name in known)
-        return
-    _prepare(context, bulk, zone)
-    packed = zone.packed
-    number = bulk.next_other(0)
-    while number < packed.count:
-        yield packed.name(number)
-        number = bulk.next_other(number + 1)
-    yield from sorted(zone.ents)
-    if zone.may_be_spent and not context.below:
-        if zone.until_read is not None:
-            zone.until_read()
-        spent = SpentRecords(packed, parents=zone.scheme == "nsec3")
-        if spent.begin():
-            zone.is_spent = True
-            _write_and_forget(bulk, spent, packed)
-            return
-    number = bulk.run(0, packed.count)
-    while number < packed.count:
-        yield packed.name(number)
-        number = bulk.run(number + 1, packed.count)
+    def __init__(self, context: Context, bulk: Bulk) -> None:
+        """Write what belongs to one version."""
+        assert isinstance(context.zone, PackedZone)
+        self._context = context
+        self._zone = context.zone
+        self._bulk = bulk
+
+    def take(self, found: Iterable[bytes]) -> Iterator[bytes]:
+        """Write cuts, found in the packed records; yield all other owners and ENTs, most of them before.
+
+        Where the zone may be spent, its records go meanwhile; RecordsSpent tells of a cut that is left then.
+        """
+        bulk, zone, packed = self._bulk, self._zone, self._zone.packed
+        _prepare(self._context, bulk, zone)
+        number = bulk.next_other(0)
+        while number < packed.count:
+            yield packed.name(number)
+            number = bulk.next_other(number + 1)
+        yield from sorted(zone.ents)
+        if zone.may_be_spent and not self._context.below:
+            if zone.until_read is not None:
+                zone.until_read()
+            spent = SpentRecords(packed, parents=zone.scheme == "nsec3")
+            if spent.begin():
+                zone.is_spent = True
+                _write_and_forget(bulk, spent, packed)
+                return
+        number = bulk.run(0, packed.count)
+        while number < packed.count:
+            yield packed.name(number)
+            number = bulk.run(number + 1, packed.count)
 
 
 def _write_and_forget(bulk: Bulk, spent: SpentRecords, packed: Packed) -> None:

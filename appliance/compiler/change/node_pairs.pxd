@@ -5,7 +5,6 @@ cimport cython
 
 from appliance.compiler.bulk.writer cimport BulkWriter
 
-cdef unsigned int _HEAD
 cdef size_t _SCRATCH
 cdef unsigned long long _M32
 

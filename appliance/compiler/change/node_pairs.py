@@ -15,15 +15,16 @@ from appliance.zone.packed.names import Packed
 if cython.compiled:
     from cython.cimports.appliance.store import layout
     from cython.cimports.appliance.store.places import heap_offset, heap_word
+    from cython.cimports.appliance.zone.packed import header
 else:
     from appliance.store import layout
     from appliance.store.places import heap_offset, heap_word
+    from appliance.zone.packed import header
 
 if TYPE_CHECKING:
     from appliance.compiler.writer import Writer
 
 _M32 = 0xFFFFFFFF
-_HEAD = 16
 _SCRATCH = 16384
 
 
@@ -79,7 +80,7 @@ class Relink(BulkWriter):
             layout.NODE_WILDCARD_AT if self.heap[start + layout.NODE_FLAGS_AT] & layout.NODE_CUT else layout.NODE_SIZE
         )
         i = 0
-        while i < stored and self.heap[start + i] == self.packed.octets[_HEAD + i]:
+        while i < stored and self.heap[start + i] == self.packed.octets[header.SIZE + i]:
             i += 1
         return i == stored
 

@@ -7,7 +7,7 @@ from appliance.compiler.change.node_pairs cimport Relink
 from appliance.zone.packed.names cimport Packed
 
 cdef unsigned int _NS, _DS, _REFERRAL, _NODATA, _POSITIVE
-cdef unsigned int _HEAD, _LINE, _ROWS, _GROUPS
+cdef unsigned int _LINE, _ROWS, _GROUPS
 cdef size_t _SCRATCH
 cdef unsigned long long _M32
 

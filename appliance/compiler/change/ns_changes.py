@@ -22,9 +22,11 @@ from appliance.zone import types
 if cython.compiled:
     from cython.cimports.appliance.store import layout
     from cython.cimports.appliance.store.places import heap_offset, heap_word
+    from cython.cimports.appliance.zone.packed import header
 else:
     from appliance.store import layout
     from appliance.store.places import heap_offset, heap_word
+    from appliance.zone.packed import header
 
 if TYPE_CHECKING:
     from appliance.compiler.answers.assemble import Group
@@ -37,7 +39,6 @@ _REFERRAL = KIND["referral"]
 _NODATA = KIND["nodata"]
 _POSITIVE = KIND["positive"]
 _M32 = 0xFFFFFFFF
-_HEAD = 16
 _LINE = 14
 """Word of a node in its second cache line."""
 _SCRATCH = 16384
@@ -98,10 +99,10 @@ class Recut(Relink):
         if servers is None or not self.fill(name, servers):
             return False
         packed = self.packed
-        length = packed.octets[_HEAD - 2]
-        if length <= packed.apex_length or not packed.in_zone(_HEAD, length):
+        length = packed.octets[header.OWNER_LENGTH_AT]
+        if length <= packed.apex_length or not packed.in_zone(header.SIZE, length):
             return False
-        if packed.octets[_HEAD] == 1 and packed.octets[_HEAD + 1] == 42:
+        if packed.octets[header.SIZE] == 1 and packed.octets[header.SIZE + 1] == 42:
             return False  # the name above a wildcard knows its node
         self.inside[self.count] = False
         row = 0
@@ -110,7 +111,7 @@ class Recut(Relink):
             if packed.in_zone(packed.rdata(at), packed.rdlength(at)):
                 self.inside[self.count] = True
             row += 1
-        self.hashes[self.count] = self.hash(_HEAD, length)
+        self.hashes[self.count] = self.hash(header.SIZE, length)
         return True
 
     def fetch(self) -> None:
@@ -142,7 +143,7 @@ class Recut(Relink):
         while k < self.count:
             h, secure = self.hashes[k], self.secure[k]
             self.place_name(names[k])
-            old = self.find_cut(h, self.packed.octets[_HEAD - 2])
+            old = self.find_cut(h, self.packed.octets[header.OWNER_LENGTH_AT])
             if old and self.is_told(old, secure):
                 self.hashes[kept], self.old[kept], self.inside[kept] = h, old, self.inside[k]
                 names[kept], servers[kept] = names[k], servers[k]
@@ -203,8 +204,8 @@ class Recut(Relink):
 
     def place_name(self, name: bytes) -> None:
         """Lay out the name of a cut."""
-        self.copy(name, _HEAD)
-        self.packed.octets[_HEAD - 2] = len(name)
+        self.copy(name, header.SIZE)
+        self.packed.octets[header.OWNER_LENGTH_AT] = len(name)
 
     def copy(self, octets: bytes, to: int) -> None:
         """Copy octets to a place."""
@@ -220,15 +221,17 @@ class Recut(Relink):
         packed = self.packed
         at = self.free
         size, length = len(owner), len(rdata)
-        if size > 255 or at + _HEAD + size + length + 4 > _SCRATCH:
+        if size > 255 or at + header.SIZE + size + length + 4 > _SCRATCH:
             return 0
-        packed.octets[at + 14] = size
-        packed.octets[at + 8], packed.octets[at + 9] = rtype & 255, rtype >> 8
-        packed.octets[at + 12], packed.octets[at + 13] = length & 255, length >> 8
+        packed.octets[at + header.OWNER_LENGTH_AT] = size
+        packed.octets[at + header.TYPE_AT] = rtype & 255
+        packed.octets[at + header.TYPE_AT + 1] = rtype >> 8
+        packed.octets[at + header.RDLENGTH_AT] = length & 255
+        packed.octets[at + header.RDLENGTH_AT + 1] = length >> 8
         packed.set_ttl(at, ttl)
-        self.copy(owner, at + _HEAD)
-        self.copy(rdata, at + _HEAD + size)
-        self.free = (at + _HEAD + size + length + 3) & ~3
+        self.copy(owner, at + header.SIZE)
+        self.copy(rdata, at + header.SIZE + size)
+        self.free = (at + header.SIZE + size + length + 3) & ~3
         return self.free
 
     def fill(self, name: bytes, servers: RRset) -> int:
@@ -274,7 +277,7 @@ class Recut(Relink):
             return 0
         row = self.entry(old)
         if not row and not self.proving:
-            ref = self.cut_node(_HEAD, layout.NODE_CUT, plain, plain, 0, 0, 0, 0, 0)
+            ref = self.cut_node(header.SIZE, layout.NODE_CUT, plain, plain, 0, 0, 0, 0, 0)
         else:
             ref = self.write_told(
                 k, plain, self.heap_words[row + layout.TYPE_ENTRY_ANSWER_WORD] if row else 0, self.proved(old)
@@ -290,19 +293,19 @@ class Recut(Relink):
             groups = self.glue(self.names[k], True) if self.inside[k] else None
             if self.composing and not groups:
                 if self.heap[heap_offset(proved) + layout.ANSWER_KIND_AT] == _NODATA:
-                    return self.cut_node(_HEAD, layout.NODE_CUT, plain, proved, 0, 0, 0, 0, 0)
-                return self.cut_node(_HEAD, layout.NODE_CUT, plain, proved, 1, answer, proved, 0, 0)
+                    return self.cut_node(header.SIZE, layout.NODE_CUT, plain, proved, 0, 0, 0, 0, 0)
+                return self.cut_node(header.SIZE, layout.NODE_CUT, plain, proved, 1, answer, proved, 0, 0)
             self.add_kept(proved)
             signed = self.build(groups) if self.inside[k] else self.again()
-        return self.cut_node(_HEAD, layout.NODE_CUT, plain, signed, 1, answer, proved, 0, 0) if signed else 0
+        return self.cut_node(header.SIZE, layout.NODE_CUT, plain, signed, 1, answer, proved, 0, 0) if signed else 0
 
     def build(self, groups: list[Group] | None) -> int:
         """Write a referral with what it says behind the servers; return its reference, 0 where Python must do it."""
-        length = self.packed.octets[_HEAD - 2]
-        self.begin(_HEAD, length, False)
+        length = self.packed.octets[header.OWNER_LENGTH_AT]
+        self.begin(header.SIZE, length, False)
         row = 0
         while row < self.rows:
-            self.rr(_HEAD, length, self.row_at[row])
+            self.rr(header.SIZE, length, self.row_at[row])
             row += 1
         self.end_authority()
         if groups and not self.add_groups(groups):
@@ -322,7 +325,7 @@ class Recut(Relink):
                     at = self.free
                     if owner is None or not self.place(owner, rtype, ttl, rdata):
                         return False
-                    self.rr(at + _HEAD, len(owner), at)
+                    self.rr(at + header.SIZE, len(owner), at)
                 self.mark()
                 if wanted:
                     self.least = self.cuts - 1

@@ -8,7 +8,7 @@ from typing import Final
 
 from appliance.compiler.denial.evidence import Nsec3Evidence
 from appliance.compiler.denial.proofs import Nsec3Proofs
-from appliance.compiler.versions import Version
+from appliance.compiler.show import Version
 from appliance.lookup.denial import Nsec3Search
 from appliance.lookup.find import denial_pieces
 from appliance.store.fragments import Body, question_places

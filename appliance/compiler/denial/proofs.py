@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from appliance.compiler.denial.evidence import Evidence, Nsec3Evidence, NsecEvidence
 from appliance.compiler.writer import Writer
 from appliance.store.fragments import Body, question_places
-from appliance.store.layout import CHILD, CHILDREN, DENIAL_BLOCK, NSEC3, NSEC3_HASH, NSEC3_NODE
+from appliance.store.layout import CHILD, CHILDREN, DENIAL_BLOCK, GRANULE, NSEC3, NSEC3_HASH, NSEC3_NODE
 from appliance.store.shape import padded
 from appliance.zone import names, types
 from appliance.zone.model import RRset, Zone
@@ -140,7 +140,7 @@ class NsecProofs:
             ref = arena.take(32 + len(entries) * CHILD.size)
             head = CHILDREN.pack(len(entries), wildcard_cover, 1, 0) + (ref + 2).to_bytes(4, "little") + bytes(12)
             blob = head + b"".join(entries)
-            arena.octets[ref * 16 : ref * 16 + len(blob)] = blob
+            arena.octets[ref * GRANULE : ref * GRANULE + len(blob)] = blob
             return ref
         firsts = arena.put(_first_octets(entries)) if len(entries) >= _MANY else 0
         blocks = put_blocks(self._writer, entries)

@@ -20,7 +20,7 @@ cdef class Mould:
 
 cdef class Press(BulkIndex):
     cdef unsigned char[::1] heap, row_octets
-    cdef unsigned int[::1] words, rows, ctl, depths
+    cdef unsigned int[::1] words, rows, depths
 
     cpdef leave(self)
 
@@ -53,9 +53,6 @@ cdef class Press(BulkIndex):
 
     @cython.locals(record=size_t, ref=size_t)
     cpdef part(self, Mould mould, size_t start, unsigned int[::1] old)
-
-    @cython.locals(at=size_t, before="unsigned int")
-    cpdef show(self, size_t number)
 
 
 cdef unsigned long long step(unsigned long long h, unsigned long long word) noexcept nogil

@@ -75,7 +75,6 @@ class Press(BulkIndex):
         self.words = store.words
         self.rows = store.zones
         self.row_octets = store.zone_octets
-        self.ctl = store.ctl
         self.depths = array("I", bytes(4 * 128))
 
     def leave(self) -> None:
@@ -220,15 +219,6 @@ class Press(BulkIndex):
                 self.words[heap_word(ref) + layout.NODE_NEXT_WORD] = 0
                 self.depths[self.heap[heap_offset(ref) + layout.NODE_LABELS_AT]] -= 1
             record += 1
-
-    def show(self, number: int) -> None:
-        """Serve the zone of a row from now on."""
-        at = number * _ROW
-        before = self.ctl[layout.CTL_FLIPS_WORD]
-        self.ctl[layout.CTL_FLIPS_WORD] = (before | 1) & _M32
-        self.rows[at + layout.ZONE_STATE_WORD] = layout.ZONE_SERVING
-        self.rows[at + layout.ZONE_VERSION_WORD] = 1
-        self.ctl[layout.CTL_FLIPS_WORD] = before if before & 1 else (before + 2) & _M32
 
 
 def step(h: int, word: int) -> int:

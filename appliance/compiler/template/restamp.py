@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 
-from appliance.compiler.compile import touched_by
-from appliance.compiler.template.copies import Mould
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.show import show
+from appliance.compiler.template.copies import Mould, Press
 from appliance.compiler.template.template import Make, Shape, Stamper
-from appliance.store import layout
 from appliance.store.heap import Extent
+from appliance.store.layout import SCHEME_UNSIGNED, ZONE_EMPTY, ZONE_SERVING
 from appliance.store.states import StampedState, ZoneState
 from appliance.store.store import Store, StoreFull
 
@@ -20,9 +21,9 @@ from appliance.store.store import Store, StoreFull
 class Restamper(Stamper):
     """Puts zones into a store that is being served, new ones and new versions of others."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, world: World) -> None:
         """Start with nothing retired."""
-        super().__init__(store)
+        super().__init__(world)
         self._retired: list[Extent] = []
 
     def take_retired(self) -> list[Extent]:
@@ -35,68 +36,70 @@ class Restamper(Stamper):
 
         Raises StoreFull, which leaves the version that was there.
         """
-        store = self.store
+        store, world = self.store, self.world
         number = store.numbers.get(origin)
         if number is None:
             return super().put(origin, text, make)
         old = store.states.get(number)
-        if old is None or origin in store.sources.loading or (isinstance(old, ZoneState) and old.ended):
+        if old is None or origin in world.loading or (isinstance(old, ZoneState) and old.ended):
             return None
         shape = self.shape(origin, text, make)
-        if shape is None or store.sources.origins.leads_down(origin) or touched_by(store, origin, False):
+        if shape is None or world.origins.leads_down(origin) or world.touched_by(origin, False):
             return None
         self._replace(shape, origin, number, old)
         return shape
 
     def _replace(self, shape: Shape, origin: bytes, number: int, old: ZoneState | StampedState) -> None:
-        store, press = self.store, self._press
-        records = old.records
+        store = self.store
         fresh, start = self.write(shape, origin, origin[origin[0] + 1 :])  # the old row stays taken meanwhile
         assert shape.mould is not None
+        version = store.zone_word(number, "version") + 1
+        ending = _Copied(store, self._press, shape.mould, start, old.records, version)
         try:
-            apart = self._hang_beside(shape.mould, start, records)
+            ending.leave(self.hang(shape, origin, start, ending.exchange))
         except StoreFull:
-            store.abandoned += StampedState(start, shape.shared).release()
-            store.forget_zone(origin)
             store.numbers[origin] = number
             raise
-        version = store.zone_word(number, "version") + 1
-        press.expire(records, version)
-        with store.flipping():
-            store.set_expiry(fresh, store.expiry(number))
-            press.show(fresh)
-            store.set_zone_word(number, "version", version)
-            store.set_zone_word(number, "state", layout.ZONE_EMPTY)
-        for ref in apart:
-            store.unlink(ref)
-        if len(records) == shape.mould.count:
-            press.part(shape.mould, start, records)  # what is still behind the new records has been exchanged
+        if expiry := store.expiry(number):
+            store.set_expiry(fresh, expiry)  # of a row that nobody sees yet
+        shown = (fresh, 1, ZONE_SERVING, SCHEME_UNSIGNED)
+        show(store, (shown, (number, version, ZONE_EMPTY, store.zone_byte(number, "scheme"))), (ending,))
         store.states.pop(number)
         store.states.stamp(fresh, start, shape.shared)
         store.give_row(number)
-        store.dependents.note(origin, old.chains, ())
+        self.world.dependents.note(origin, old.chains, ())
         self._retired += old.release()
 
-    def _hang_beside(self, mould: Mould, start: int, old: array[int]) -> list[int]:
-        """Hang new records into the index; return the old ones that are still to be taken out of it afterwards.
 
-        Where a name has just its old record, the new one takes its slot. StoreFull leaves none of the new ones there.
-        """
-        store, press = self.store, self._press
-        same = len(old) == mould.count and press.has_names_of(mould, start, old)
-        record = 0
-        apart: list[int] = [] if same else list(old)
-        try:
-            while record < mould.count:
-                if same:
-                    record = press.exchange(mould, start, old, record)
-                    if record == mould.count:
-                        break
-                    apart.append(old[record])
-                store.insert(start + mould.records_at(record), press.hash_of(mould, record))
-                record += 1
-        except StoreFull:
-            for done in range(record):
-                store.unlink(start + mould.records_at(done))
-            raise
-        return apart
+class _Copied:
+    """The served records of a zone whose copy has taken their slots where the names are the same ones."""
+
+    def __init__(self, store: Store, press: Press, mould: Mould, start: int, records: array[int], version: int) -> None:
+        """Compare the copy that starts at a granule with records that end before a version."""
+        self._store, self._press, self._mould, self._start = store, press, mould, start
+        self.records = records
+        self._version = version
+        self._same = len(records) == mould.count and press.has_names_of(mould, start, records)
+        self.apart: list[int] = [] if self._same else list(records)
+        """Those that are still to be taken out of the index by themselves."""
+
+    def exchange(self, mould: Mould, start: int, record: int) -> int:
+        """Hang the copy's records from a number on in the places of these; return the first that does not go there."""
+        return self._press.exchange(mould, start, self.records, record) if self._same else record
+
+    def leave(self, left: list[int]) -> None:
+        """Note which of the copy's records have not taken their slots."""
+        if self._same:
+            self.apart = [self.records[record] for record in left]
+
+    def expire(self) -> None:
+        """Let them end."""
+        self._press.expire(self.records, self._version)
+
+    def unlink(self) -> int:
+        """Take them out of the index."""
+        for ref in self.apart:
+            self._store.unlink(ref)
+        if len(self.records) == self._mould.count:
+            self._press.part(self._mould, self._start, self.records)  # what is still behind the copy's was exchanged
+        return len(self.records)

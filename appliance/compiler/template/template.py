@@ -16,13 +16,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from appliance.compiler import versions
-from appliance.compiler.compile import touched_by, write_zone
 from appliance.compiler.expected import expected_octets
+from appliance.compiler.neighbours import outside
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import write_zone
+from appliance.compiler.show import show
 from appliance.compiler.template.copies import Mould, Press
 from appliance.store import hashing
 from appliance.store.heap import Arena
-from appliance.store.layout import OFFSETS, SIZES, SUFFIX_MAX
+from appliance.store.layout import (
+    GRANULE,
+    OFFSETS,
+    SCHEME_UNSIGNED,
+    SIZES,
+    SUFFIX_MAX,
+    ZONE_SERVING,
+    ZONE_SLOT_APEX_PLACE,
+    ZONE_SLOT_DENIAL_PLACE,
+)
 from appliance.store.store import Shared, StampedState, Store, StoreFull
 from appliance.zone import names
 from appliance.zone.master.files import MAX_TEXT
@@ -30,6 +41,9 @@ from appliance.zone.model import Zone
 
 Make = Callable[[bytes], Zone]
 """Reads the text as the zone of an origin; raises ApplianceError when it is none."""
+
+Take = Callable[[Mould, int, int], int]
+"""Hangs records of a copy, which starts at a granule, from a number on; returns the first one that it cannot."""
 
 _ROOM: Final = 1 << 16
 _MAX_OCTETS: Final = 4096
@@ -104,8 +118,9 @@ def _add_name(
 class Stamper:
     """Puts new zones into a store by their text, where that has been seen before."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.store = store = world.store
         self._shapes: dict[tuple[bytes, int, bytes], Shape | None] = {}
         self._seen: set[int] = set()
         self._arena = Arena(store.heap, _ROOM)
@@ -123,21 +138,21 @@ class Stamper:
         split = origin[0] + 1
         above = origin[split:]
         shape = self.shape(origin, text, make)
-        store = self.store
-        origins = store.sources.origins
+        store, world = self.store, self.world
+        origins = world.origins
         if shape is None or origin in store.numbers or origins.leads_down(origin):
             return None
-        if store.dependents or origins.at_or_above(above) is not None:
+        if world.dependents or origins.at_or_above(above) is not None:
             fresh = origin not in origins
             origins.add(origin)
-            if touched_by(store, origin, fresh):
+            if world.touched_by(origin, fresh):
                 if fresh:
                     origins.discard(origin)
                 return None
         else:
             origins.add(origin)
             if above not in store.outside:
-                versions.add_outside(store, origin)
+                outside.add(world, origin)
         self._stamp(shape, origin, above)
         return shape
 
@@ -166,9 +181,8 @@ class Stamper:
 
     def _stamp(self, shape: Shape, origin: bytes, above: bytes) -> None:
         number, start = self.write(shape, origin, above)
-        assert shape.mould is not None
-        self._hang(shape.mould, shape.shared, origin, start)
-        self._press.show(number)
+        self.hang(shape, origin, start, self._press.hang)
+        show(self.store, ((number, 1, ZONE_SERVING, SCHEME_UNSIGNED),))
         self.store.states.stamp(number, start, shape.shared)
 
     def write(self, shape: Shape, origin: bytes, above: bytes) -> tuple[int, int]:
@@ -176,7 +190,7 @@ class Stamper:
         shared = shape.shared
         if shape.mould is None or not shared.users:
             shape.mould = self._place_shared(shape, origin)
-        start = self._arena.take(shared.granules * 16)
+        start = self._arena.take(shared.granules * GRANULE)
         try:
             number = self.store.take_number(origin)
         except StoreFull:
@@ -189,20 +203,24 @@ class Stamper:
         self._press.write(shape.mould, start, number, self._hash(above), origin)
         return number, start
 
-    def _hang(self, mould: Mould, shared: Shared, origin: bytes, start: int) -> None:
-        """Hang the records of a zone into the index; StoreFull leaves none of them there."""
-        store, press = self.store, self._press
-        hung = press.hang(mould, start, 0)
+    def hang(self, shape: Shape, origin: bytes, start: int, take: Take) -> list[int]:
+        """Hang the records of a written zone into the index; StoreFull leaves nothing of it.
+
+        Return the records that take did not hang.
+        """
+        store, left, mould = self.store, list[int](), shape.mould
+        assert mould is not None
         try:
-            while hung < mould.count:
-                store.insert(start + shared.records[hung], press.hash_of(mould, hung))
-                hung = press.hang(mould, start, hung + 1)
+            while (record := take(mould, start, left[-1] + 1 if left else 0)) < mould.count:
+                left.append(record)
+                store.insert(start + mould.records_at(record), self._press.hash_of(mould, record))
         except StoreFull:
-            for granule in shared.records[:hung]:
-                store.unlink(start + granule)
-            store.abandoned += StampedState(start, shared).release()
+            for done in range(left[-1]):
+                store.unlink(start + mould.records_at(done))
+            store.abandoned += StampedState(start, shape.shared).release()
             store.forget_zone(origin)
             raise
+        return left
 
     def _place_shared(self, shape: Shape, origin: bytes) -> Mould:
         size = len(shape.common_octets)
@@ -283,7 +301,7 @@ def _taken_apart(
     for at, (border, after) in enumerate(zip(borders, [*borders[1:], end], strict=True)):
         common = at not in depend
         moved[border] = (common, len(parts[common]) // 16)
-        parts[common].extend(one.octets[border * 16 : after * 16])
+        parts[common].extend(one.octets[border * GRANULE : after * GRANULE])
     words = array("I", bytes(parts[0]))
     places_in = (array("I"), array("I"))
     numbers_in = array("I")
@@ -328,21 +346,22 @@ def _compile(zone: Zone, further: int) -> _Compiled | None:
             store.zone_number(bytes((2, filler >> 8, filler & 255, 0)), 1)
     number = store.zone_number(zone.origin, names.label_count(zone.origin))
     store.set_zone_word(number, "version", further * _FURTHER["version"])
-    store.sources.put(zone)
-    version = write_zone(store, zone, store.sources.followed(), {})
+    world = World(store)
+    world.put(zone)
+    version = write_zone(world, zone, {})
     extents = version.writer.close()
-    slot = (version.apex, *version.nxdomain, *version.nodata)
-    if len(extents) != 1 or version.chains or version.denial or not all(slot) or zone.origin == names.ROOT:
+    slot, denial = version.slot[ZONE_SLOT_APEX_PLACE:ZONE_SLOT_DENIAL_PLACE], version.slot[ZONE_SLOT_DENIAL_PLACE]
+    if len(extents) != 1 or version.chains or denial or not all(slot) or zone.origin == names.ROOT:
         return None
     start, end = extents[0]
-    if (end - start) * 16 > _MAX_OCTETS:
+    if (end - start) * GRANULE > _MAX_OCTETS:
         return None
     records = list(version.writer.records)
     return _Compiled(
         start,
         number,
         version.version,
-        bytes(store.octets[start * 16 : end * 16]),
+        bytes(store.octets[start * GRANULE : end * GRANULE]),
         [ref - start for ref in records],
         [store.name_at(ref)[: -len(zone.origin)] for ref in records],
         tuple(ref - start for ref in slot),

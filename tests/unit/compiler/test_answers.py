@@ -7,7 +7,6 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from appliance.compiler.compile import compile_zones, remove_zone, replace_zone
 from appliance.lookup.find import find
 from appliance.lookup.follow import reply
 from appliance.lookup.render import render
@@ -16,6 +15,7 @@ from appliance.store.layout import ZONE_EXPIRED
 from appliance.store.store import Store, StoreFull
 from appliance.store.verdict_names import KIND
 from appliance.zone import names, types
+from tests.harness.worlds import compile_zones, remove_zone, replace_zone
 from tests.reference.zone import ReferenceZone
 from tests.stores.asking import SEED, ask, asked, differences, store_of
 from tests.stores.models import model_of

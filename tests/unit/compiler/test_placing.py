@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance.compiler import versions
-from appliance.compiler.compile import remove_zone
+from appliance.compiler import show
 from appliance.store.layout import CHUNK_GRANULES, NODE_OTHER_PLACE, START_GRANULES
 from appliance.store.store import Store, ZoneState
 from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
+from tests.harness.worlds import remove_zone
 from tests.stores.asking import store_of
 from tests.stores.models import model_of
 from tests.stores.signing import signed
@@ -41,7 +41,7 @@ def test_answers_without_do_lie_together(nsec3: bool, monkeypatch: pytest.Monkey
     assert places(divided, zone)[0] < 1.5 * bare
     (state,) = (state for state in divided.states.values() if isinstance(state, ZoneState))
     assert state.extents, "both arenas are given back"
-    monkeypatch.setattr(versions, "DIVIDED", 1)
+    monkeypatch.setattr(show, "DIVIDED", 1)
     assert places(store_of([zone]), zone)[0] > 1.9 * bare, "a larger zone's answers stand behind their nodes"
 
 

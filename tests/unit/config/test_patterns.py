@@ -113,7 +113,7 @@ def test_the_bound_on_memory(folder: Path) -> None:
     (folder / "zones" / "z03.test.zone").write_text(SMALL + "".join(f"n{n} TXT {'x' * 200}\n" for n in range(9000)))
     with pytest.raises(StateError, match=r"needs \d+ MiB, \[store\] memory_mib = 2 allows less; nothing is changed"):
         loading(folder, 2).run()
-    assert loading(folder, 20).run().get("records") > 9000
+    assert loading(folder, 20).run().store.get("records") > 9000
 
 
 def test_cancelled(folder: Path) -> None:
@@ -127,10 +127,10 @@ def test_a_bad_file_among_many(folder: Path) -> None:
     (folder / "zones" / "z05.test.zone").write_text(SMALL + "www CNAME elsewhere\n")
     zones = wanted(load_config(folder / "appliance.toml")).zones
     told: list[Exception] = []
-    store = Loading(zones, 0, 0, told.append, Progress()).run()
+    world = Loading(zones, 0, 0, told.append, Progress()).run()
     assert len(told) == 1
     assert "z05.test" in str(told[0])
-    assert store.sources.loading == {names.from_text("z05.test.")}
+    assert world.loading == {names.from_text("z05.test.")}
 
 
 def test_progress_in_words() -> None:

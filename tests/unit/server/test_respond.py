@@ -15,8 +15,9 @@ import dns.tsig
 import dns.tsigkeyring
 import pytest
 
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.server.counters import Counters
 from appliance.server.respond import Exchange, Settings, Transport, respond
 from appliance.server.responder import Responder
@@ -54,7 +55,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     file.write_text(ZONE.format(big=" ".join(f'"{"x" * 250}"' for _ in range(6))))
     zone = load_zone(file, ORIGIN)
     made = Store.sized(capacity([zone]), seed=42)
-    compile_zones(made, [zone])
+    compile_zones(World(made), [zone])
     made.set("opcode_pass", 1 << OPCODE_NOTIFY)
     return made
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from appliance.compiler.compile import remove_zone, replace_zone
 from appliance.errors import StateError
 from appliance.store import layout
 from appliance.store.image import load, save
@@ -13,6 +12,7 @@ from appliance.store.move import move
 from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import Zone
+from tests.harness.worlds import remove_zone, replace_zone, world_of
 from tests.stores.asking import SEED, ask, store_of
 from tests.stores.models import model_of
 from tests.stores.signing import signed
@@ -102,7 +102,7 @@ def test_into_larger_arrays(file: Path, bits: int) -> None:
     assert replies(target) == before
     assert target.heap.free_octets() == store.heap.free_octets() + layout.HEAP_CHUNK
     assert (target.get("chunks"), target.get("pass_rate")) == (store.heap.chunks + 1, 77)
-    target.sources.fetch = {zone.origin: zone for zone in zones()}.__getitem__
+    world_of(target).fetch = {zone.origin: zone for zone in zones()}.__getitem__
     for zone in zones():
         target.reclaim(remove_zone(target, zone.origin))
     assert not any(target.index.words)
@@ -123,7 +123,7 @@ def test_notes_come_back(store: Store, file: Path) -> None:
 def test_a_loaded_store_lives_on(file: Path) -> None:
     loaded, _ = load(file, b"stamp")
     for zone in zones():
-        loaded.sources.put(zone)
+        world_of(loaded).put(zone)
     changed = model_of(TEXT.replace("192.0.2.2", "192.0.2.99"), "sub.example.")
     loaded.reclaim(replace_zone(loaded, changed))
     fresh = store_of([zones()[0], changed, zones()[2]])

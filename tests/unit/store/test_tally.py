@@ -3,10 +3,10 @@
 
 import pytest
 
-from appliance.compiler.compile import remove_zone
 from appliance.store.store import ZoneState
 from appliance.store.tally import as_dict, holdings
 from appliance.zone import names
+from tests.harness.worlds import remove_zone
 from tests.stores.asking import store_of
 from tests.stores.models import model_of
 from tests.stores.signing import signed

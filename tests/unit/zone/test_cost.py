@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from appliance.compiler.compile import compile_zones
 from appliance.compiler.expected import capacity, expected_octets
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.store.store import Store
 from appliance.zone import names
 from appliance.zone.check import check_zone
@@ -107,7 +108,7 @@ def cost(folder: Path, shape: str, n: int) -> dict[str, int]:
     assert expected_octets(zone) < 600 * path.stat().st_size + 8192
     store = Store.sized(capacity([zone]).grown(1), 1)
     with Counting() as compiling:
-        compile_zones(store, [zone])
+        compile_zones(World(store), [zone])
     tracemalloc.start()
     try:
         load_zone(path, ORIGIN)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from appliance.compiler.answers.assemble import MAX_FRAGMENTS
-from appliance.compiler.compile import replace_zone
 from appliance.lookup.find import find
 from appliance.zone import names, nsec3_hash, types
 from appliance.zone.model import Zone
+from tests.harness.worlds import replace_zone
 from tests.interop import wire
 from tests.reference.zone import ReferenceZone
 from tests.stores.asking import ask, differences, store_of

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.compiler import expected, versions
-from appliance.compiler.compile import compile_zones
+from appliance.compiler import expected, show
+from appliance.compiler.neighbours.world import World
+from appliance.compiler.plan import compile_zones
 from appliance.errors import ZoneError
 from appliance.store.store import Store, StoreFull
 from appliance.zone import names
@@ -62,13 +63,13 @@ def loadable(path: Path, origin: bytes) -> list[Zone]:
 
 @pytest.fixture(
     autouse=True,
-    params=((0, 0), (expected.LARGE, 0), (expected.LARGE, versions.DIVIDED)),
+    params=((0, 0), (expected.LARGE, 0), (expected.LARGE, show.DIVIDED)),
     ids=("shared", "whole", "divided"),
 )
 def _size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large zones share DS and its signatures, smaller ones do not, small ones keep what DO asks for aside."""
     monkeypatch.setattr(expected, "LARGE", request.param[0])
-    monkeypatch.setattr(versions, "DIVIDED", request.param[1])
+    monkeypatch.setattr(show, "DIVIDED", request.param[1])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -160,7 +161,7 @@ def test_a_store_that_is_too_small_has_nothing_of_the_zone(tmp_path: Path) -> No
         lines.writelines(f"{cut} NS ns.{cut}\nns.{cut} A 192.0.2.2\n" for cut in cuts)
     store = Store.create(5, 8, 4, SEED)
     with pytest.raises(StoreFull):
-        compile_zones(store, [load_zone(path, ORIGIN)])
+        compile_zones(World(store), [load_zone(path, ORIGIN)])
     assert not any(store.index.words)
     assert not any(store.depths)
 
@@ -174,10 +175,10 @@ class Finder:
             return importlib.util.spec_from_file_location(name, source)
 NAMES = sys.argv[1].split(",")
 sys.meta_path.insert(0, Finder())
-from appliance.compiler import expected, versions
+from appliance.compiler import expected, show
 from appliance.zone import names
 from tests.stores.contents import digest
-expected.LARGE, versions.DIVIDED = int(sys.argv[3]), int(sys.argv[4])
+expected.LARGE, show.DIVIDED = int(sys.argv[3]), int(sys.argv[4])
 print(digest(pathlib.Path(sys.argv[2]), names.from_text("tld.")))
 for name in NAMES:
     assert sys.modules[name].__file__.endswith(".py"), name
@@ -200,6 +201,8 @@ MODULES = (
     "appliance.compiler.bulk.nsec3",
     "appliance.compiler.bulk.classes",
     "appliance.compiler.bulk.cuts",
+    "appliance.compiler.change.node_pairs",
+    "appliance.compiler.change.ns_changes",
 )
 
 
@@ -213,7 +216,7 @@ def test_the_same_source_runs_uncompiled(tmp_path: Path, denial: str) -> None:
     for module in MODULES:
         __import__(module)
         assert str(sys.modules[module].__file__).endswith(".so"), f"{module} is not compiled; run make bootstrap"
-    sizes = str(expected.LARGE), str(versions.DIVIDED)
+    sizes = str(expected.LARGE), str(show.DIVIDED)
     command = [sys.executable, "-c", UNCOMPILED, ",".join(MODULES), str(path), *sizes]
     found = subprocess.run(command, capture_output=True, text=True, cwd=TESTS.parent, check=False)
     assert found.stderr == ""

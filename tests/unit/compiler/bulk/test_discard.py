@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from appliance.compiler import expected, versions
+from appliance.compiler import expected, show
 from appliance.compiler.bulk import zone as bulk_zone
 from appliance.errors import ZoneError
 from appliance.publish import loading
@@ -27,6 +27,7 @@ from appliance.zone import names
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from appliance.zone.packed.zone import PackedZone
+from tests.harness.worlds import world_of
 from tests.stores.contents import Contents, as_text, compiled, digest, unpacked
 from tests.stores.signing import signed
 from tests.unit.compiler.bulk.test_bulk import MODULES, TESTS, UNCOMPILED
@@ -111,7 +112,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[PackedZone]]:
 
 
 def loaded(path: Path) -> Store:
-    return Loading({ORIGIN: from_file(Rules(), ORIGIN, str(path))}, 0, 0, _refuse, Progress()).run()
+    return Loading({ORIGIN: from_file(Rules(), ORIGIN, str(path))}, 0, 0, _refuse, Progress()).run().store
 
 
 def _refuse(error: ZoneError) -> None:
@@ -120,7 +121,7 @@ def _refuse(error: ZoneError) -> None:
 
 def same(store: Store, zone: Zone) -> None:
     other = unpacked(zone)
-    store.sources.put(other)
+    world_of(store).put(other)
     expected = Contents(compiled([other])).everything([other])
     found = Contents(store).everything([other])
     assert [names.to_text(name) if b"\0" in name else name for name in found if found[name] != expected[name]] == []
@@ -193,10 +194,10 @@ def test_a_file_that_goes_meanwhile_makes_a_placeholder(tmp_path: Path, monkeypa
     monkeypatch.setattr(bulk_zone, "_write_and_forget", write)
     told: list[ZoneError] = []
     served = from_file(Rules(), ORIGIN, str(path))
-    store = Loading({ORIGIN: served}, 0, 0, told.append, Progress()).run()
+    world = Loading({ORIGIN: served}, 0, 0, told.append, Progress()).run()
     assert "cannot read" in str(told[0])
     assert served.state == "not loaded"
-    assert store.sources.loading == {ORIGIN}
+    assert world.loading == {ORIGIN}
 
 
 @pytest.mark.parametrize("denial", DENIALS)
@@ -216,7 +217,7 @@ def test_the_same_source_runs_uncompiled(tmp_path: Path) -> None:
     path = tmp_path / "zone"
     path.write_text(registry(7))
     assert str(sys.modules["appliance.zone.packed.discard"].__file__).endswith(".so")
-    sizes = "0", str(versions.DIVIDED)
+    sizes = "0", str(show.DIVIDED)
     command = [sys.executable, "-c", UNCOMPILED, ",".join(MODULES), str(path), *sizes]
     found = subprocess.run(command, capture_output=True, text=True, cwd=TESTS.parent, check=False)
     assert found.stderr == ""
