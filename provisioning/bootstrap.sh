@@ -91,8 +91,20 @@ make_venv() {
     -r provisioning/requirements-dev.txt
 }
 
+# The sources of the compiled modules: each .pxd, and the .py beside it.
+compiled_sources() {
+  local file
+  find appliance -name '*.pxd' | sort | while read -r file; do
+    printf '%s\n' "$file"
+    [[ ! -f ${file%.pxd}.py ]] || printf '%s\n' "${file%.pxd}.py"
+  done
+}
+
 build() {
+  local module
   say "building the zone scanner and the appliance command"
+  # A compiled module whose source has moved would still be imported.
+  find appliance -name '*.so' | while read -r module; do [[ -f ${module%%.*}.py ]] || rm -f "$module"; done
   quietly "build" "The output names the file at fault." \
     "$venv/bin/python" -m pip --disable-pip-version-check install --no-deps --no-build-isolation --editable .
 }
@@ -102,7 +114,8 @@ mkdir -p "$state" 2>/dev/null && [[ -w $state ]] || fail "cannot write to $PWD/$
 install_packages
 requirements=(provisioning/requirements.txt provisioning/requirements-dev.txt)
 make_once venv "$PWD $(digest "${requirements[@]}") $(/usr/bin/python3 -V)" make_venv
-make_once build "$PWD $(digest setup.py pyproject.toml appliance/zone/master/scanner.py appliance/zone/*.pxd "${requirements[@]}")" build
+mapfile -t sources < <(compiled_sources)
+make_once build "$PWD $(digest setup.py pyproject.toml "${sources[@]}" "${requirements[@]}")" build
 # After `sudo make …` the checkout's owner must still be able to use what was made.
 if ((EUID == 0)) && [[ -n ${SUDO_UID:-} ]]; then chown -R "$SUDO_UID:$SUDO_GID" .cache "$venv"; fi
 say "ready ($level)"
