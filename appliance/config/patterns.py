@@ -17,6 +17,8 @@ from appliance.errors import ConfigError, Finding, WireError
 from appliance.zone import names
 
 ZONE: Final = "{zone}"
+EVERY_FILE: Final = "*"
+"""In place of a list: each file in the folder is that of a zone."""
 ROOT_FILE: Final = "root"
 """What stands for the root zone, whose name is a dot, in the name of its file."""
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
@@ -41,7 +43,7 @@ class Expansion:
     def chosen(self, pattern: Pattern, origin: bytes, known: str, file: str, line: int) -> str:
         """Return the file of a zone that is there twice: that with the canonical spelling, else the first."""
         zone = names.to_text(origin)
-        place = pattern.zones or file
+        place = file if is_folder(pattern) else pattern.zones
         if known == file:
             self.findings.append(Finding(shown(place), line, "warning", f"zone {zone} is there twice"))
             return known
@@ -53,7 +55,12 @@ class Expansion:
 
 def expand(pattern: Pattern, found: Expansion) -> Iterator[tuple[bytes, str, int]]:
     """Yield origin, file, and line of the list (0 where there is none) of each zone of a pattern."""
-    return _listed(pattern, found) if pattern.zones else _in_folder(pattern, found)
+    return _in_folder(pattern, found) if is_folder(pattern) else _listed(pattern, found)
+
+
+def is_folder(pattern: Pattern) -> bool:
+    """Return whether the zones of a pattern are those with a file in a folder."""
+    return pattern.zones in ("", EVERY_FILE)
 
 
 def _listed(pattern: Pattern, found: Expansion) -> Iterator[tuple[bytes, str, int]]:

@@ -29,3 +29,8 @@ def key_lines(text: str) -> dict[Path, int]:
         elif key := _KEY.match(line):
             lines.setdefault((*table, key[1]), number)
     return lines
+
+
+def line_of(lines: dict[Path, int], path: Path) -> int:
+    """Return the line of a key, or of the nearest table around it that has one; 0 where there is none."""
+    return next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 0)

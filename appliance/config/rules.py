@@ -4,7 +4,7 @@
 import ipaddress
 from collections.abc import Callable
 
-from appliance.config.patterns import ZONE
+from appliance.config.patterns import ZONE, is_folder
 from appliance.config.places import Path
 from appliance.config.schema import Config
 from appliance.errors import WireError
@@ -162,5 +162,8 @@ def _check_patterns(config: Config, error: ReportError) -> None:
         folder, _, file = pattern.file.rpartition("/")
         if ZONE in folder or file.count(ZONE) > 1:
             error(("pattern", index, "file"), f"file {pattern.file!r}: {ZONE} can stand once, in the file's own name")
-        if not pattern.zones and ZONE not in file:
+        if not pattern.file:
+            if pattern.has_zones:
+                error(("pattern", index), "[[pattern]] lacks file, and no pattern that it includes has one")
+        elif pattern.has_zones and is_folder(pattern) and ZONE not in file:
             error(("pattern", index), f"a [[pattern]] without zones needs {ZONE} in file: which zones is it for?")

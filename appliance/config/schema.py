@@ -13,6 +13,9 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 ServicePort = Annotated[int, Meta(ge=1, le=65535)]
 Text = Annotated[str, Meta(max_length=255)]
 FilePath = Annotated[str, Meta(min_length=1, max_length=4095, pattern=r"^[^\0]+$")]
+DomainName = Annotated[str, Meta(min_length=1, max_length=1024)]
+Label = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\s]+$")]
+Names = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...], Meta(max_length=1000)]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 InterfaceMode = Literal["auto", "native", "generic", "off"]
@@ -129,23 +132,75 @@ class Health(Section, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 3.0
 
 
-class ZoneEntry(Section, frozen=True):
-    """One zone and the master file it is loaded from."""
+class Key(Section, frozen=True):
+    """One TSIG key (RFC 8945); the secret stands in a file of its own."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=1024)]
-    file: FilePath
+    name: DomainName
+    secret_file: FilePath
+    algorithm: Literal["hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+
+
+class Remote(Section, frozen=True):
+    """One server that zones are fetched from, or that is told of changes."""
+
+    name: Label
+    addresses: Annotated[tuple[str, ...], Meta(min_length=1, max_length=64)]
+    port: ServicePort = 53
+    key: Text = ""
+    transport: Literal["tcp", "tls"] = "tcp"
+    source: str = ""
+
+
+class Acl(Section, frozen=True):
+    """Some clients: those that have one of the addresses and sign with one of the keys, where these are given."""
+
+    name: Label
+    addresses: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
+    keys: Annotated[tuple[Text, ...], Meta(max_length=1000)] = ()
+    transports: Annotated[tuple[Literal["udp", "tcp", "tls"], ...], Meta(min_length=1, max_length=3)] = (
+        "udp",
+        "tcp",
+        "tls",
+    )
 
 
 class Pattern(Section, frozen=True):
-    """Many zones that are configured alike; {zone} in file stands for a zone's name without the final dot."""
+    """Zones that are configured alike; {zone} in file stands for a zone's name without the final dot.
 
-    file: FilePath
+    One with a name is a template for zones and other patterns, and stands for zones of its own where `zones` says so.
+    """
+
+    name: Text = ""
+    include_pattern: Names = ()
+    file: FilePath = ""
     zones: str = ""
+    primaries: Names = ()
+    notify: Names = ()
+    allow_transfer: Names = ()
+    allow_notify: Names = ()
+
+    @property
+    def has_zones(self) -> bool:
+        """Whether it stands for zones of its own."""
+        return not self.name or bool(self.zones)
+
+
+class ZoneEntry(Section, frozen=True):
+    """One zone and the master file it is loaded from, if its pattern does not say that."""
+
+    name: DomainName
+    pattern: Text = ""
+    file: FilePath = ""
+    primaries: Names = ()
+    notify: Names = ()
+    allow_transfer: Names = ()
+    allow_notify: Names = ()
 
 
 class Config(Section, frozen=True):
-    """The whole file; load.py fills in what depends on where the file is."""
+    """The whole configuration; load.py fills in what depends on where the file is, templates what patterns give."""
 
+    include: Annotated[tuple[FilePath, ...], Meta(max_length=100)] = ()
     server: Server = Server()
     interface: tuple[Interface, ...] = ()
     listen: Listen = Listen()
@@ -154,8 +209,16 @@ class Config(Section, frozen=True):
     store: Storage = Storage()
     journal: Journal = Journal()
     health: Health = Health()
-    zone: tuple[ZoneEntry, ...] = ()
+    key: tuple[Key, ...] = ()
+    remote: tuple[Remote, ...] = ()
+    acl: tuple[Acl, ...] = ()
     pattern: tuple[Pattern, ...] = ()
+    zone: tuple[ZoneEntry, ...] = ()
+
+    @property
+    def populated(self) -> tuple[Pattern, ...]:
+        """The patterns that stand for zones of their own."""
+        return tuple(pattern for pattern in self.pattern if pattern.has_zones)
 
     @property
     def control_socket(self) -> Path:

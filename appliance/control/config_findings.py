@@ -4,14 +4,18 @@
 All of it is a warning: the check may run on another machine than the server.
 """
 
+import base64
 import errno
 import os
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from appliance.access import why_not_read
 from appliance.config import places
+from appliance.config.files import Merged, read_parts
 from appliance.config.schema import Config
 from appliance.errors import Finding
 
@@ -20,13 +24,13 @@ _Found = Iterator[tuple[places.Path, str]]
 
 def examine_machine(config: Config, file: Path) -> list[Finding]:
     """Return what is doubtful about a configuration, which was read from a file, on this machine."""
-    lines = places.key_lines(file.read_text(encoding="utf-8"))
-    found = [*_zones(config), *_folders(config), *_addresses(config)]
-    return [Finding(str(file), lines.get(at, lines.get(at[:1], 0)), "warning", reason) for at, reason in found]
+    whole = Merged(read_parts(file))
+    found = [*_zones(config), *_folders(config), *_addresses(config), *_secrets(config), *_not_used(config)]
+    return [Finding(*whole.place(at), "warning", reason) for at, reason in found]
 
 
 def _zones(config: Config) -> _Found:
-    if not config.zone and not config.pattern:
+    if not config.zone and not config.populated:
         yield ("zone",), "no zone is configured, so every query is refused: add a [[zone]] or a [[pattern]]"
 
 
@@ -69,3 +73,37 @@ def _addresses(config: Config) -> _Found:
                 yield ("listen", "addresses"), f"{text} is no address of this machine: the server does not start"
             elif error.errno == errno.EAFNOSUPPORT:
                 yield ("listen", "addresses"), f"{text}: this machine has no {'IPv6' if ':' in text else 'IPv4'}"
+
+
+def _secrets(config: Config) -> _Found:
+    """Yield what is wrong with the files of secrets; what is in them is never told."""
+    for index, key in enumerate(config.key):
+        at: places.Path = ("key", index, "secret_file")
+        try:
+            text = Path(key.secret_file).read_text(encoding="ascii").strip()
+            mode = Path(key.secret_file).stat().st_mode
+        except OSError as error:
+            yield at, f"secret_file {key.secret_file}: {why_not_read(Path(key.secret_file), error)}"
+            continue
+        except UnicodeDecodeError:
+            text, mode = "", 0
+        if mode & 0o027:
+            yield at, f"secret_file {key.secret_file} can be read or written by others: `chmod 0640 {key.secret_file}`"
+        try:
+            found = base64.b64decode(text, validate=True)
+        except ValueError:
+            found = b""
+        if not found:
+            yield at, f"secret_file {key.secret_file} does not hold a secret in base64, and nothing else"
+
+
+_UNUSED: Final = ("primaries", "notify", "allow_transfer", "allow_notify")
+
+
+def _not_used(config: Config) -> _Found:
+    """Yield what is checked already, and that this version does not act on."""
+    for table in ("pattern", "zone"):
+        for index, user in enumerate(getattr(config, table)):
+            for key in _UNUSED:
+                if getattr(user, key):
+                    yield (table, index, key), f"{key}: this version makes no transfers; zones come from files alone"

@@ -82,7 +82,9 @@ def _chosen(config: Config, zones: Sequence[str]) -> tuple[list[str], bool]:
         if wanted:
             return [names.to_text(names.from_text(one)) for one in wanted], True
         listed = (names.from_text(one.name) for one in config.zone)
-        found = itertools.chain(listed, (one[0] for pattern in config.pattern for one in expand(pattern, Expansion())))
+        found = itertools.chain(
+            listed, (one[0] for pattern in config.populated for one in expand(pattern, Expansion()))
+        )
         return [names.to_text(one) for one in itertools.islice(found, FEW)], False
     except WireError as error:
         raise ConfigError(str(error)) from error

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.config import places
+from appliance.config.files import Merged, read_parts
 from appliance.config.patterns import shown
 from appliance.config.schema import Config
 from appliance.errors import Finding
@@ -22,13 +22,12 @@ def examine_zones(config: Config, file: Path) -> list[Finding]:
     """Return what is wrong with the zones that a configuration, which was read from a file, names."""
     found = wanted(config)
     findings = list(found.findings)
-    lines = places.key_lines(file.read_text(encoding="utf-8"))
+    whole = Merged(read_parts(file))
     own = {names.fold(names.from_text(entry.name)): index for index, entry in enumerate(config.zone)}
     for origin, served in found.zones.items():
         for reason in _wrong_with(served):
             at = own.get(origin, -1)
-            line = lines.get(("zone", at, "file"), lines.get(("zone", at), 0))
-            place = (str(file), line) if at >= 0 else (shown(served.file), 0)
+            place = whole.place(("zone", at, "file")) if at >= 0 else (shown(served.file), 0)
             findings.append(Finding(*place, "warning", reason))
     return [_as_warning(one) for one in findings]
 

@@ -4,7 +4,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from appliance.config.patterns import ZONE, Expansion, expand, file_of, shown
+from appliance.config.patterns import ZONE, Expansion, expand, file_of, is_folder, shown
 from appliance.config.schema import Config, Pattern
 from appliance.errors import Finding, StateError
 from appliance.served.file_source import FileSource, Place
@@ -48,7 +48,7 @@ def from_file(rules: Rules, origin: bytes, at: str | Place, pattern: str = "") -
 
 def known_as(pattern: Pattern) -> str:
     """Return what a pattern is known by, also after a restart."""
-    return f"{pattern.zones}|{pattern.file}" if pattern.zones else pattern.file
+    return pattern.file if is_folder(pattern) else f"{pattern.zones}|{pattern.file}"
 
 
 def wanted(config: Config) -> Wanted:
@@ -64,7 +64,7 @@ def _wanted(config: Config) -> Wanted:
         origin = names.fold(names.from_text(entry.name))
         found.zones[origin] = from_file(rules, origin, entry.file)
     own = set(found.zones)
-    for pattern in config.pattern:
+    for pattern in config.populated:
         _add_pattern(rules, pattern, own, found)
     return found
 
@@ -84,7 +84,9 @@ def _add_pattern(rules: Rules, pattern: Pattern, own: set[bytes], found: Wanted)
             chosen = expansion.chosen(pattern, origin, other.file, file, line)
             found.zones[origin] = from_file(rules, origin, _placed(place, origin, chosen), known)
         elif other.file != file:
-            found.findings.append(Finding(shown(pattern.zones or file), line, "error", _twice(origin, other.file)))
+            found.findings.append(
+                Finding(shown(file if is_folder(pattern) else pattern.zones), line, "error", _twice(origin, other.file))
+            )
     found.findings += expansion.findings
     found.whole[known] = expansion.is_whole
 
@@ -110,7 +112,7 @@ def _place_of(pattern: Pattern) -> str | Place:
 
 def remembered(config: Config, known: Iterable[tuple[bytes, str]]) -> dict[bytes, ServedZone]:
     """Return the zones that were served before a restart and are of a pattern that is still configured."""
-    patterns = {known_as(one): one for one in config.pattern}
+    patterns = {known_as(one): one for one in config.populated}
     places = {pattern: _place_of(one) for pattern, one in patterns.items()}
     rules = rules_of(config)
     found = {}

@@ -7,38 +7,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.config.describe import sentences
 from appliance.config.load import examine
-from appliance.config.schema import (
-    Checks,
-    Config,
-    Health,
-    Interface,
-    Journal,
-    Limits,
-    Listen,
-    Pattern,
-    Section,
-    Server,
-    Storage,
-    ZoneEntry,
-)
+from appliance.config.schema import Config
+from appliance.config.sections import ARRAYS, TABLES
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/configuration.md").read_text()
-TABLES: dict[str, type[Section]] = {
-    "[server]": Server,
-    "[[interface]]": Interface,
-    "[listen]": Listen,
-    "[limits]": Limits,
-    "[checks]": Checks,
-    "[store]": Storage,
-    "[journal]": Journal,
-    "[health]": Health,
-    "[[zone]]": ZoneEntry,
-    "[[pattern]]": Pattern,
-}
+SECTIONS = {f"[{name}]": kind for name, kind in TABLES.items()} | {f"[[{name}]]": kind for name, kind in ARRAYS.items()}
 EXAMPLES = [
     (path.name, number, text)
     for path in sorted((ROOT / "docs").glob("*.md"))
@@ -52,14 +30,28 @@ def documented(table: str) -> dict[str, str]:
     return dict(re.findall(r"^\| `([\w-]+)` \| (?:`(.*?)`)? ?\|", section, re.MULTILINE))
 
 
+def meanings(table: str) -> dict[str, str]:
+    """Return the keys of one table of the page with what is said of them."""
+    section = PAGE.split(f"## {table}\n", 1)[1].split("\n## ", 1)[0].split("\n\n", 1)
+    return dict(re.findall(r"^\| `([\w-]+)` \| [^|]*\| (.*) \|$", "\n\n".join(section), re.MULTILINE))
+
+
+@pytest.mark.parametrize("table", SECTIONS)
+def test_every_key_has_its_sentence(table: str) -> None:
+    said = sentences()[table.strip("[]")]
+    assert list(said) == [field.encode_name for field in msgspec.structs.fields(SECTIONS[table])]
+    assert {key: text for key, text in meanings(table).items() if key in said} == said
+
+
 def test_every_table_is_tested_here() -> None:
-    assert {field.name for field in msgspec.structs.fields(Config)} == {name.strip("[]") for name in TABLES}
+    named = {name.strip("[]") for name in SECTIONS} | {"include"}
+    assert {field.name for field in msgspec.structs.fields(Config)} == named
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", SECTIONS)
 def test_every_key_with_its_default(table: str) -> None:
     found = documented(table)
-    fields = {field.encode_name: field for field in msgspec.structs.fields(TABLES[table])}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(SECTIONS[table])}
     assert list(found) == list(fields)
     for name, field in fields.items():
         if field.required:
