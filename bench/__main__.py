@@ -11,18 +11,20 @@ from types import FrameType
 import click
 
 from appliance.errors import ApplianceError
-from bench import lab, zones
+from bench import compare, lab, zones
 from bench.figures import Report
 from bench.machine import describe
 from bench.rounds import DURATION_S
 from bench.suites import SUITES, Setting
 
 _INTERRUPTED = 130
-_PARTS = frozenset[str]().union(*(suite.parts for suite in SUITES.values()))
+_COMPARE = "compare"
+_PARTS = compare.PARTS.union(*(suite.parts for suite in SUITES.values()))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("suite", type=click.Choice(list(SUITES)), default="nic")
+@click.argument("suite", type=click.Choice([*SUITES, _COMPARE]), default="nic")
+@click.argument("commit", required=False)
 @click.option(
     "--root-zone",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -32,16 +34,18 @@ _PARTS = frozenset[str]().union(*(suite.parts for suite in SUITES.values()))
 @click.option(
     "--part", "parts", multiple=True, type=click.Choice(sorted(_PARTS)), help="Measure only this part (repeatable)."
 )
-def main(suite: str, root_zone: Path | None, duration_s: float, parts: tuple[str, ...]) -> None:
-    """Measure SUITE on this machine; needs root."""
-    if unknown := set(parts) - SUITES[suite].parts:
+def main(suite: str, commit: str | None, root_zone: Path | None, duration_s: float, parts: tuple[str, ...]) -> None:
+    """Measure SUITE on this machine, or, with `compare COMMIT`, this tree against that of a commit; needs root."""
+    if (suite == _COMPARE) != (commit is not None):
+        raise click.UsageError("name a commit with compare, and with nothing else")
+    if unknown := set(parts) - (compare.PARTS if commit else SUITES[suite].parts):
         raise click.BadParameter(f"suite {suite} has no part {', '.join(sorted(unknown))}", param_hint="--part")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         report = Report(suite, describe())
         setting = Setting(root_zone, lab.enter(), report.note, duration_s, frozenset(parts))
-        for figure in SUITES[suite].measure(setting):
+        for figure in compare.measure(commit, setting) if commit else SUITES[suite].measure(setting):
             report.add(figure)
         print(f"# written to {report.save()}")
     except ApplianceError as error:

@@ -107,7 +107,9 @@ def test_a_part_of_the_query_is_written_in_its_header_alone() -> None:
 
 
 def test_what_counts_as_written() -> None:
-    text = "q->a.x = 1; q->b.y += 2; q->c.z++; q->d.w[i] = 3; if (q->e.v == 4 || q->f.u <= 5) g(q->h.t); q->i.s = q->j.r = 0"
+    text = (
+        "q->a.x = 1; q->b.y += 2; q->c.z++; q->d.w[i] = 3; q->i = q->j.r = 0; if (q->e.v == 4 || q->f.u <= 5) f(q->h)"
+    )
     assert _WRITTEN.findall(text) == ["a", "b", "c", "d", "i", "j"]
     assert _STORED.findall("STORE8(q->k.l, 0, v); STORE8(&q->m.n[o], 0, v);") == ["k", "m"]
 
