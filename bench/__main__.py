@@ -35,7 +35,7 @@ _PARTS = frozenset[str]().union(*(suite.parts for suite in SUITES.values()))
     "--part", "parts", multiple=True, type=click.Choice(sorted(_PARTS)), help="Measure only this part (repeatable)."
 )
 def main(suite: str, commit: str, root_zone: Path | None, duration_s: float, parts: tuple[str, ...]) -> None:
-    """Measure SUITE on this machine; needs root. COMMIT is what the suite octets compares with."""
+    """Measure SUITE on this machine; needs root. COMMIT is what compare and octets compare with."""
     if unknown := set(parts) - SUITES[suite].parts:
         raise click.BadParameter(f"suite {suite} has no part {', '.join(sorted(unknown))}", param_hint="--part")
     for number in (signal.SIGINT, signal.SIGTERM):

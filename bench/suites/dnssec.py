@@ -56,17 +56,17 @@ def _program(pair: signing.Pair, duration_s: float) -> Iterator[Figure]:
     large = ours.read_zone(usual.nsec3_zone(CACHE, NSEC3_NAMES), usual.MILLION_ORIGIN)
     yield plain("nsec3_zone_names", NSEC3_NAMES, "names", chain=len(large.nsec3))
     delegations = ours.delegations(signed)
-    secure = _secure(signed)
+    with_ds = secure(signed)
     with ExitStack() as stack:
         small, again, great, chained = (
             stack.enter_context(ours.loaded([zone])) for zone in (unsigned, unsigned, signed, large)
         )
         del unsigned, signed, large
-        proving = _proving(great, chained, delegations, secure)
+        proofs_of = proving(great, chained, delegations, with_ds)
         served = {"unsigned": small, "unsigned again": again, "signed": great}
         plain_sets = [_plain(which, generation, delegations) for which, generation in served.items()]
         triples = list(zip(*plain_sets, strict=True))
-        every = [*proving, *(case for triple in triples for case in triple)]
+        every = [*proofs_of, *(case for triple in triples for case in triple)]
         timed = program_time.run(every, duration_s)
     yield from program_time.figures(every, timed)
     for before, control, after in triples:
@@ -87,7 +87,7 @@ def _change(timed: program_time.Timed, before: str, control: str, after: str) ->
     return at_most(f"do0_{before.split()[-1]}_change", change, "of_unsigned", CHANGE, **beside)
 
 
-def _secure(zone: Zone) -> list[str]:
+def secure(zone: Zone) -> list[str]:
     """List the delegations that have DS records."""
     found = [name for name in ours.delegations(zone) if _has_ds(zone, name)]
     if not found:
@@ -99,7 +99,7 @@ def _has_ds(zone: Zone, name: str) -> bool:
     return proofs.DS in zone.nodes[wire(name)]
 
 
-def _proving(root: Generation, chained: Generation, delegations: list[str], secure: list[str]) -> list[Case]:
+def proving(root: Generation, chained: Generation, delegations: list[str], secure: list[str]) -> list[Case]:
     """List the sets with DO set: NSEC and NSEC3 proofs of non-existence, and referrals with DS."""
     missing = questions.missing(usual.MILLION_ORIGIN)
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figure
-from bench.suites import dnssec, fairness, nic, nic_starts, octets, scale
+from bench.suites import compare, dnssec, fairness, nic, nic_starts, octets, scale
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Setting:
     duration_s: float
     parts: frozenset[str]
     commit: str = ""
-    """What to compare with, for the suite octets."""
+    """What to compare with, for the suites compare and octets."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,12 @@ def octets_suite(setting: Setting) -> Iterator[Figure]:
     return octets.measure(setting.commit, setting.root_zone, setting.work, setting.note, setting.parts or octets.USUAL)
 
 
+def compare_suite(setting: Setting) -> Iterator[Figure]:
+    """Measure the tree of another commit and this one in turn."""
+    run = compare.Run(setting.root_zone, setting.work, setting.note, setting.duration_s, setting.parts)
+    return compare.measure(setting.commit, run)
+
+
 SUITES: Mapping[str, Suite] = {
     "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic.PARTS, nic_suite),
     "dnssec": Suite(
@@ -78,5 +84,6 @@ SUITES: Mapping[str, Suite] = {
     "fairness": Suite(
         "an honest client beside greedy and stalled ones, NSD and Knot beside it", fairness.PARTS, fairness_suite
     ),
+    "compare": Suite("the tree of another commit and this one in turn", compare.PARTS, compare_suite),
     "octets": Suite("the octets of stores, beside those of another commit", octets.PARTS, octets_suite, kept=False),
 }

@@ -12,8 +12,13 @@ from tests.datapath.lab import Lab
 from tests.datapath.packets import DO, Frame, Opt, message
 from tests.datapath.runner import XDP_TX
 
-# bcc warns of what it is given as text, and here a warning is an error.
-pytestmark = [pytest.mark.datapath, pytest.mark.filterwarnings("ignore:not a bytes object:DeprecationWarning")]
+# bcc warns of what it is given as text, and here a warning is an error. It compiles for each test, which takes seconds,
+# or a hundred of them on a busy machine.
+pytestmark = [
+    pytest.mark.datapath,
+    pytest.mark.filterwarnings("ignore:not a bytes object:DeprecationWarning"),
+    pytest.mark.timeout(600),
+]
 
 QUERIES = {
     "positive": (message("mail.table.test"), True, 0),
