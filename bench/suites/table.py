@@ -21,7 +21,7 @@ class Setting:
     duration_s: float
     parts: frozenset[str]
     commit: str = ""
-    """What to compare with, for the suites compare and octets."""
+    """What to compare with, for the suites `compare` and `octets`."""
 
 
 @dataclass(frozen=True)
