@@ -20,6 +20,7 @@ from appliance.served.zones import ServedZone
 from appliance.state import journal, versions
 from appliance.state.database import Database
 from appliance.state.versions import Listings, Version
+from appliance.wording import counted
 from appliance.zone import names
 from appliance.zone.diff.difference import NOTHING, Difference, difference
 from appliance.zone.model import Zone
@@ -215,7 +216,7 @@ class History:
         first = ", ".join(names.to_text(origin) for origin in sorted(self._gone)[:3])
         more = ", …" if len(self._gone) > 3 else ""
         return (
-            f"{self._database.path} still has what was served of {len(self._gone)} zones that were removed "
+            f"{self._database.path} still has what was served of {counted(len(self._gone), 'zone')} removed since "
             f"({first}{more}), and cannot be written: do not configure them again after a restart before it can; "
             "make room or give the right to write, then `appliance reload`"
         )

@@ -169,7 +169,7 @@ def test_a_removal_that_cannot_be_written_is_told_and_made_up_for(state: Path, t
         (tmp_path / "zones.list").write_text("b\n")
         assert server.command("reload").stdout == "a.: removed\n"
         (problem,) = server.ask("status")["problems"]
-        assert "1 zones that were removed (a.)" in problem
+        assert "1 zone removed since (a.)" in problem
         assert "Read-only file system" in server.log()
         (tmp_path / "a.zone").write_text("(")
         (tmp_path / "zones.list").write_text("a\nb\n")

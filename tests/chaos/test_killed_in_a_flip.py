@@ -17,21 +17,26 @@ pytestmark = [pytest.mark.chaos, pytest.mark.netns, pytest.mark.usefixtures("own
 
 # Runs in each Python of the server: kills it at the store of a zone's version, once the file is there.
 _DEATH = """
-import os, pathlib, signal, sys, threading
+import linecache, os, pathlib, signal, sys, threading
+
+STORE = "zones[number * _ROW + ZONE_VERSION_WORD] = version"
+stored = False
 
 def entered(frame, event, argument):
-    if frame.f_code.co_name != "set_zone_word" or frame.f_locals.get("name") != "version":
+    if frame.f_code.co_name != "show" or not frame.f_code.co_filename.endswith("compiler/show.py"):
         return None
     trigger = pathlib.Path({trigger!r})
-    when = trigger.read_text() if trigger.exists() else ""
-    if when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return leaving if when == "after" else None
+    return line if trigger.exists() else None
 
-def leaving(frame, event, argument):
-    if event == "return":
+def line(frame, event, argument):
+    global stored
+    if event != "line":
+        return line
+    at_store = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == STORE
+    if stored or (at_store and pathlib.Path({trigger!r}).read_text() == "before"):
         os.kill(os.getpid(), signal.SIGKILL)
-    return leaving
+    stored = at_store
+    return line
 
 threading.settrace(entered)
 """

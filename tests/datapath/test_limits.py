@@ -39,7 +39,7 @@ def built(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Build:
     @contextmanager
     def build(verdict: str) -> Iterator[Lab]:
         monkeypatch.setattr(source, "FLAGS", (*source.FLAGS, f"-DLIMIT_VERDICT={verdict}"))
-        monkeypatch.setattr(generation, "_run_loader", loader.load)
+        monkeypatch.setattr(generation, "run_loader", loader.load)
         limited = Lab(lab.zones, lab.reference)
         try:
             yield limited

@@ -177,7 +177,7 @@ def test_an_address_without_a_place_gets_one_by_a_reload(server: Server, own_bpf
     pair.client.run("ip", "route", "add", "10.53.0.0/16", "dev", "eth0")
     pair.server.run("ip", "address", "add", f"{address}/32", "dev", "eth0")
     (warning,) = wait_for(lambda: server.told("status")["warnings"], server)
-    assert f"queries to 1 addresses ({address}) go to userspace: `appliance reload` finds places" in warning
+    assert f"queries to 1 address ({address}) go to userspace: `appliance reload` finds places" in warning
     assert not nic_answers(server, address)
     assert nic_answers(server)
     assert server.command("reload").returncode == 0
