@@ -107,7 +107,7 @@ class Version:
 
 
 def begin(store: Store, zone: Zone, expected: int) -> Version:
-    """Start the next version of a zone, which is expected to take `expected` octets."""
+    """Start the next version of a zone, which takes about `expected` octets."""
     number = store.zone_number(zone.origin, names.label_count(zone.origin))
     version = store.zone_word(number, "version") + 1
     divided = bool(zone.signatures) and zone.how_many() <= DIVIDED

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from appliance.store import verdict_names
+from appliance.store.layout import COUNTER_SLOTS
 
 Outcome = Literal["answer", "pass", "drop"]
 
-COUNTER_SLOTS: Final = 128
 _BASES: Final[tuple[tuple[str, Outcome, str, int], ...]] = (
     ("ANSWER_KINDS", "answer", "", 0),
     ("FREE_REASONS", "pass", "", 32),
@@ -20,7 +20,7 @@ _BASES: Final[tuple[tuple[str, Outcome, str, int], ...]] = (
     ("DROP_REASONS", "drop", "", 64),
     ("LIMITED_REASONS", "drop", "policed_", 106),
 )
-"""Lists with outcome, what stands before each reason, and the number of the first."""
+"""Each list with its outcome, the prefix of its reasons, and the number of its first entry (ebpf/verdict.h)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class Lab:
         counted: Counter[str] = Counter()
         for slot, (old, new) in enumerate(zip(before, self._rows, strict=True)):
             if old != new:
-                counted[self._names[slot % verdicts.COUNTER_SLOTS]] += new - old
+                counted[self._names[slot % layout.COUNTER_SLOTS]] += new - old
         return counted
 
     def control(self, field: str, value: int) -> None:

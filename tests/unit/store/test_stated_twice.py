@@ -7,12 +7,13 @@ import pytest
 from msgspec.structs import fields
 
 from appliance.config.schema import Limits
+from appliance.datapath import verdicts
 from appliance.datapath.door import Load
 from appliance.datapath.generation import Generation
 from appliance.datapath.program import Plan
 from appliance.lookup.render import Edns
 from appliance.server.respond import Settings
-from appliance.store import layout
+from appliance.store import layout, verdict_names
 from appliance.store.capacity import Capacity
 from appliance.store.message_sizes import EDNS_SIZE
 from appliance.store.store import Store
@@ -57,3 +58,13 @@ def test_depths_of_names() -> None:
     assert len(Store.sized(Capacity(8, 1, 1), 1).depths) == most
     compiled = (ROOT / "appliance" / "compiler" / "bulk" / "heap.py").read_text()
     assert f'self.depths = array("I", bytes(4 * {most}))' in compiled
+
+
+def test_the_numbers_of_verdicts() -> None:
+    """Each list of ebpf/verdicts.h begins where C lets it begin, and ends before the next one."""
+    text = (ROOT / "ebpf" / "verdict.h").read_text()
+    bases = [0, *(int(number) for number in re.findall(r"#define \w+_BASE (\d+)", text))]
+    assert bases == [base for _, _, _, base in verdicts._BASES]
+    ends = [base + len(verdict_names.listed(macro)) for macro, _, _, base in verdicts._BASES]
+    room = zip(verdicts._BASES, ends, [*bases[1:], layout.COUNTER_SLOTS], strict=True)
+    assert [macro for (macro, *_), end, after in room if end > after] == []
