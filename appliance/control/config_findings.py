@@ -13,6 +13,7 @@ from pathlib import Path
 
 from appliance.config import places
 from appliance.config.schema import Config
+from appliance.datapath.interface_names import another_name, name_of
 from appliance.errors import Finding
 
 _Found = Iterator[tuple[places.Path, str]]
@@ -21,7 +22,7 @@ _Found = Iterator[tuple[places.Path, str]]
 def examine_machine(config: Config, file: Path) -> list[Finding]:
     """Return what is doubtful about a configuration, which was read from a file, on this machine."""
     lines = places.key_lines(file.read_text(encoding="utf-8"))
-    found = [*_zones(config), *_folders(config), *_addresses(config)]
+    found = [*_zones(config), *_folders(config), *_addresses(config), *_interfaces(config)]
     return [Finding(str(file), lines.get(at, lines.get(at[:1], 0)), "warning", reason) for at, reason in found]
 
 
@@ -69,3 +70,15 @@ def _addresses(config: Config) -> _Found:
                 yield ("listen", "addresses"), f"{text} is no address of this machine: the server does not start"
             elif error.errno == errno.EAFNOSUPPORT:
                 yield ("listen", "addresses"), f"{text}: this machine has no {'IPv6' if ':' in text else 'IPv4'}"
+
+
+def _interfaces(config: Config) -> _Found:
+    for number, one in enumerate(config.interface):
+        if one.mode == "off" or (known := name_of(one.name)) == one.name:
+            continue
+        if known:
+            yield ("interface", number, "name"), another_name(one.name, known)
+        else:
+            there = ", ".join(name for _, name in socket.if_nameindex() if name != "lo")
+            reason = f"no interface {one.name}; it is served when it appears; there are {there or 'none'}"
+            yield ("interface", number, "name"), reason
