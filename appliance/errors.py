@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from appliance.wording import visible
+
 Severity = Literal["error", "warning"]
 
 
@@ -19,7 +21,7 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.severity}: {self.reason}"
+        return visible(f"{place}: {self.severity}: {self.reason}")
 
 
 class ApplianceError(Exception):

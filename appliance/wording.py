@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers and zones in sentences: a noun as its number has it, a zone named once."""
+"""Numbers and zones in sentences: a noun as its number has it, a zone named once, no control characters."""
+
+
+def visible(text: str) -> str:
+    """Return a text with its control characters written out: no file's name may begin a line or move a cursor."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def counted(number: int, noun: str) -> str:

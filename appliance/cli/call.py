@@ -36,14 +36,14 @@ def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> An
         finally:
             shown.clear()
 
-    return told(call, (lambda: _left(config)) if row.name == "status" else None)
+    return told(call, config, (lambda: _left(config)) if row.name == "status" else None)
 
 
 def stop(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
     """Have the server stop, and wait until it has."""
     from appliance.cli.client import stop as stop_server
 
-    return told(lambda: stop_server(configured(config).control_socket, limit_s=timeout))
+    return told(lambda: stop_server(configured(config).control_socket, limit_s=timeout), config)
 
 
 def detach(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
@@ -65,15 +65,35 @@ def _left(config: Path) -> list[dict[str, Any]]:
     return left_on_interfaces(configured(config))
 
 
-def told(call: Callable[[], Any], left: Callable[[], list[dict[str, Any]]] | None = None) -> Any:
+def _unheard(config: Path, error: ApplianceError) -> None:
+    """Exit where a server lives that cannot be reached, as when its sockets were removed; it is not told to be gone."""
+    from appliance.control.lock import holder
+
+    server = configured(config).server
+    pid = next(filter(None, (holder(Path(folder)) for folder in (server.run_dir, server.state_dir))), 0)
+    if pid:
+        said = str(error).partition(";")[0]
+        fail(
+            ApplianceError(
+                f"{said}, but the server lives (process {pid}): it begins, it ends, or its socket was removed; ask "
+                f"again in some seconds. If it stays so, `kill {pid}` ends it in order, and it can be started again"
+            )
+        )
+
+
+def told(
+    call: Callable[[], Any], config: Path | None = None, left: Callable[[], list[dict[str, Any]]] | None = None
+) -> Any:
     """Return what a call returns, or exit with what it raises; where no server runs, with what is `left` of it."""
-    from appliance.cli.client import GivenUpError, NotRunningError
+    from appliance.cli.client import GivenUpError, NobodyListensError, NotRunningError
 
     try:
         return call()
     except GivenUpError as error:
         end(str(error), INTERRUPTED)
     except NotRunningError as error:
+        if config is not None and isinstance(error, NobodyListensError):
+            _unheard(config, error)
         not_running(error, left() if left is not None else ())
     except ApplianceError as error:
         fail(error)

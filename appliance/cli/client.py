@@ -37,6 +37,10 @@ class NotRunningError(ApplianceError):
     """Nobody listens on the control socket, or nobody does any more."""
 
 
+class NobodyListensError(NotRunningError):
+    """Nobody listens on the control socket: no server runs, or its socket is gone."""
+
+
 class GivenUpError(ApplianceError):
     """Ctrl-C while the server was waited for."""
 
@@ -109,7 +113,9 @@ class _Call:
                     raise self._late("it has not taken the connection") from None
                 time.sleep(_RETRY_S)
             except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-                raise NotRunningError(f"no server listens on {self._path}; start it with `appliance serve`") from None
+                raise NobodyListensError(
+                    f"no server listens on {self._path}; start it with `appliance serve`"
+                ) from None
             except PermissionError as error:
                 raise ApplianceError(f"no right to use {self._path}: {who_may(self._path, error)}") from error
             except (OSError, ValueError) as error:

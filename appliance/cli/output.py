@@ -134,7 +134,8 @@ def _put_back(one: dict[str, Any]) -> str:
     """Return how often the program was put back on an interface, empty if it never was."""
     if not one["put_back"]:
         return ""
-    return f"put back {one['put_back']} times after somebody took it off, last {moment(one['put_back_at'])}"
+    times = counted(one["put_back"], "time")
+    return f"put back {times} after somebody took it off, last {moment(one['put_back_at'])}"
 
 
 def _zones(zones: list[dict[str, Any]]) -> Table:
@@ -171,8 +172,9 @@ def show_stats(stats: dict[str, Any]) -> None:
             for name, value in counters.items():
                 table.add_row(name, f"{value:,}")
             console.print(table)
-    for name, times in stats["put_back"].items():
-        console.print(f"interface {name}: the XDP program was put back {times} times after somebody took it off")
+    for name, number in stats["put_back"].items():
+        times = counted(number, "time")
+        console.print(f"interface {name}: the XDP program was put back {times} after somebody took it off")
     if any(stats["connections"]):
         console.print(f"open TCP connections of each worker: {', '.join(map(str, stats['connections']))}")
     show_store(stats["store"])

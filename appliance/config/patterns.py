@@ -14,6 +14,7 @@ from typing import IO, Final
 from appliance.access import why_not_read
 from appliance.config.schema import Pattern
 from appliance.errors import ConfigError, Finding, WireError
+from appliance.wording import visible
 from appliance.zone import names
 
 ZONE: Final = "{zone}"
@@ -132,7 +133,7 @@ def _in_folder(pattern: Pattern, found: Expansion) -> Iterator[tuple[bytes, str,
 
 def shown(path: str) -> str:
     """Return a path as text that can be printed, whatever octets it has."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return visible(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def file_of(pattern: Pattern, text: str) -> str:

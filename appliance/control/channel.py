@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import select
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 from appliance import crash
 from appliance.control.sockets import bind_for
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, StateError
 
 LINE_OCTETS: Final = 65536
 IDLE_S: Final = 30.0
@@ -30,6 +31,8 @@ CLIENTS: Final = 256
 """Conversations at a time, each with at most two lines in memory; further clients wait in the kernel's queue."""
 BACKLOG: Final = 1024
 NOTE_S: Final = 1.0
+LOOK_S: Final = 5.0
+"""After which a socket that was removed is made again."""
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +101,7 @@ class Channel:
 
         Requests take `turns` where there are any.
         """
-        self._path = path
+        self.path = path
         self._verbs = verbs
         self._group = group
         self._doing = doing
@@ -113,7 +116,7 @@ class Channel:
 
     async def open(self) -> None:
         """Listen. Raises StateError when the path cannot be used."""
-        self._listener = bind_for(self._path, self._group, BACKLOG)
+        self._listener = bind_for(self.path, self._group, BACKLOG)
         self._accepting = asyncio.create_task(self._accept())
 
     async def close(self) -> None:
@@ -125,7 +128,36 @@ class Channel:
         self._listener.close()
         await self.end_conversations()
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+            self.path.unlink()
+
+    async def keep_listening(self) -> None:
+        """Make the socket again whenever somebody has removed it, until cancelled: who cleans a folder ends no server.
+
+        What lies there in its place is left alone.
+        """
+        told = ""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self._accepting is None or self._is_there():
+                continue
+            try:
+                listener = bind_for(self.path, self._group, BACKLOG)
+            except StateError as error:
+                if told != str(error):
+                    told = str(error)
+                    _log.warning("%s was removed: %s", self.path, error)
+                continue
+            self._accepting.cancel()
+            await asyncio.wait((self._accepting,))
+            if self._listener is not None:
+                self._listener.close()
+            self._listener = listener
+            self._accepting = asyncio.create_task(self._accept())
+            _log.warning("%s was removed by somebody, and made again", self.path)
+
+    def _is_there(self) -> bool:
+        """Return whether something lies at the path of the socket."""
+        return os.path.lexists(self.path)
 
     async def end_conversations(self) -> None:
         """End what is under way; new clients are still heard."""

@@ -17,6 +17,7 @@ from appliance.access import why_not_read
 from appliance.config import places
 from appliance.config.files import Merged, read_parts
 from appliance.config.schema import Config
+from appliance.datapath.interface_names import another_name, name_of
 from appliance.errors import Finding
 
 _Found = Iterator[tuple[places.Path, str]]
@@ -25,7 +26,8 @@ _Found = Iterator[tuple[places.Path, str]]
 def examine_machine(config: Config, file: Path) -> list[Finding]:
     """Return what is doubtful about a configuration, which was read from a file, on this machine."""
     whole = Merged(read_parts(file))
-    found = [*_zones(config), *_folders(config), *_addresses(config), *_secrets(config), *_not_used(config)]
+    found = [*_zones(config), *_folders(config), *_addresses(config), *_interfaces(config)]
+    found += [*_secrets(config), *_not_used(config)]
     return [Finding(*whole.place(at), "warning", reason) for at, reason in found]
 
 
@@ -107,3 +109,15 @@ def _not_used(config: Config) -> _Found:
             for key in _UNUSED:
                 if getattr(user, key):
                     yield (table, index, key), f"{key}: this version makes no transfers; zones come from files alone"
+
+
+def _interfaces(config: Config) -> _Found:
+    for number, one in enumerate(config.interface):
+        if one.mode == "off" or (known := name_of(one.name)) == one.name:
+            continue
+        if known:
+            yield ("interface", number, "name"), another_name(one.name, known)
+        else:
+            there = ", ".join(name for _, name in socket.if_nameindex() if name != "lo")
+            reason = f"no interface {one.name}; it is served when it appears; there are {there or 'none'}"
+            yield ("interface", number, "name"), reason

@@ -10,8 +10,13 @@ from types import FrameType
 
 
 def take_charge() -> None:
-    """Ignore SIGHUP, since all files are still to be read, and end at once with status 0 at SIGTERM and SIGINT."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    """Ignore SIGHUP, since all files are still to be read, and end at once with status 0 at SIGTERM and SIGINT.
+
+    SIGUSR1 and SIGUSR2 are ignored from here on: other servers open their logs anew or write statistics at them, and a
+    script that was written for one of those must not end this one.
+    """
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
 

@@ -70,6 +70,23 @@ def lock_state(state_dir: Path) -> RunLock | None:
         raise
 
 
+def holder(folder: Path) -> int:
+    """Return the living process that holds the lock of a folder, 0 if there is none or no telling.
+
+    Asks the kernel's list: to try the lock would keep a server from starting at just that moment.
+    """
+    try:
+        status = (folder / "serve.lock").stat()
+        listed = Path("/proc/locks").read_text().splitlines()
+        place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        held = [line.split() for line in listed if place in line]
+        pid = next(int(one[4]) for one in held if one[1] == "FLOCK" and one[5] == place)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, ValueError, IndexError, StopIteration):
+        return 0
+    return 0 if state in "ZX" else pid
+
+
 def _make_folder(run_dir: Path) -> None:
     """Make the folder with its mode, whatever the umask; the mode of one that is there is the operator's."""
     if not run_dir.is_dir():

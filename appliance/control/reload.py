@@ -17,7 +17,7 @@ from appliance.publish.batch import reload_together
 from appliance.publish.uncancelled import to_the_end
 from appliance.served.zones import ServedZone
 from appliance.state.journal import Entry
-from appliance.wording import counted, without_zone
+from appliance.wording import counted, visible, without_zone
 from appliance.zone import names
 
 _log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Reloader:
         plan = await asyncio.to_thread(self._zone_set.look_again, allow_removal)
         self._zone_set.failed = ""
         told = [
-            failure(f"{one.file}:{one.line}" if one.line else one.file, one.reason)
+            failure(visible(f"{one.file}:{one.line}" if one.line else one.file), visible(one.reason))
             for one in self._zone_set.findings
             if one.severity == "error"
         ]

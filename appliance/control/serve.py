@@ -91,7 +91,8 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         pool = WorkerPool(config, listening)
         stage = Stage(Progress(), lambda: pool.alive > 0)
         verbs = Verbs(stage, pool, listening.endpoints, stop)
-        for channel in _channels(config, verbs, stage):
+        channels = _channels(config, verbs, stage)
+        for channel in channels:
             await channel.open()
             cleanup.push_async_callback(channel.close)
         publication = Publication(config, use_xdp, pool)
@@ -100,6 +101,8 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         background = Background()
         cleanup.push_async_callback(background.stop)
         background.keep("asking whether the workers are alive", pool.keep_asking)
+        for channel in channels:
+            background.keep(f"listening on {channel.path.name}", channel.keep_listening)
         if config.server.lease_s:
             renewing = partial(keep_renewing, publication, config.server.lease_s)
             background.keep("renewing the lease of the NIC path", renewing)

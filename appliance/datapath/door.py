@@ -18,6 +18,7 @@ import msgspec
 from appliance.datapath import attachment, links, owners, pins, registry
 from appliance.datapath.found import Found, Look, look, opened
 from appliance.datapath.generation import Generation
+from appliance.datapath.interface_names import no_interface
 from appliance.datapath.links import Mode
 from appliance.datapath.loader_process import end_loaders
 from appliance.datapath.reconcile import in_the_way
@@ -235,7 +236,7 @@ class Door:
         for found in look((interface,)).found:
             if found.link.name == interface:
                 return found
-        raise DatapathError(f"no interface {interface}; `ip link` lists those there are")
+        raise DatapathError(no_interface(interface))
 
     def give_up(self) -> None:
         """End the loaders that are at work: a Load fails then."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from appliance.datapath import links, owners, pins, registry
+from appliance.datapath.interface_names import name_of
 from appliance.datapath.links import Link
 from appliance.datapath.registry import Entry
 from appliance.datapath.syscall import load_time, open_pin, open_program, program_id
@@ -37,21 +38,27 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """All that was looked for, and why entries of the registry are not believed."""
+    """All that was looked for, and why entries of the registry are not believed.
+
+    `aliases` are pairs of a name that was looked for, which is another name of an interface, and that interface's own.
+    """
 
     found: tuple[Found, ...]
     doubts: tuple[str, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 def look(names: Collection[str] = ()) -> Look:
     """Return the interfaces with these names and all that run an XDP program. Raises DatapathError."""
     present = links.everything(names)
+    unseen = set(filter(None, names)) - {link.name for link in present}
+    aliases = tuple((name, known) for name in sorted(unseen) if (known := name_of(name)) not in ("", name))
     if not any(link.program for link in present):
-        return Look(tuple(Found(link) for link in present))
+        return Look(tuple(Found(link) for link in present), aliases=aliases)
     noted, doubts = registry.read()
     pinned = pins.programs()
     judged = (_judged(link, _noted_of(link, noted), pinned.get(link.program)) for link in present)
-    return Look(tuple(judged), tuple(doubts))
+    return Look(tuple(judged), tuple(doubts), aliases)
 
 
 def _noted_of(link: Link, noted: Collection[Entry]) -> Entry | None:

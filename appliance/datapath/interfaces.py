@@ -50,6 +50,7 @@ class Interfaces:
         self._kept_off: dict[str, float] = {}
         self._attempts: dict[tuple[str, int], deque[float]] = defaultdict(lambda: deque(maxlen=_ATTEMPTS))
         self._refused: dict[str, str] = {}
+        self._logged: dict[str, str] = {}
         self._conditions = Conditions()
 
     def load(self, **sizes: int) -> Generation:
@@ -141,7 +142,7 @@ class Interfaces:
         """Return how each interface is now. Raises DatapathError."""
         look: Look = self._door.ask(List())
         with self._turn:
-            actions = reconcile(self._wish(sweep=False), look.found)
+            actions = reconcile(self._wish(sweep=False), look.found, look.aliases)
             rows = [
                 row_of(action, self._got.get(action.name), self._why(action), self._since(action), self._placed)
                 for action in actions
@@ -167,7 +168,7 @@ class Interfaces:
 
     def _act(self, *, sweep: bool = False, forced: bool = False) -> None:
         look: Look = self._door.ask(List())
-        actions = reconcile(self._wish(sweep), look.found)
+        actions = reconcile(self._wish(sweep), look.found, look.aliases)
         self._failed = {}
         if self._generation is not None:
             self._place(actions)
@@ -182,12 +183,23 @@ class Interfaces:
                 self._detach(action)
         for action in actions:
             self._since(action)
+            self._log_problem(action)
             if action.spec is not None and action.found is not None:
                 self._conditions.watch(action.found.link)
             if action.do == "keep" and action.found is not None:
                 self._conditions.runs(action.found.link, action.found.link.program)
             elif action.found is None:
                 self._conditions.taken_off(action.name)
+
+    def _log_problem(self, action: Action) -> None:
+        """Log once why an interface that is to serve does not, where nothing was tried that would have told."""
+        name = action.name
+        wrong = action.problem if action.do == "leave" and action.spec is not None else self._failed.get(name, "")
+        if self._generation is None or not wrong:
+            self._logged.pop(name, None)
+        elif wrong not in (self._logged.get(name), self._refused.get(name)):
+            self._logged[name] = wrong
+            _log.warning("interface %s: %s", name, wrong)
 
     def _place(self, actions: Iterable[Action]) -> None:
         """Tell the program its interfaces and addresses, before it is attached and whenever they change."""

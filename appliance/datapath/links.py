@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from appliance.datapath.interface_names import no_interface
 from appliance.errors import DatapathError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def read(name: str) -> Link:
     with netlink(f"interface {name}") as route:
         found = route.link_lookup(ifname=name)
         if not found:
-            raise DatapathError(f"no interface {name}; `ip link` lists those there are")
+            raise DatapathError(no_interface(name))
         index = found[0]
         message = route.get_links(index)[0]
         addresses = [_local(a) for a in route.get_addr(index=index)]

@@ -7,11 +7,12 @@ or of somebody else is never touched.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from appliance.datapath.found import Found
+from appliance.datapath.interface_names import another_name
 from appliance.datapath.specs import InterfaceSpec
 
 
@@ -47,17 +48,19 @@ class Action:
     doubtful: bool = False
 
 
-def reconcile(wish: Wish, found: Sequence[Found]) -> list[Action]:
-    """Return what is to be done, wanted interfaces first."""
+def reconcile(wish: Wish, found: Sequence[Found], aliases: Sequence[tuple[str, str]] = ()) -> list[Action]:
+    """Return what is to be done, wanted interfaces first; `aliases` are names of them by which nothing is served."""
     there = {one.link.name: one for one in found}
     specs = [spec for spec in wish.specs if wish.program and spec.name not in wish.kept_off]
-    actions = [_wanted(spec, wish.program, there.get(spec.name)) for spec in specs]
+    actions = [_wanted(spec, wish.program, there.get(spec.name), dict(aliases)) for spec in specs]
     wanted = {spec.name for spec in specs}
     return [*actions, *(action for one in found if one.link.name not in wanted for action in _unwanted(one, wish))]
 
 
-def _wanted(spec: InterfaceSpec, program: int, found: Found | None) -> Action:
+def _wanted(spec: InterfaceSpec, program: int, found: Found | None, aliases: Mapping[str, str]) -> Action:
     name = spec.name
+    if found is None and name in aliases:
+        return Action("leave", name, found, spec, another_name(name, aliases[name]))
     if found is None:
         return Action("leave", name, None, spec, f"no interface {name}; it is served when it appears")
     if found.whose in ("living", "foreign"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from appliance.datapath.door import Detach, Door, List
 from appliance.datapath.found import Found, Look
+from appliance.datapath.interface_names import no_interface
 from appliance.datapath.reconcile import in_the_way
 from appliance.errors import DatapathError
 
@@ -29,7 +30,7 @@ def programs(door: Door, interface: str) -> list[Found]:
     """Return the interfaces that run a program, or the one that is asked for if it does. Raises DatapathError."""
     look: Look = door.ask(List(also=(interface,)))
     if interface and not any(found.link.name == interface for found in look.found):
-        raise DatapathError(f"no interface {interface}; `ip link` lists those there are")
+        raise DatapathError(no_interface(interface))
     return [found for found in look.found if found.link.program and interface in ("", found.link.name)]
 
 
@@ -46,7 +47,9 @@ def _taken(door: Door, found: Found, interface: str, force: bool) -> Taken:
     if found.whose == "foreign" and not force:
         return Taken(name, program, False, not interface, in_the_way(found))
     if found.whose == "living" and not force:
-        return Taken(name, program, False, False, f"{_of_the_living(found)}; give its configuration with --config")
+        return Taken(
+            name, program, False, False, f"{_of_the_living(found)}; give its configuration with --config, or end it"
+        )
     try:
         door.ask(Detach(interface=name, program=program, force=force))
     except DatapathError as error:

@@ -12,6 +12,7 @@ from appliance.served.memory import uncollected
 from appliance.served.removal import RemovalLimit
 from appliance.served.source import Rules
 from appliance.served.zones import ServedZone
+from appliance.wording import visible
 from appliance.zone import names
 
 
@@ -186,7 +187,7 @@ class ZoneSet:
 def place_and_reason(finding: Finding) -> str:
     """Return a finding in one line, without its severity."""
     place = f"{finding.file}:{finding.line}" if finding.line else finding.file
-    return f"{place}: {finding.reason}"
+    return visible(f"{place}: {finding.reason}")
 
 
 def _emptied(gone: Collection[bytes], served: Mapping[bytes, ServedZone], found: Wanted) -> Iterator[str]:

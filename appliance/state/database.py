@@ -186,6 +186,8 @@ class Database:
 
     def _check_format(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            raise StateError(f"{self.path}: nothing is kept in it: it could not be written, as on a full disk")
         if version != _FORMAT:
             raise _OtherFormatError(self.path, version)
 

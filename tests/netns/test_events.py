@@ -15,6 +15,7 @@ import pytest
 from appliance.datapath import services
 from appliance.datapath.events import Changes
 from appliance.datapath.loader import Plan
+from appliance.wording import counted
 from demo import network, xdp_pass
 from demo.network import Pair
 from tests.datapath.devices import inside
@@ -107,8 +108,11 @@ def test_what_was_put_back_is_counted_and_told(server: Server) -> None:
     assert f"put back, time {before + 1} since the start" in warning
     assert server.told("stats")["put_back"]["eth0"] == before + 1
     shown = server.command("status")
-    assert (shown.returncode, f"put back {before + 1} times" in shown.stdout) == (2, True)  # late0 is the problem
-    assert f"put back {before + 1} times" in server.command("stats").stdout
+    assert (shown.returncode, f"put back {counted(before + 1, 'time')} after" in shown.stdout) == (
+        2,
+        True,
+    )  # late0 is the problem
+    assert f"put back {counted(before + 1, 'time')} after" in server.command("stats").stdout
     server.command("detach", "eth0")  # what we do ourselves is not counted
     assert server.command("reload").returncode == 0
     is_native(server)
@@ -123,6 +127,7 @@ def test_a_program_in_its_place_is_named_and_left_alone(server: Server) -> None:
     xdp_pass.attach(server.pair.server.name, "eth0")
     (problem,) = wait_for(lambda: problems(server), server)
     assert "eth0 runs another XDP program" in problem
+    wait_for(lambda: "warning: interface eth0: eth0 runs another XDP program" in server.log(), server)
     assert "`appliance detach --force eth0`" in problem
     assert server.command("status").returncode == 2
     assert not nic_answers(server)
@@ -251,6 +256,20 @@ def test_renamed_and_named_back(server: Server) -> None:
     end.run("ip", "address", "replace", "fd53::1/64", "dev", "eth0", "nodad")
     is_native(server)
     assert nic_answers(server)
+
+
+def test_another_name_of_an_interface_is_told(server: Server) -> None:
+    """`ip link` shows altnames beside the name: one of these in the configuration is no interface that is missing."""
+    end = server.pair.server
+    end.run("ip", "link", "property", "add", "dev", "eth0", "altname", "late0")
+    (problem,) = wait_for(
+        lambda: [one["problem"] for one in server.told("status")["interfaces"] if "another name" in one["problem"]],
+        server,
+    )
+    assert problem == 'late0 is another name of eth0 (`altname` of `ip link`): write name = "eth0"'
+    done = server.command("detach", "late0")
+    assert (done.returncode, "late0 is another name of eth0" in done.stderr) == (1, True)
+    end.run("ip", "link", "property", "del", "dev", "eth0", "altname", "late0")
 
 
 def test_an_interface_that_appears_later_is_served(server: Server) -> None:

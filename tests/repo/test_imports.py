@@ -17,7 +17,7 @@ BENCH = ROOT / "bench"
 
 # A folder may import itself and every folder named before it.
 ORDER = [
-    *("errors", "wording", "access", "crash"),
+    *("wording", "errors", "access", "crash"),
     *("zone", "store", "lookup", "compiler", "config", "datapath", "state", "served"),
     *("server", "publish", "hardware", "control", "cli"),
 ]
@@ -30,7 +30,7 @@ WITHIN = {
 BENCH_ORDER = ["figures", "machine", "traffic", "baseline", "zones", "peers", "suites"]
 BCC_ALLOWED = {"appliance/datapath/compiler.py"}
 # What the other folders may know of the NIC path: requests and answers as plain data, no program, no netlink.
-DATAPATH_SHOWS = {"door", "events", "interfaces", "probe", "remains", "specs", "taking", "verdicts"}
+DATAPATH_SHOWS = {"interface_names", "door", "events", "interfaces", "probe", "remains", "specs", "taking", "verdicts"}
 
 
 @cache

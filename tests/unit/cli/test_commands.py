@@ -2,6 +2,7 @@
 """Commands that need no server: exit status, what goes to which stream, how fast the command starts."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import appliance
+from appliance.control.lock import RunLock
 
 pytestmark = pytest.mark.unit
 
@@ -143,3 +145,20 @@ def test_estimate(tmp_path: Path) -> None:
     zone.write_text("@ 300 SOA ns root 1 2 3 4 5\n@ 300 NS ns\n")
     assert "--zone" in run("estimate", str(zone)).stderr
     assert run("estimate", str(zone), "--zone", "example.").returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["status", "stats", "reload", "stop"])
+@pytest.mark.parametrize("folder", ["run_dir", "state_dir"])
+def test_a_server_whose_socket_was_removed_is_not_told_to_be_gone(verb: str, folder: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('[server]\nrun_dir = "run"\nstate_dir = "state"\n')
+    lock = RunLock(tmp_path / folder.partition("_")[0], folder)
+    try:
+        done = run(verb, "--config", str(file))
+    finally:
+        lock.close()
+    assert done.returncode == 1
+    socket = f"{tmp_path}/run/control.sock"
+    assert f"no server listens on {socket}, but the server lives (process {os.getpid()})" in done.stderr
+    assert f"`kill {os.getpid()}` ends it in order" in done.stderr
+    assert run(verb, "--config", str(file)).returncode == 3

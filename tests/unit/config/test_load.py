@@ -152,6 +152,7 @@ ZONE = '[[zone]]\nname = "a."\nfile = "a"\n'
     ("text", "expected"),
     [
         (MACHINE + ZONE, []),
+        (MACHINE + ZONE + '[[interface]]\nname = "nonesuch0"\nmode = "off"\n', []),
         (MACHINE, ["0: no zone is configured, so every query is refused: add a [[zone]] or a [[pattern]]"]),
         (
             MACHINE.replace("127.0.0.1", "192.0.2.77") + ZONE,
@@ -229,3 +230,8 @@ def test_a_path_has_no_nul(tmp_path: Path) -> None:
     config, findings = examine(path)
     assert config is None
     assert [finding.line for finding in findings] == [3, 5]
+
+
+def test_an_interface_that_is_not_here_is_told_with_those_that_are(tmp_path: Path) -> None:
+    (found,) = warnings(tmp_path, MACHINE + ZONE + '[[interface]]\nname = "nonesuch0"\n')
+    assert found.startswith("10: no interface nonesuch0; it is served when it appears; there are ")

@@ -9,11 +9,11 @@ import pytest
 
 from appliance.config.load import load_config
 from appliance.config.patterns import Expansion, expand
-from appliance.config.schema import Pattern
-from appliance.errors import StateError
+from appliance.config.schema import Config, Pattern
+from appliance.errors import StateError, ZoneError
 from appliance.publish.loading import Loading
 from appliance.publish.progress import Progress
-from appliance.served.zone_set import wanted
+from appliance.served.zone_set import place_and_reason, wanted
 from appliance.zone import names
 from appliance.zone.master.files import Files
 from tests.harness.served import configuration, serving, zone_text
@@ -140,3 +140,20 @@ def test_progress_in_words() -> None:
     progress._started = time.monotonic() - 5
     line = progress.line(progress._started + 5)
     assert line == "loading 7 zones: 25%, 0.5 MB/s, about 15 s left"
+
+
+def test_a_file_name_begins_no_line_and_moves_no_cursor(folder: Path) -> None:
+    """Whoever may put files into a folder could else write lines of his own into the log and into status."""
+    (folder / "zones" / "a\n! all\x1b[2Jgone.zone").mkdir(parents=True)
+    (folder / "zones" / "b..\n\x1b[2J.zone").touch()
+    config = Config(pattern=(Pattern(file=f"{folder}/zones/{{zone}}.zone"),))
+    found = wanted(config)
+    said = [place_and_reason(one) for one in found.findings]
+    for served in found.zones.values():
+        if served.file.endswith("gone.zone"):
+            with pytest.raises(ZoneError) as told:
+                served.read()
+            said += [str(told.value), served.error]
+    assert len(said) == 3
+    assert all(one.isprintable() for one in said), said
+    assert any("a\\n! all\\x1b[2Jgone.zone: error: not a regular file" in one for one in said)

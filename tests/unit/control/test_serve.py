@@ -291,3 +291,20 @@ def test_a_command_that_gave_up_is_not_carried_out_later(server: Served, command
         assert server.ask("status")["state"] == "serving"
     assert server.address() == "192.0.2.2"
     assert server.process.poll() is None
+
+
+def test_sockets_that_were_removed_are_made_again(server: Served) -> None:
+    """Whoever cleans the folder, as a second unit that ends does, takes no server out of its operator's hands."""
+    for name in ("control.sock", "read.sock"):
+        (server.folder / "run" / name).unlink()
+    until(lambda: all((server.folder / "run" / name).is_socket() for name in ("control.sock", "read.sock")))
+    until(lambda: server.command("status").returncode == 0)
+    assert server.command("reload").returncode == 0
+    assert "control.sock was removed by somebody, and made again" in server.log()
+
+
+def test_signals_that_mean_something_to_other_servers_end_nothing(server: Served) -> None:
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        server.process.send_signal(number)
+    assert server.command("status").returncode == 0
+    assert server.process.poll() is None

@@ -198,3 +198,18 @@ def test_a_full_disk_is_called_so(small_disk: Path) -> None:
             file.write(bytes(4096))
     with pytest.raises(StateError, match=r"state.db: No space left on device$"):
         texts(database)
+
+
+def test_what_never_could_be_written_is_not_of_another_format(small_disk: Path) -> None:
+    """A disk that is full when the file is made leaves one without tables: there is nothing to be moved away."""
+    database = Database(small_disk)
+    with suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as rest:
+        while True:
+            rest.write(bytes(512))
+    with pytest.raises(StateError, match="No space left"):
+        texts(database)
+    with pytest.raises(StateError, match=r"state\.db: nothing is kept in it") as told, database.reading():
+        pass
+    assert "format" not in str(told.value)
+    (small_disk / "rest").unlink()
+    assert texts(database) == 0
