@@ -65,6 +65,7 @@ def test_signals_that_end_a_start(tmp_path: Path) -> None:
     for number in ENDING:
         for at in [0, 1, *chosen.sample(range(whole), POINTS), whole]:
             said = f"SIGNAL_SEED={SEED}: {number.name} at event {at} of {whole}"
+            (tmp_path / "log").unlink(missing_ok=True)  # that of the start before
             server = signalled(tmp_path, number, at)
             until(lambda: server.process.poll() is not None or " serves " in server.log())  # noqa: B023 - at once
             if server.process.poll() is None:  # this start may have had fewer events

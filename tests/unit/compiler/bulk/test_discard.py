@@ -195,7 +195,7 @@ def test_a_file_that_goes_meanwhile_makes_a_placeholder(tmp_path: Path, monkeypa
     told: list[ZoneError] = []
     served = from_file(Rules(), ORIGIN, str(path))
     world = Loading({ORIGIN: served}, 0, 0, told.append, Progress()).run()
-    assert "cannot read" in str(told[0])
+    assert "cannot be read" in str(told[0])
     assert served.state == "not loaded"
     assert world.loading == {ORIGIN}
 
