@@ -172,7 +172,7 @@ def test_the_program_of_another_living_server(pair: Pair, tmp_path: Path) -> Non
         owner = f"the program {number} on eth0 is of a server that lives, process {server.process.pid}"
         for arguments in ((), ("eth0",)):
             refused = detach(pair, other, *arguments)
-            mend = f"{owner} ({tmp_path / 'run'}); give its configuration with --config"
+            mend = f"{owner} ({tmp_path / 'run'}); give its configuration with --config, or end it"
             assert refused == Said(1, [], [mend])
         (other / "appliance.toml").write_text("[broken")
         assert detach(pair, other).status == 1
