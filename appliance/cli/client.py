@@ -237,6 +237,14 @@ def _mend(pid: int) -> str:
     return "wait and ask again with a longer --timeout; if it stays so, its log may say why, and a restart mends it"
 
 
+def leave(path: Path, verb: str, **arguments: Any) -> None:
+    """Leave a request with a server that does not answer: it does it when it goes on, and nobody waits for that."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
+        line.setblocking(False)
+        line.connect(str(path))
+        line.send(json.dumps({"verb": verb, "leave": True, **arguments}).encode() + b"\n")
+
+
 def stop(path: Path, *, limit_s: float = 0.0) -> Any:
     """Have the server stop and return its answer when its process has ended. Raises as ask does."""
     result = ask(path, "stop", limit_s=limit_s and min(limit_s, SHORT_S))

@@ -39,7 +39,9 @@ def detach(socket: Path | None, interface: str, *, force: bool, limit_s: float =
     door = Door(())
     if os.geteuid() != 0 and programs(door, interface):
         raise ApplianceError("without a running server programs are taken off by root only: sudo appliance detach")
+    if hangs and socket is not None:  # when it goes on it finds what was asked, and puts nothing back
+        client.leave(socket, "detach", interface=interface, force=force)
     taken = take_off(door, interface, force)
-    if hangs:  # when it goes on it finds what was asked, and puts nothing back
+    if hangs:
         taken = [replace(one, reason="") if one.gone else one for one in taken]
     return described(interface, taken, by_server=False)

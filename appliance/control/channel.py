@@ -86,6 +86,10 @@ class _Client:
             return False
 
 
+def _at_once() -> bool:
+    return True
+
+
 class Channel:
     """Serves verbs on a Unix socket; what clients send can fail only their own connection."""
 
@@ -244,7 +248,9 @@ class Channel:
             else:
                 refused = None
                 notes = request.pop("notes", False) is True
-                begin = partial(client.begin, told=request.pop("begin", False) is True)
+                begin: Begin = partial(client.begin, told=request.pop("begin", False) is True)
+                if request.pop("leave", False) is True:  # to be done also where the client has gone
+                    begin = _at_once
                 work = asyncio.ensure_future(self._result(name, request, begin))
                 self._work.add(work)
                 work.add_done_callback(self._work.discard)
