@@ -28,8 +28,7 @@ def show(explain: str, config: Path, as_json: bool) -> None:
 
     try:
         if explain:
-            said = describe.explain(explain)
-            print_json({"explained": said}) if as_json else click.echo(said)
+            _say(describe.explain(explain), as_json)
             return
         tables = describe.effective(configured(config))
     except ApplianceError as error:
@@ -38,6 +37,13 @@ def show(explain: str, config: Path, as_json: bool) -> None:
         print_json(tables)
     else:
         click.echo(describe.as_toml(tables), nl=False)
+
+
+def _say(said: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"explained": said})
+    else:
+        click.echo(said)
 
 
 @config_group.command("schema")

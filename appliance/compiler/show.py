@@ -135,13 +135,15 @@ def show(store: Store, rows: Iterable[Row], ending: Iterable[Ending] = (), root:
     ctl, zones, octets = store.ctl, store.zones, store.zone_octets
     before = ctl[CTL_FLIPS_WORD]
     ctl[CTL_FLIPS_WORD] = (before | 1) & FOREVER
-    for number, version, state, scheme in rows:
-        octets[number * ZONE_SIZE + ZONE_SCHEME_AT] = scheme
-        zones[number * _ROW + ZONE_STATE_WORD] = state
-        zones[number * _ROW + ZONE_VERSION_WORD] = version
-    if root is not None:
-        ctl[CTL_ROOT_WORD] = root
-    ctl[CTL_FLIPS_WORD] = before if before & 1 else (before + 2) & FOREVER
+    try:
+        for number, version, state, scheme in rows:
+            octets[number * ZONE_SIZE + ZONE_SCHEME_AT] = scheme
+            zones[number * _ROW + ZONE_STATE_WORD] = state
+            zones[number * _ROW + ZONE_VERSION_WORD] = version
+        if root is not None:
+            ctl[CTL_ROOT_WORD] = root
+    finally:
+        ctl[CTL_FLIPS_WORD] = before if before & 1 else (before + 2) & FOREVER
     return sum([one.unlink() for one in ending])
 
 

@@ -26,7 +26,7 @@ def sentences() -> dict[str, Any]:
 
 
 def explain(key: str) -> str:
-    """Return name, default, bounds and meaning of a key such as "listen.port"; of each key of a table such as "listen".
+    """Return name, default and meaning of a key such as "listen.port"; of each key of a table such as "listen".
 
     Raises ConfigError for a key that there is not, with the nearest one.
     """
@@ -85,8 +85,8 @@ def as_toml(tables: Mapping[str, Any]) -> str:
                 lines += ["", f"[[{name}]]", *_lines(ARRAYS[name], one)]
         elif name in TABLES:
             lines += ["", f"[{name}]", *_lines(TABLES[name], value)]
-        elif value:
-            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+        else:
+            lines += [f"# from {file}" for file in value]  # include: their tables stand below
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
@@ -95,4 +95,13 @@ def _lines(kind: type[msgspec.Struct], table: Mapping[str, Any]) -> Iterator[str
         key = field.encode_name
         if key in table:
             same = not field.required and _plain(field.default) == _plain(table[key])
-            yield f"{key} = {json.dumps(table[key], ensure_ascii=False)}" + ("  # default" if same else "")
+            line = f"{key} = {_value(table[key])}"
+            if same and table[key] == "":  # some keys must not be given empty
+                yield f"# {line}"
+            else:
+                yield f"{line}  # default" if same else line
+
+
+def _value(value: Any) -> str:
+    """Return a value as TOML, whose strings are those of JSON but for DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

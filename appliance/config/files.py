@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files of a configuration: the one that is named, and those that it includes; what stands where."""
 
+import errno
 import glob
+import os
 import re
+import stat
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from appliance.access import why_not_read
 from appliance.config import places
+from appliance.config.patterns import EVERY_FILE
 from appliance.config.sections import ARRAYS, PATHS
 from appliance.errors import Finding
 
@@ -28,6 +33,10 @@ class ConfigPart:
     findings: list[Finding] = field(default_factory=list)
     tables: set[str] = field(default_factory=set)
     is_read: bool = False
+    status: os.stat_result | None = None
+    """What the file was just before it was read."""
+    includes: tuple[str, ...] = ()
+    """The patterns of `include`."""
 
     def error(self, path: places.Path, reason: str) -> None:
         """Add an error about the key at a path; the nearest table that has a line stands in for it."""
@@ -43,24 +52,46 @@ def read_parts(path: Path) -> list[ConfigPart]:
     if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):
         main.error(("include",), 'include must be a list of paths, such as ["conf.d/*.toml"]')
         return parts
+    main.includes = tuple(patterns)
     for pattern in patterns:
-        found = sorted(glob.glob(str(path.absolute().parent / pattern)))  # noqa: PTH207 - absolute patterns too
-        if not found and not glob.has_magic(pattern):
+        if "\0" in pattern:
+            main.error(("include",), f"include {pattern!r} has a NUL octet, which no path can have")
+        elif not glob.has_magic(pattern) and not os.path.lexists(path.absolute().parent / pattern):
             main.error(("include",), f"include {pattern!r}: there is no such file")
-        for one in found:
-            if len(parts) > FILES:
-                main.error(("include",), f"include names more than {FILES} files")
-                return parts
-            part = _read(Path(one))
-            if part.tree.pop("include", None) is not None:
-                part.error(("include",), f"a file that is included may not include others; name them in {path}")
-            parts.append(part)
+    found = included(path, patterns)
+    if len(found) > FILES:
+        main.error(("include",), f"include names {len(found)} files; more than {FILES} are not read")
+    for one in found[:FILES]:
+        part = _read(one, regular=True)
+        if part.tree.pop("include", None) is not None:
+            part.error(("include",), f"a file that is included may not include others; name them in {path}")
+        parts.append(part)
     return parts
 
 
-def _read(path: Path) -> ConfigPart:
+def included(path: Path, patterns: Iterable[str]) -> list[Path]:
+    """Return the files that patterns of a file name now, each once and not that file, in the order of their names."""
+    found: dict[str, Path] = {}
+    for pattern in patterns:
+        if "\0" in pattern:
+            continue
+        # Path.glob does not take absolute patterns.
+        for one in sorted(glob.glob(str(path.absolute().parent / pattern))):  # noqa: PTH207
+            found.setdefault(os.path.realpath(one), Path(one))
+    found.pop(os.path.realpath(path), None)
+    return list(found.values())
+
+
+def _read(path: Path, *, regular: bool = False) -> ConfigPart:
+    """Return a file with what is wrong with it; `regular` refuses pipes, which would be waited for.
+
+    The file that a command names may be a pipe.
+    """
     part = ConfigPart(path)
     try:
+        part.status = path.stat()
+        if regular and not stat.S_ISREG(part.status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
         text = path.read_text(encoding="utf-8")
         part.tree = tomllib.loads(text)
         part.lines = places.key_lines(text)
@@ -157,6 +188,6 @@ def _absolute(name: str, table: dict[str, Any], file: Path) -> dict[str, Any]:
         value = made.get(key)
         if isinstance(value, list):
             made[key] = [str(folder / one) for one in value]
-        elif value and value != "*":
+        elif value and not (key == "zones" and value == EVERY_FILE):
             made[key] = str(folder / value)
     return made

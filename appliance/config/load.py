@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From TOML files to a Config, or to everything that is wrong with them."""
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -19,7 +20,12 @@ from appliance.errors import ConfigError, Finding
 
 def load_config(path: Path) -> Config:
     """Return the configuration in a file; paths in it are absolute. Raises ConfigError with all findings."""
-    config, findings = examine(path)
+    return config_of(read_parts(path))
+
+
+def config_of(parts: list[ConfigPart]) -> Config:
+    """Return the configuration in files that are read. Raises ConfigError with all findings."""
+    config, findings = examine_parts(parts)
     if config is None:
         raise ConfigError("\n".join(str(finding) for finding in findings))
     return config
@@ -27,7 +33,11 @@ def load_config(path: Path) -> Config:
 
 def examine(path: Path) -> tuple[Config | None, list[Finding]]:
     """Return the configuration, or None and everything that is wrong with the file."""
-    parts = read_parts(path)
+    return examine_parts(read_parts(path))
+
+
+def examine_parts(parts: list[ConfigPart]) -> tuple[Config | None, list[Finding]]:
+    """Return the configuration in files that are read, or None and everything that is wrong with them; once."""
     for part in parts:
         _check_shape(part)
     merged = Merged(parts)
@@ -66,7 +76,7 @@ def _check_table(kind: type[Section], path: places.Path, table: object, part: Co
     if not isinstance(table, dict):
         part.error(path, f"{where} must be a table")
         return
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     for key, value in table.items():
         if key not in fields:
             part.error((*path, key), f"unknown key {key!r} in [{where}]" + nearest(key, list(fields)))
@@ -82,6 +92,12 @@ def _check_table(kind: type[Section], path: places.Path, table: object, part: Co
         part.error(path, f"[[{where}]] lacks file")
 
 
+@cache
+def _fields(kind: type[Section]) -> dict[str, Any]:
+    """Return the keys of a table; to find them takes longer than to check a table."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
 def _choices(kind: Any) -> list[str]:
     """Return the words that a key, or each of its values, must be one of; none where it is not so."""
     while get_origin(kind) in (Annotated, tuple):
@@ -92,10 +108,12 @@ def _choices(kind: Any) -> list[str]:
 def _type_reason(kind: Any, value: object, reason: str) -> str:
     choices = _choices(kind)
     if choices and isinstance(value, list):
-        odd = next((one for one in value if one not in choices), "")
-        return (
-            f"{odd!r} is none of " + ", ".join(map(repr, choices)) + nearest(str(odd), choices, "") if odd else reason
-        )
+        odd = [one for one in value if one not in choices]
+        return f"{odd[0]!r} {_none_of(odd[0], choices)}" if odd else reason
     if choices:
-        return "is none of " + ", ".join(map(repr, choices)) + nearest(str(value), choices, "")
+        return _none_of(value, choices)
     return reason[0].lower() + reason[1:]
+
+
+def _none_of(value: object, choices: list[str]) -> str:
+    return f"is none of {', '.join(map(repr, choices))}{nearest(str(value), choices, '')}"

@@ -24,7 +24,7 @@ def check_references(config: Config, error: ReportError, wrong: Collection[str] 
     _unique("acl", [one.name for one in config.acl], error)
     _check_remotes(config, None if "key" in wrong else keys, error)
     _check_acls(config, None if "key" in wrong else keys, error)
-    known = {"remote": [one.name for one in config.remote], "acl": [one.name for one in config.acl]}
+    known = {"remote": {one.name for one in config.remote}, "acl": {one.name for one in config.acl}}
     for table in ("pattern", "zone"):
         for index, user in enumerate(getattr(config, table)):
             for key, kind in _NAMED.items():
@@ -32,10 +32,10 @@ def check_references(config: Config, error: ReportError, wrong: Collection[str] 
                     _check_names(getattr(user, key), known[kind], kind, (table, index, key), error)
 
 
-def _check_names(used: Iterable[str], known: list[str], kind: str, at: Path, error: ReportError) -> None:
+def _check_names(used: Iterable[str], known: Collection[str], kind: str, at: Path, error: ReportError) -> None:
     for name in used:
         if name not in known:
-            error(at, f"there is no [[{kind}]] {name!r}" + nearest(name, known))
+            error(at, f"there is no [[{kind}]] {name!r}" + nearest(name, list(known)))
 
 
 def _key_names(config: Config, error: ReportError) -> dict[bytes, str]:
@@ -53,9 +53,11 @@ def _key_names(config: Config, error: ReportError) -> dict[bytes, str]:
 
 
 def _unique(table: str, used: list[str], error: ReportError) -> None:
+    seen: set[str] = set()
     for index, name in enumerate(used):
-        if name in used[:index]:
+        if name in seen:
             error((table, index, "name"), f"{table} {name!r} is there twice")
+        seen.add(name)
 
 
 def _check_key(text: str, keys: dict[bytes, str] | None, at: Path, error: ReportError) -> None:

@@ -10,8 +10,9 @@ from typing import Final
 
 import msgspec
 
-from appliance.config.load import examine, load_config
-from appliance.config.schema import Config
+from appliance.config.files import ConfigPart, included, read_parts
+from appliance.config.load import config_of, examine_parts
+from appliance.config.schema import Config, ZoneEntry
 from appliance.errors import Finding
 from appliance.served import stamps
 from appliance.zone import names
@@ -25,22 +26,32 @@ class ConfigFile:
     def __init__(self, path: Path) -> None:
         """Read the file. Raises ConfigError."""
         self._path = path.absolute()
-        self._seen = stamps.of_file(str(path))
         self._told = ""
-        self.config = load_config(path)
+        self.config = config_of(self._read())
         self.is_broken = False
         """Whether a start would fail now."""
 
     def change(self) -> str:
         """Return what the file says other than at the start, and what mends that; nothing where it says the same."""
-        stamp = stamps.of_file(str(self._path))
-        if stamp is None or stamp != self._seen:
-            self._seen = stamp
+        now = self._stamps()
+        if None in now or now != self._seen:
             self._told = self._compared()
         return self._told
 
+    def _read(self) -> list[ConfigPart]:
+        """Read the file and those that it includes, and note what they were just before."""
+        parts = read_parts(self._path)
+        self._patterns = parts[0].includes
+        self._seen = [stamps.of_status(one.status) if one.status else None for one in parts]
+        return parts
+
+    def _stamps(self) -> list[bytes | None]:
+        """Return the stamps of the file and of those that it includes now."""
+        files = [self._path, *included(self._path, self._patterns)]
+        return [stamps.of_file(str(file)) for file in files]
+
     def _compared(self) -> str:
-        config, findings = examine(self._path)
+        config, findings = examine_parts(self._read())
         self.is_broken = config is None
         if config is None:
             return (
@@ -58,20 +69,29 @@ class ConfigFile:
 
 def _without_path(findings: list[Finding], path: Path) -> str:
     first = next(one for one in findings if one.severity == "error")
+    if Path(first.file).absolute() != path:
+        return f"{first.file}:{first.line}: {first.reason}"
     return f"line {first.line}: {first.reason}" if first.line else first.reason
 
 
 def _differences(before: Config, after: Config) -> Iterator[str]:
     """Yield what differs: single zones by name, everything else by its table."""
-    old = {names.fold(names.from_text(one.name)): one.file for one in before.zone}
-    new = {names.fold(names.from_text(one.name)): one.file for one in after.zone}
+    old = {names.fold(names.from_text(one.name)): one for one in before.zone}
+    new = {names.fold(names.from_text(one.name)): one for one in after.zone}
     yield from _of_zones("new", [origin for origin in new if origin not in old])
     yield from _of_zones("gone", [origin for origin in old if origin not in new])
-    moved = [origin for origin, file in new.items() if old.get(origin, file) != file]
-    yield from _of_zones("with another file", moved)
+    both = [(origin, old[origin], one) for origin, one in new.items() if origin in old]
+    yield from _of_zones("with another file", [origin for origin, was, one in both if was.file != one.file])
+    others = [origin for origin, was, one in both if was.file == one.file and _settings(was) != _settings(one)]
+    yield from _of_zones("with other settings", others)
     for name in (field.name for field in msgspec.structs.fields(Config)):
-        if name != "zone" and getattr(before, name) != getattr(after, name):
+        if name not in ("zone", "include") and getattr(before, name) != getattr(after, name):
             yield f"[[{name}]]" if isinstance(getattr(after, name), tuple) else f"[{name}]"
+
+
+def _settings(zone: ZoneEntry) -> tuple[object, ...]:
+    """Return what a zone is served with, apart from its file; how its name is spelt does not count."""
+    return msgspec.structs.astuple(msgspec.structs.replace(zone, name="", file=""))
 
 
 def _of_zones(what: str, origins: list[bytes]) -> Iterator[str]:

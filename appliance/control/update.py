@@ -110,12 +110,12 @@ class Update:
         tell(error)
         try:
             if served.state != "serving":
-                await self._serve_without_file(served)
-        except Exception as more:  # noqa: BLE001 - as above
+                await self._serve_kept(served)
+        except Exception as more:  # noqa: BLE001 - whatever one zone does, the others are reloaded
             served.failed(f"{served.error}; {served.without_name(str(as_told(served, more)))}")
         return failure(served.name, f"{served.error}; {served.fate()}")
 
-    async def _serve_without_file(self, served: ServedZone) -> None:
+    async def _serve_kept(self, served: ServedZone) -> None:
         kept = await to_the_end(self.history.kept, served)
         if kept is not None:
             await self.accept(Arrival(served, kept, is_kept=True))
@@ -125,6 +125,7 @@ class Update:
             self.note_change()
 
     async def remove(self, origin: bytes) -> dict[str, Any]:
+        """Serve a zone no more; return what came of it. One that cannot go is still served, and that is told."""
         served = self.zones[origin]
         try:
             if origin in self.publication.store.numbers:  # one that never could be read may have no place there
@@ -160,6 +161,7 @@ class Update:
             await to_the_end(self.history.sweep, self.zones)
 
     async def keep_loaded(self) -> None:
+        """Keep what the load at the start has written down of large zones; once."""
         loading, self.loading = self.loading, None
         if loading is not None:
             await to_the_end(lambda: self.history.keep(loading.drafts()))

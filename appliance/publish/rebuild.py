@@ -86,6 +86,12 @@ class _AsServed(ZoneSource):
     def doubt(self) -> None:
         """Look into nothing again: the copy is read once."""
 
+    def is_large(self) -> bool:
+        return False  # nothing is kept of what is read here
+
+    def small_text(self) -> bytes | None:
+        return None
+
     def size(self, files: Files) -> int:
         return self._served.source.size(files)
 

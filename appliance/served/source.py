@@ -20,7 +20,7 @@ class Rules(NamedTuple):
 
 
 class ZoneSource(ABC):
-    """One zone's source. What can be read with others at once overrides the methods with an answer here too."""
+    """One zone's source: a master file, what is served of a zone, later a transfer."""
 
     __slots__ = ()
 
@@ -60,30 +60,30 @@ class ZoneSource(ABC):
     def forget(self) -> None:
         """Forget what was read."""
 
+    @abstractmethod
     def is_large(self) -> bool:
         """Return whether what was read last is too large to be kept as it is."""
-        return False
 
+    @abstractmethod
     def small_text(self) -> bytes | None:
         """Return the content now, if it is a text that is kept as it is."""
-        return None
 
     @abstractmethod
     def doubt(self) -> None:
         """Have the next reload look into the content, whatever `changed` says."""
 
+    @abstractmethod
     def size(self, files: Files) -> int:
         """Return how many octets there are to read, 0 if there is nothing."""
-        return 0
 
+    @abstractmethod
     def name_in(self, batch: Batch) -> None:
         """Have the content read with that of others; what cannot be takes its number and gives nothing."""
-        batch.add(b"", b"", b"")
 
+    @abstractmethod
     def text(self, files: Batch, number: int) -> bytes | None:
         """Return the whole content, one of a batch, if it is a small text, noted as read; else None."""
-        return None
 
+    @abstractmethod
     def made_from(self, text: bytes, origin: bytes) -> Zone:
         """Return the zone that a text, which was read before, is under an origin. Raises ApplianceError."""
-        raise NotImplementedError

@@ -26,7 +26,7 @@ def of_file(file: str) -> bytes | None:
         status = os.stat(file)  # noqa: PTH116 - of a hundred thousand files, a Path is half the cost
     except (OSError, ValueError):
         return None
-    return _of(status)
+    return of_status(status)
 
 
 def size_of(stamp: bytes) -> int:
@@ -64,5 +64,6 @@ def text_of(file: str, most: int) -> bytes | None:
     return text if len(text) <= most else None
 
 
-def _of(status: os.stat_result) -> bytes:
+def of_status(status: os.stat_result) -> bytes:
+    """Return the stamp of a file that was looked at."""
     return _STAMP.pack(status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)

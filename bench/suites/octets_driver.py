@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Side:
         except ModuleNotFoundError:  # until December 2026 the store knew its zones
             self._calls, self._into = compiler("compile"), store
             self._change = compiler("change.change").change_zone
-            store.sources.fetch = fetch  # type: ignore[attr-defined]
+            store.sources.fetch = fetch  # type: ignore[attr-defined]  # of the old tree
 
     def compile(self, zones: Iterable[Zone], loading: Iterable[Zone] = ()) -> None:
         """Serve zones, whole."""
@@ -154,15 +155,15 @@ class Cases:
     def all(self) -> Iterator[tuple[str, Callable[[], Iterator[tuple[str, Store]]]]]:
         """Yield the cases by name."""
         for path, origin in self._files:
-            yield f"file {Path(path).name}", lambda path=path, origin=origin: self._file(path, origin)  # type: ignore[misc]
+            yield f"file {Path(path).name}", partial(self._file, path, origin)
         for scheme in _SIGNED:
             for large in (False, True):
                 name = f"changes {scheme}{' as large' if large else ''}"
-                yield name, lambda scheme=scheme, large=large: self._changes(scheme, large)  # type: ignore[misc]
+                yield name, partial(self._changes, scheme, large)
         yield "neighbours", self._neighbours
-        yield "copies", lambda: self._copied(self._copies)
+        yield "copies", partial(self._copied, self._copies)
         for scheme in ("unsigned", "opt-out"):
-            yield f"{self._cuts} cuts {scheme}", lambda scheme=scheme: self._delegations(scheme)  # type: ignore[misc]
+            yield f"{self._cuts} cuts {scheme}", partial(self._delegations, scheme)
 
     def _file(self, path: str, origin: str) -> Iterator[tuple[str, Store]]:
         """Compile a file whole, map it from an image, and go on with it by changes of its delegations and addresses."""
@@ -211,11 +212,11 @@ class Cases:
         """Change a zone that has a bit of everything."""
         usual = expected.LARGE
         if large:
-            expected.LARGE = 0  # type: ignore[misc]
+            expected.LARGE = 0  # type: ignore[misc]  # Final for all others
         try:
             yield from self._changed(scheme, random.Random(scheme))
         finally:
-            expected.LARGE = usual  # type: ignore[misc]
+            expected.LARGE = usual  # type: ignore[misc]  # as above
 
     def _changed(self, scheme: str, chance: random.Random) -> Iterator[tuple[str, Store]]:
         origin = octets_zones.ORIGIN

@@ -35,6 +35,21 @@ def test_toml_comes_back_as_it_was(tmp_path: Path) -> None:
     assert tomllib.loads(as_toml(effective(config)))["server"]["identity"] == 'n\u00e9 "1"'
 
 
+def test_patterns_and_included_files_come_back_too(tmp_path: Path) -> None:
+    (tmp_path / "more.toml").write_text('[[acl]]\nname = "a\\u007f"\naddresses = ["::1"]\n')
+    (tmp_path / "a.toml").write_text(
+        'include = ["more.toml"]\n[[pattern]]\nname = "p"\nfile = "{zone}.z"\n[[pattern]]\nname = "q"\n'
+        'allow_transfer = ["a\\u007f"]\n[[pattern]]\nname = "r"\ninclude_pattern = ["p", "q"]\nzones = "*"\n'
+        '[[zone]]\nname = "a."\npattern = "r"\n'
+    )
+    done = run_command("config", "show", "--config", str(tmp_path / "a.toml"))
+    assert done.stdout.startswith(f"# from {tmp_path}/more.toml\n")
+    (tmp_path / "b.toml").write_text(done.stdout)
+    shown, config = load_config(tmp_path / "b.toml"), load_config(tmp_path / "a.toml")
+    assert (shown.pattern, shown.zone, shown.acl) == (config.pattern, config.zone, config.acl)
+    assert shown.zone[0].allow_transfer == ("a\x7f",)
+
+
 def test_a_key_is_explained_with_or_without_its_table() -> None:
     assert explain("listen.tcp_workers") == explain("tcp_workers")
     assert explain("tcp_workers").startswith("tcp_workers in [listen], default 2\n  processes that serve TCP")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.config.files import FILES
 from appliance.config.load import examine, load_config
+from appliance.control.config_file import ConfigFile
 from appliance.control.config_findings import examine_machine
 
 pytestmark = pytest.mark.unit
@@ -68,6 +70,7 @@ def test_a_mistake_is_told_with_its_own_file_and_line(tmp_path: Path) -> None:
     [
         ('"conf.d/*.toml"', "main.toml:1: error: include must be a list of paths"),
         ("[1]", "main.toml:1: error: include must be a list of paths"),
+        ('["a\\u0000*/b"]', "main.toml:1: error: include 'a\\x00*/b' has a NUL octet, which no path can have"),
         ('["none.toml"]', "main.toml:1: error: include 'none.toml': there is no such file"),
     ],
 )
@@ -87,6 +90,49 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "conf.d" / "latin").write_bytes(b"# \xff\n")
     found = told(tmp_path, main)
     assert [one.partition(":")[0] for one in found] == ["conf.d/folder", "conf.d/latin", "conf.d/loop"]
+
+
+def test_no_file_is_read_twice(tmp_path: Path) -> None:
+    """Not one that two patterns name, not the file that includes, not by another name."""
+    main = write(tmp_path, main='include = ["conf.d/*.toml", "conf.d/a.toml", "*.toml"]\n', a=ZONE.format(name="a"))
+    (tmp_path / "conf.d" / "b.toml").symlink_to("a.toml")
+    assert [one.name for one in load_config(main).zone] == ["a"]
+
+
+def test_nothing_waits_for_a_pipe(tmp_path: Path) -> None:
+    main = write(tmp_path, main='include = ["conf.d/*"]\n')
+    os.mkfifo(tmp_path / "conf.d" / "pipe")
+    assert told(tmp_path, main) == ["conf.d/pipe: error: cannot be read: not a regular file"]
+
+
+def test_too_many_files(tmp_path: Path) -> None:
+    main = write(tmp_path, main='include = ["conf.d/*"]\n')
+    for number in range(FILES + 1):
+        (tmp_path / "conf.d" / str(number)).touch()
+    (found,) = told(tmp_path, main)
+    assert found == f"main.toml:1: error: include names {FILES + 1} files; more than {FILES} are not read"
+
+
+def test_a_star_is_only_for_zones(tmp_path: Path) -> None:
+    main = write(tmp_path, main='[[zone]]\nname = "a"\nfile = "*"\n')
+    assert load_config(main).zone[0].file == str(tmp_path / "*")
+
+
+def test_what_changes_in_any_of_the_files_is_seen(tmp_path: Path) -> None:
+    main = write(tmp_path, main='include = ["conf.d/*.toml"]\n', a=ZONE.format(name="a"))
+    file = ConfigFile(main)
+    assert file.change() == ""
+    write(tmp_path, b=ZONE.format(name="b"))
+    assert "zone b. new;" in file.change()
+    write(tmp_path, a=ZONE.format(name="a") + 'allow_transfer = ["x"]\n[[acl]]\nname = "x"\nkeys = []\n')
+    assert f"the next start would fail: {tmp_path}/conf.d/a.toml:5: acl x has neither" in file.change()
+    assert file.is_broken
+    write(tmp_path, a=ZONE.format(name="a") + 'allow_transfer = ["x"]\n[[acl]]\nname = "x"\naddresses = ["::1"]\n')
+    assert "zone b. new, zone a. with other settings, [[acl]];" in file.change()
+    (tmp_path / "conf.d" / "b.toml").unlink()
+    write(tmp_path, a=ZONE.format(name="a"))
+    assert file.change() == ""
+    assert not file.is_broken
 
 
 def test_what_a_secret_has_is_never_told(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from appliance.config.load import examine, load_config
 from appliance.config.schema import Config
+from appliance.config.templates import DEPTH
 from appliance.served.zone_set import wanted
 
 pytestmark = pytest.mark.unit
@@ -150,3 +151,24 @@ def test_what_does_not_go_together(tmp_path: Path, text: str, reason: str) -> No
 def test_a_long_circle(tmp_path: Path) -> None:
     circle = "".join(f'[[pattern]]\nname = "p{n}"\ninclude_pattern = ["p{(n + 1) % 3}"]\n' for n in range(3))
     assert "include_pattern goes in a circle: p0 → p1 → p2 → p0" in told(tmp_path, circle)
+
+
+def pattern_of(number: int, *others: int) -> str:
+    return f'[[pattern]]\nname = "p{number}"\nfile = "f"\ninclude_pattern = {[f"p{one}" for one in others]}\n'
+
+
+def test_a_pattern_is_made_whole_once(tmp_path: Path) -> None:
+    """However many include it: else the last of these would be made two to the power of 30 times."""
+    text = "".join(pattern_of(number, *([number + 1] * 2 if number < 30 else ())) for number in range(31))
+    assert len(config_of(tmp_path, text).pattern) == 31
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_long_row_of_patterns(tmp_path: Path, step: int) -> None:
+    """Wherever in the file the first of them stands; thousands are told, and no more than that."""
+    for count, wrong in ((DEPTH, False), (DEPTH + 1, True), (3000, True)):
+        numbers = range(count)[::step]
+        text = "".join(pattern_of(number, *([number + 1] if number < count - 1 else ())) for number in numbers)
+        found = told(tmp_path, text)
+        assert bool(found) == wrong, count
+        assert set(found) <= {f"more than {DEPTH} patterns include each other"}
