@@ -70,7 +70,7 @@ def _refused(path: Path, write: bool = False) -> str:
 
 
 def _told(step: Path, status: os.stat_result, rights: str, give: bool) -> str:
-    """Return whose a file or folder is, and the command that gives this process its rights."""
+    """Return the owner, group and mode of a file or folder, and the command that gives this process the right."""
     mode = stat.S_IMODE(status.st_mode)
     owner, group = _user(status.st_uid), _group(status.st_gid)
     kind = "folder" if stat.S_ISDIR(status.st_mode) else "file"

@@ -49,7 +49,7 @@ def sentence(error: BaseException, doing: str) -> str:
 
 
 def known() -> dict[str, Any]:
-    """Return how many unexpected exceptions this process has met, and where the reports are."""
+    """Return the number of unexpected exceptions that this process has met, and where the reports are."""
     return {"count": _count, "folder": str(_folder or "")}
 
 
@@ -59,14 +59,14 @@ def log(error: BaseException, doing: str) -> None:
 
 
 def catch_the_rest() -> None:
-    """Have what leaves a thread, a callback of the interpreter or the main program become a sentence too."""
+    """Turn exceptions that leave a thread, a callback of the interpreter or the main program into sentences too."""
     threading.excepthook = _in_thread
     sys.unraisablehook = _unraisable
     sys.excepthook = _uncaught
 
 
 def in_event_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Be the event loop's handler for exceptions that nobody awaits."""
+    """Log an exception that nobody awaits, for the event loop."""
     error = context.get("exception")
     if isinstance(error, BaseException):
         log(error, "running the event loop")

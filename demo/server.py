@@ -109,7 +109,7 @@ class Server:
         return answer
 
     def _is_ready(self) -> bool:
-        """Tell whether the server answers; one that answers but is not well says why."""
+        """Return whether the server answers; one that answers but is not well says why."""
         status = self._ask("status")
         if status is None or status["state"] == "starting":
             return False

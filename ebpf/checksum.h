@@ -11,7 +11,7 @@ static inline u64 sum_word(u64 word)
   return (word & 0xffffffff) + (word >> 32);
 }
 
-/* Of a sum below 2^34. */
+/* Fold a sum below 2^34 to 16 bits. */
 static inline u64 sum_fold34(u64 sum)
 {
   sum = (sum & 0xffff) + (sum >> 16);
@@ -33,7 +33,7 @@ static inline s64 sums_to_ones(u64 sum)
   return sum * ONES_INVERSE <= ONES_QUOTIENT;
 }
 
-/* A sum that counts as nothing: something smaller than 2^48 is taken away by adding this first. */
+/* A sum that counts as nothing. A number below 2^48 is subtracted after this is added. */
 #define SUM_ZERO (65535ULL << 32)
 
 /*

@@ -56,7 +56,7 @@ static inline u64 opt_head(void)
   return head;
 }
 
-/* Under it our addresses fall into slots of their own. */
+/* The seed under which each of our addresses has a slot of its own. */
 static inline u64 service_seed(void)
 {
   u64 seed;

@@ -8,7 +8,7 @@
 /* NSEC: find all proofs at once. NSEC3: prepare the hash; returns HASH_FIRST. */
 static inline s64 begin_proof(struct query *q)
 {
-  u8 *p = heap_at(q->lookup.record), *answer = heap_at(q->select.answer);
+  u8 *p = heap_at(q->lookup.node), *answer = heap_at(q->select.answer);
   search_proofs(q);
   if (!p || !answer)
     return PASS_denial;
@@ -17,7 +17,7 @@ static inline s64 begin_proof(struct query *q)
   if (n->flags & NODE_CUT)
     return PASS_denial;
   if (a->denial == DENIAL_NXDOMAIN && a->kind == ANSWER_cname)
-    return PASS_denial; /* a chain of names with a proof for each link: followed by userspace */
+    return PASS_denial; /* an alias chain with a proof for each link: userspace follows it */
   u32 index = n->zone;
   struct zone *z = zones.lookup(&index);
   if (!z)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The index: from the hash of a name to the chain of its records (docs/store-format.md, "Hash and index").
+ * The index: from the hash of a name to the nodes linked under it (docs/store-format.md, "Hash and index").
  */
 #ifndef APPLIANCE_INDEX_H
 #define APPLIANCE_INDEX_H
 
-/* An empty slot looks like tag 0, and gives nothing. */
+/* An empty slot looks like tag 0 with reference 0. */
 static inline u64 match_slots(struct bucket *b, u64 tag)
 {
 #pragma unroll
@@ -17,7 +17,7 @@ static inline u64 match_slots(struct bucket *b, u64 tag)
   return 0;
 }
 
-/* Head of the chain for a hash, 0 when there is none. */
+/* First of the nodes linked under a hash, 0 when there is none. */
 static inline u64 probe_bucket(struct bucket *b, u64 f)
 {
   u64 tag = (f ^ f >> 32) & 0xffffffff, ref = match_slots(b, tag);

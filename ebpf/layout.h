@@ -32,7 +32,7 @@
 #define VLAN_SLOTS 4096
 #define VLAN_PROBES 8 /* slots from where the tags of a VLAN belong to where they are */
 #define VLAN_TAG 0x8000     /* in a half of vlan.tags: there is a tag; its lower twelve bits are the VLAN identifier */
-#define VLAN_SERVICE 0x1000 /* the same: its protocol is 802.1ad */
+#define VLAN_SERVICE 0x1000 /* in a half of vlan.tags: the protocol of the tag is 802.1ad */
 #define COUNTER_SLOTS 128
 
 enum node_flag { NODE_CUT = 1, NODE_APEX = 2, NODE_OUTSIDE = 4, NODE_FILLER = 8, NODE_DNAME = 16, NODE_WILDCARD = 32, NODE_CNAME = 64, NODE_BELOW = 128 };
@@ -48,7 +48,7 @@ struct ctl {
   u64 seed;
   u32 flips;                         /* odd while a zone version is being flipped */
   u32 max_depth, min_depth, hint_depth;
-  u32 root;                          /* record of the root name, 0 = none */
+  u32 root;                          /* node of the root name, 0 = none */
   u32 bucket_bits, chunks, zones;    /* capacities */
   u32 refused, servfail, formerr, notimp, badvers, reserved_ref; /* built-in answers */
   u32 heap_next;                     /* first never-used granule */

@@ -6,8 +6,8 @@
 #define APPLIANCE_LEASE_H
 
 /*
- * Has the control process been gone for too long? The tick counter is one load, the clock a call of 8 ns: it is only asked when the
- * counter has moved on, or the lease.
+ * Has the control process been gone for too long? The tick counter is one load, the clock a call of 8 ns. So the clock is asked only
+ * when the counter or the lease has changed.
  */
 static inline s64 lease_is_over(struct query *q, struct ctl *c)
 {

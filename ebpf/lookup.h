@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Find the deepest record on the way from the root to the question name (docs/store-format.md). Within a zone, and by
- * OUTSIDE and FILLER records over the whole store, "the suffix of depth k has a record" is monotone, so the depth can be searched.
+ * Find the deepest node on the way from the root to the question name (docs/store-format.md). Within a zone, and by
+ * OUTSIDE and FILLER nodes over the whole store, "the suffix of depth k has a node" is monotone, so the depth can be searched.
  */
 #ifndef APPLIANCE_LOOKUP_H
 #define APPLIANCE_LOOKUP_H
@@ -56,7 +56,7 @@ static inline s64 octets_equal(struct query *q, u64 at, u8 *stored, u64 left)
   }
 }
 
-/* The same with the apex, which owner names in nodes leave out. A name that ends where the root is needs no look. */
+/* Do the octets of the question from `at` equal the apex, which owner names in nodes leave out? The root needs no look. */
 static inline s64 ends_in_apex(struct query *q, u64 at, struct zone *z)
 {
   u64 left = z->suffix_len;
@@ -77,13 +77,13 @@ static inline s64 ends_in_apex(struct query *q, u64 at, struct zone *z)
   return 0;
 }
 
-/* A record at hand, so that it need not be looked up again; node is 0 when it must. */
+/* A node at hand and its zone. node is 0 where both must be looked up again. */
 struct found {
   u8 *node;
   struct zone *zone;
 };
 
-/* The zone of a record that is one of the suffix of depth d and visible in the current version, else 0. */
+/* The zone of a node that has the name of the suffix of depth d and is visible in the current version, else 0. */
 static inline struct zone *matching_zone(struct query *q, u8 *p, u64 d)
 {
   struct node *n = (void *)p;
@@ -115,8 +115,8 @@ static inline void begin_lookup(struct query *q, struct ctl *c, struct probe *fi
     LOAD8(first->bucket, 0);
 }
 
-/* Visible record of the suffix of depth d, 0 when there is none. */
-static inline u64 find_record(struct query *q, u64 d)
+/* Visible node of the suffix of depth d, 0 when there is none. */
+static inline u64 find_node(struct query *q, u64 d)
 {
   u64 ref = probe_depth(q, d);
   for (u32 hop = 0; hop < CHAIN_MAX; hop++) {
@@ -135,7 +135,7 @@ static inline s64 nothing_deeper(u8 *p)
   return (((struct node *)p)->flags & (NODE_CUT | NODE_BELOW)) == NODE_CUT;
 }
 
-/* Take this record if it is that of the suffix of depth d and, should the name have more labels, if nothing deeper can have one. */
+/* Take a node if it is that of the suffix of depth d and, where the name has more labels, if nothing deeper can have one. */
 static inline s64 settle(struct query *q, u64 ref, u64 d, u64 deepest, struct found *found)
 {
   u8 *p = heap_at(ref);
@@ -147,14 +147,14 @@ static inline s64 settle(struct query *q, u64 ref, u64 d, u64 deepest, struct fo
     return 0;
   found->node = p;
   found->zone = z;
-  q->lookup.record = ref;
+  q->lookup.node = ref;
   q->lookup.depth = d;
   return 1;
 }
 
 /*
  * A probe at the depth where most names of the store are, and if there is none a second one label higher, decide most questions.
- * Returns 1 with q->lookup.record and q->lookup.depth set (and *found, if it is not the root's), or 0 when the search must go on.
+ * Returns 1 with q->lookup.node and q->lookup.depth set (and *found, if it is not the root's), or 0 when the search must go on.
  */
 static inline s64 find_at_hint(struct query *q, struct ctl *c, struct probe *first, struct found *found)
 {
@@ -172,7 +172,7 @@ static inline s64 find_at_hint(struct query *q, struct ctl *c, struct probe *fir
     if (d > 1)
       return 0;
   }
-  q->lookup.record = c->root;
+  q->lookup.node = c->root;
   q->lookup.depth = 0;
   return 1;
 }
@@ -183,17 +183,17 @@ static inline void begin_search(struct query *q, struct ctl *c)
   q->lookup.high = q->lookup.depth + 1;
   q->lookup.probe = c->hint_depth < q->lookup.depth ? c->hint_depth : q->lookup.depth;
   q->lookup.probes = 0;
-  q->lookup.record = c->root;
+  q->lookup.node = c->root;
 }
 
 /* One step of the search: first the hint, then the whole name or one label less, then halves. Returns 1 when done. */
 static inline s64 search_step(struct query *q)
 {
   u64 d = q->lookup.probe, low = q->lookup.low, high = q->lookup.high;
-  u64 ref = find_record(q, d);
+  u64 ref = find_node(q, d);
   if (ref) {
     u8 *p = heap_at(ref);
-    q->lookup.record = ref;
+    q->lookup.node = ref;
     low = d;
     if (p && nothing_deeper(p))
       high = d + 1;

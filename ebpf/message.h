@@ -18,8 +18,8 @@ static inline u64 word(struct query *q, u64 offset)
 }
 
 /*
- * Copy the message to the scratch entry, sixteen octets a step and the last eight at the end, and sum it on the way. Words are added
- * whole, modulo 2^64, and their upper halves once more: with these the sum of the halves is known at the end.
+ * Copy the message to the scratch entry, sixteen octets a step and the last eight at the end, and sum it on the way. Whole words are
+ * added modulo 2^64, and their upper halves are added once more. From both the sum of the halves is known at the end.
  */
 static inline s64 read_message(struct xdp_md *ctx, struct query *q)
 {

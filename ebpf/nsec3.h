@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The same with NSEC3 (RFC 5155 §7.2): what is known of the closest encloser stands at its node; only the next closer
- * name is hashed here, and looked up in the table of hashes.
+ * Which NSEC3 fragments prove that the question name does not exist (RFC 5155 §7.2). What is known of the closest encloser stands at
+ * its node. Only the next closer name is hashed here, and looked up in the table of hashes.
  */
 #ifndef APPLIANCE_NSEC3_H
 #define APPLIANCE_NSEC3_H
@@ -11,7 +11,7 @@
 #define HASH_INPUT_MAX 320 /* five blocks: a name of 255 octets, salt, padding */
 #define BLOCKS_A_CALL 4
 
-/* Put name, salt and SHA-1's padding into the buffer; returns how many blocks. */
+/* Put name, salt and SHA-1's padding into the buffer. Returns the number of blocks. */
 static inline u64 hash_input(struct query *q, struct nsec3 *n, u64 at)
 {
   u64 len = DNS_HEADER + q->question.name_len - at, salt = n->salt_len, total = len + salt;
@@ -67,7 +67,7 @@ static inline void hash_input_again(struct query *q, struct nsec3 *n)
   w[15] = htonl((SHA1_DIGEST + salt) * 8);
 }
 
-/* H(x) = IH(salt, x, iterations) (RFC 5155 §5), a few blocks for each tail call; returns 1 when q->nsec3.digest is complete. */
+/* H(x) = IH(salt, x, iterations) (RFC 5155 §5), a few blocks for each tail call. Returns 1 when q->nsec3.digest is complete. */
 static inline s64 digest_step(struct query *q, struct nsec3 *n)
 {
   for (u64 i = 0; i < BLOCKS_A_CALL; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * How much of what goes up may: whatever a socket on our port would hear of, at a limited rate, so that a flood of odd packets cannot
- * starve transfers and TCP. What is for other ports, protocols and hosts is nobody's to limit here. Reads only.
+ * What a socket on our port would hear of goes up at a limited rate, so that a flood of odd packets cannot starve transfers and TCP.
+ * What is for other ports, protocols and hosts is not limited here. Reads only.
  */
 #ifndef APPLIANCE_POLICER_H
 #define APPLIANCE_POLICER_H
@@ -11,7 +11,7 @@
 #define LIGHT_SHARE 64  /* a network is light up to this part of the rate in a window */
 #define TOKEN 1000000000ULL /* one packet: tokens are packets a second times nanoseconds */
 
-/* Of one CPU, as the rate is: no line is shared. */
+/* One row for each CPU, since the rate is for each CPU: no cache line is shared. */
 struct policer { u64 last_ns, common, reserve, fragments; };
 struct heard { u32 tag; u16 window, count; };
 

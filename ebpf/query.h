@@ -44,7 +44,7 @@ struct query {
   } edns;
   struct {
     u64 flips;                      /* of the store when the lookup began */
-    u64 record, depth;              /* deepest record and its depth; before it is found, depth: labels that are worth looking up */
+    u64 node, depth;                /* deepest node and its depth; before it is found, depth: labels that are worth looking up */
     u64 low, high, probe, probes;   /* depths between which the search goes on; its next one; how many there were */
     u64 hash[LABELS_MAX + 1];       /* hash[d]: of the rightmost d labels */
   } lookup;

@@ -88,7 +88,7 @@ static inline u64 recipient6(struct xdp_md *ctx, struct query *q)
   return q->recipient.fragment ? RECIPIENT_FRAGMENT : RECIPIENT_OURS;
 }
 
-/* Who a packet is for that the program would hand up for a limited reason: whatever that is, tags and VLAN have been looked at. */
+/* Whom a packet is for that goes up for a limited reason. For every such reason tags and VLAN have been looked at before. */
 static inline u64 recipient(struct xdp_md *ctx, struct query *q)
 {
   u16 type = 0;

@@ -5,7 +5,7 @@
 #ifndef APPLIANCE_REPLY_H
 #define APPLIANCE_REPLY_H
 
-/* OPT and the headers, once the body (of sum `body`, as if it began at an even place) is there: the reply is complete. */
+/* Write OPT and the headers behind a complete body. `body` is the body's sum as if it began at an even place. */
 static inline s64 finish_reply(void *data, void *end, struct query *q, struct shape *s, u64 body)
 {
   u64 sum = sum_at(body, s->question);
@@ -19,7 +19,7 @@ static inline s64 finish_reply(void *data, void *end, struct query *q, struct sh
   return verdict == GO_ON ? s->kind : verdict;
 }
 
-/* Decide the shape, make room at the tail and write a body of one fragment; others have a stage of their own. */
+/* Decide the shape, make room at the tail and write a body of one fragment. Bodies of several fragments have a stage of their own. */
 static inline s64 reply(struct xdp_md *ctx, struct query *q)
 {
   struct shape s;
@@ -44,7 +44,7 @@ static inline s64 reply(struct xdp_md *ctx, struct query *q)
   return finish_reply(data, end, q, &s, body);
 }
 
-/* The same up to the room, for a reply that is written fragment by fragment. */
+/* Decide the shape and make room at the tail, for a reply that is written fragment by fragment. */
 static inline s64 begin_list(struct xdp_md *ctx, struct query *q)
 {
   u8 *body = 0;
@@ -57,7 +57,7 @@ static inline s64 begin_list(struct xdp_md *ctx, struct query *q)
   return GO_ON;
 }
 
-/* The same where the tail gives no room. */
+/* Make room at the head for a reply that is written fragment by fragment, where the tail gives no room. */
 static inline s64 begin_with_head_room(struct xdp_md *ctx, struct query *q)
 {
   u8 *body = 0;
@@ -68,7 +68,7 @@ static inline s64 begin_with_head_room(struct xdp_md *ctx, struct query *q)
   return verdict;
 }
 
-/* Write the next two fragments, or what there is; then the rest by tail call, or headers and checksums. */
+/* Write at most the next two fragments. Then a tail call writes the rest, or headers and checksums end the reply. */
 static inline s64 write_on(struct xdp_md *ctx, struct query *q, struct ctl *c)
 {
 #pragma unroll

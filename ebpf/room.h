@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Room for the answer: at the tail; where the driver refuses, at the head, moving the headers and the question down; else the
- * untouched packet goes up. Devices differ widely (docs/experiments.md).
+ * Room for the answer: at the tail, or where the driver refuses that at the head, with headers and question moved down. Where there
+ * is neither, the untouched packet goes up. Devices differ widely (docs/experiments.md).
  */
 #ifndef APPLIANCE_ROOM_H
 #define APPLIANCE_ROOM_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * From the deepest record to the answer: RFC 1034 §4.3.2 steps 3a to 3c on precompiled answers (docs/store-format.md,
+ * From the deepest node to the answer: RFC 1034 §4.3.2 steps 3a to 3c on precompiled answers (docs/store-format.md,
  * "How a question is answered").
  */
 #ifndef APPLIANCE_SELECT_H
@@ -29,7 +29,7 @@ static inline u64 find_type(u8 *node, u64 qtype, u64 dnssec_ok)
   return 0;
 }
 
-/* RFC 4035 §3.1.4.1: DS at an apex belongs to the parent. Its record of the cut hangs in the same chain. */
+/* RFC 4035 §3.1.4.1: DS at an apex belongs to the parent. The cut's node is linked behind the apex's. */
 static inline u64 parent_cut(struct query *q, u64 ref)
 {
   for (u32 hop = 0; hop < CHAIN_MAX; hop++) {
@@ -84,7 +84,7 @@ static inline s64 answer_below_node(struct query *q, struct node *n, struct zone
   return GO_ON;
 }
 
-static inline s64 record_at(u64 ref, struct found *found)
+static inline s64 node_at(u64 ref, struct found *found)
 {
   found->node = heap_at(ref);
   if (!found->node)
@@ -94,14 +94,14 @@ static inline s64 record_at(u64 ref, struct found *found)
   return found->zone != 0;
 }
 
-/* What proves that an insecure cut has no DS, where that is all that the cut has for DO: a composed referral. Else 0. */
+/* The answer that proves that an insecure cut has no DS, where a composed referral needs it; else 0. */
 static inline u8 *proofs_at_cut(u64 ref)
 {
   u8 *p = ref ? heap_at(ref) : 0;
   return p && ((struct answer *)p)->kind == ANSWER_nodata && ((struct answer *)p)->nfrag > 1 ? p : 0;
 }
 
-/* The referral with DO: an answer of its own, or the one without and behind it what the answer for DS lists, its SOA aside. */
+/* The referral with DO: an answer of its own, or the referral without DO followed by what the answer for DS lists, without its SOA. */
 static inline s64 refer_signed(struct query *q, struct node *n)
 {
   u8 *p = heap_at(n->other[1]);
@@ -138,10 +138,10 @@ static inline s64 answer_at_cut(struct query *q, u8 *p, struct zone *z, u64 asks
 /* Sets q->select.answer, or returns the verdict. */
 static inline s64 select_answer(struct query *q, struct found *found)
 {
-  u64 ref = q->lookup.record, exact = q->lookup.depth == q->question.labels;
+  u64 ref = q->lookup.node, exact = q->lookup.depth == q->question.labels;
   if (!ref)
     return ANSWER_refused;
-  if (!found->node && !record_at(ref, found))
+  if (!found->node && !node_at(ref, found))
     return PASS_flip;
   u8 *p = found->node;
   struct zone *z = found->zone;
@@ -153,7 +153,7 @@ static inline s64 select_answer(struct query *q, struct found *found)
     if (!cut && q->question.labels)
       return PASS_query_type; /* the parent zone may be served without a cut here: rare, userspace looks */
     if (cut) {
-      if (!record_at(cut, found))
+      if (!node_at(cut, found))
         return PASS_flip;
       p = found->node;
       z = found->zone;

@@ -9,7 +9,7 @@
 #define LIMITED_BASE 42
 #define DROP_BASE 64
 #define POLICED_BASE 106
-#define POLICED (POLICED_BASE - LIMITED_BASE) /* from the reason for which a packet would go up to the counter of those that may not */
+#define POLICED (POLICED_BASE - LIMITED_BASE) /* from a limited reason to the counter of the packets that the policer dropped for it */
 
 enum verdict {
   SLIP = -6,

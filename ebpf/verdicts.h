@@ -15,7 +15,7 @@
   X(nxdomain, "no such name")                                                                                            \
   X(nodata, "the name exists, the type does not")                                                                        \
   X(wildcard, "synthesised from a wildcard")                                                                             \
-  X(cname, "a CNAME, with what its chain leads to")                                                                      \
+  X(cname, "a CNAME, with what its alias chain leads to")                                                                      \
   X(any, "one RRset for type ANY (RFC 8482)")                                                                            \
   X(dnskey, "a DNSKEY RRset")                                                                                            \
   X(refused, "no zone for this name")                                                                                    \
@@ -26,7 +26,7 @@
   X(truncated, "too long for the client: TC=1")                                                                          \
   X(dname, "a DNAME, alone or with its synthesised CNAME")
 
-/* Handed up without limit: no socket of ours hears of it, or the kernel limits it itself, or nothing is answered here at all. */
+/* Passed up without limit: no socket of ours hears of it, the kernel limits it itself, or nothing is answered here at all. */
 #define FREE_REASONS(X)                                                                                                  \
   X(not_ip, "neither IPv4 nor IPv6, or more than two VLAN tags")                                                         \
   X(not_udp, "a protocol other than UDP and TCP: ICMP, neighbour discovery")                                             \

@@ -12,8 +12,8 @@
  *   edns.h       OPT, read and written     -> sizes, DO
  *   question.h   header guard, name, type  -> what is asked
  *   store.h      references                -> places in the heap
- *   index.h      two buckets a name        -> the chain of its records
- *   lookup.h     hash, search by depth     -> the deepest record
+ *   index.h      two buckets a name        -> the nodes linked under it
+ *   lookup.h     hash, search by depth     -> the deepest node
  *   proof.h      list of fragments         -> what proves a denial
  *   select.h     RFC 1034 §4.3.2           -> the answer
  *   limits.h     who asks, how often       -> whether it may be told
@@ -95,7 +95,7 @@ BPF_PROG_ARRAY(stages, 16);
 #include "recipient.h"
 #include "policer.h"
 
-/* From the record to the answer. A zone version that flipped during the lookup sends the packet up. */
+/* From the node to the answer. A zone version that flipped during the lookup sends the packet up. */
 static inline s64 choose(struct query *q, struct ctl *c, struct found *found)
 {
   volatile u32 *flips = &c->flips;
@@ -211,7 +211,7 @@ STAGE(list)
   return write_list(ctx, q, c);
 }
 
-/* The proof stands or not: answer with it. A zone version that flipped meanwhile sends the packet up. */
+/* From a search that has ended to the reply. A zone version that flipped during the search sends the packet up. */
 static inline s64 answer_with_proof(struct xdp_md *ctx, struct query *q, struct ctl *c, s64 verdict)
 {
   volatile u32 *flips = &c->flips;

@@ -25,12 +25,12 @@ def print_json(result: Any) -> None:
 
 
 def fail(error: ApplianceError, *, journal: bool = False) -> NoReturn:
-    """Say what is wrong, and exit."""
+    """Print what is wrong, and exit."""
     end(str(error), ERROR, journal=journal)
 
 
 def not_running(error: ApplianceError, left: Sequence[Mapping[str, Any]] = ()) -> NoReturn:
-    """Say that there is no server, and what it has left on interfaces, and exit."""
+    """Print that no server runs and what it has left on interfaces, and exit."""
     problems = [str(error), *(f"interface {one['name']}: {one['problem']}" for one in left)]
     told: dict[str, Any] = {"state": "not running", "healthy": False, "problems": problems, "interfaces": [*left]}
     end(str(error), NOT_RUNNING, more=problems[1:], **told)

@@ -24,7 +24,7 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
-    """Return what the server says, or exit with what keeps it from saying it; status also with what it has left."""
+    """Return the server's result, or exit with the error; where no server runs, status shows what it has left."""
     from appliance.cli import client
 
     shown = Shown()
@@ -40,7 +40,7 @@ def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> An
 
 
 def stop(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
-    """Have the server stop, and wait until it has."""
+    """Stop the server, and wait until it has ended."""
     from appliance.cli.client import stop as stop_server
 
     return told(lambda: stop_server(configured(config).control_socket, limit_s=timeout), config)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operator's end of a control socket: one JSON line out, one back; what the server says meanwhile is passed on."""
+"""The operator's end of a control socket: one JSON line out, one back; notes that come between are passed on."""
 
 import contextlib
 import json
@@ -19,11 +19,11 @@ from appliance.errors import ApplianceError
 READING: Final = frozenset(row.name for row in VERBS if row.access == "read")
 """Verbs that change nothing."""
 SHORT_S: Final = 10.0
-"""For what the server knows by heart."""
+"""Time for verbs that the server answers at once."""
 LONG_S: Final = 86400.0
-"""For a reload, which takes as long as its zones are large; the server says meanwhile that it is at work."""
+"""Time for a reload, which takes longer the larger its zones are; the server sends notes while it works."""
 SILENCE_S: Final = 60.0
-"""A server that is at work says so every second: this is for one that says nothing at all."""
+"""Time for a server that sends no note at all; one that is at work sends a note every second."""
 _RETRY_S: Final = 0.05
 _PART: Final = 1 << 16
 _LONGEST: Final = 1 << 28
@@ -34,7 +34,7 @@ Note = Callable[[str], None]
 
 
 class NotRunningError(ApplianceError):
-    """Nobody listens on the control socket, or nobody does any more."""
+    """Nobody listens on the control socket, or its server ended during the call."""
 
 
 class NobodyListensError(NotRunningError):
@@ -59,7 +59,7 @@ def ask(
 ) -> Any:
     """Return the server's result. Raises NotRunningError, or ApplianceError with what the server or the kernel says.
 
-    limit_s is for the whole of it; 0: what suits the verb. say gets what the server does meanwhile.
+    `limit_s` is for the whole call; 0 stands for the time that suits the verb. `say` gets the notes of the server.
     """
     whole = limit_s or (LONG_S if verb in BY_NAME and BY_NAME[verb].slow else SHORT_S)
     deadline = time.monotonic() + whole
@@ -148,7 +148,7 @@ class _Call:
                 self._wait(select.POLLOUT)
 
     def _messages(self) -> Iterator[dict[str, Any]]:
-        """Yield what the server says; that it begins is noted and goes no further."""
+        """Yield the lines of the server; the line that says that it begins is noted and not yielded."""
         while True:
             self._wait(select.POLLIN)
             octets = self._line.recv(_PART)
@@ -188,7 +188,7 @@ class _Call:
         return ApplianceError(f"{who} is no server of this program: set [server] control_socket and read_socket")
 
     def give_up(self) -> str:
-        """Have the server leave undone what it has not begun, and return in words whether it has.
+        """Shut this end down so that the server does not begin the request, and return in words whether it has begun.
 
         Once this end is shut down it cannot tell any more that it begins, and so does not; what it told before is read.
         """
@@ -246,7 +246,7 @@ def leave(path: Path, verb: str, **arguments: Any) -> None:
 
 
 def stop(path: Path, *, limit_s: float = 0.0) -> Any:
-    """Have the server stop and return its answer when its process has ended. Raises as ask does."""
+    """Stop the server and return its answer when its process has ended. Raises the errors of ask()."""
     result = ask(path, "stop", limit_s=limit_s and min(limit_s, SHORT_S))
     limit_s = limit_s or STOP_TIMEOUT_S
     with contextlib.suppress(ProcessLookupError):

@@ -14,14 +14,14 @@ from appliance.datapath.taking import programs, take_off
 from appliance.errors import ApplianceError
 
 PATIENCE_S: Final = 10.0
-"""How long a server may take to answer: one that does not is to be ended, or passed over with --force."""
+"""Time that a server may take to answer; one that does not must be ended, or passed over with --force."""
 
 
 def detach(socket: Path | None, interface: str, *, force: bool, limit_s: float = 0.0) -> dict[str, Any]:
     """Take our programs off an interface, or off all, and return what came of each. Raises ApplianceError.
 
     The server on `socket` does it if it runs, so that it does not put them back; with `force` one that does not answer
-    is passed over. limit_s is how long it may take to answer; 0: PATIENCE_S.
+    is passed over. `limit_s` is the time that it may take to answer; 0: PATIENCE_S.
     """
     check(interface, force)
     hangs = False

@@ -35,25 +35,25 @@ class Context:
     below: frozenset[bytes] = frozenset()
     """Origins of the loaded zones strictly below this one."""
     wildcards: dict[bytes, int] = field(default_factory=dict)
-    """Record that answers for what "*.<name>" stands for, by name."""
+    """Node that answers for what "*.<name>" stands for, by name."""
 
     loading: set[bytes] = field(default_factory=set)
     """Origins of zones that stand for data that are not there yet."""
     chains: set[bytes] = field(default_factory=set)
-    """Origins of the zones that chains were followed through, and targets that lie in no loaded zone."""
+    """Origins of the zones that alias chains lead through, and targets that lie in no loaded zone."""
 
     @property
     def signed(self) -> bool:
-        """Tell whether answers differ with DO set."""
+        """Return whether answers differ with DO set."""
         return bool(self.zone.signatures)
 
     @property
     def shares_ds(self) -> bool:
-        """Tell whether the answers of a signed cut share DS and its signature as fragments."""
+        """Return whether the answers of a signed cut share DS and its signature as fragments."""
         return is_large(self.zone)
 
     def placing(self, dnssec: bool) -> AbstractContextManager[None]:
-        """Place what is shared meanwhile where answers with or without DNSSEC are."""
+        """Place what is shared inside the `with` block where answers with or without DNSSEC are."""
         return self.writer.placing_aside() if dnssec else nullcontext()
 
     def evidence(self, zone: Zone) -> Evidence | None:
@@ -101,7 +101,7 @@ def moving_body(base: bytes) -> Body:
 
 
 def shadowed(context: Context, name: bytes) -> bool:
-    """Tell whether a name of the zone lies at or below the apex of another loaded zone."""
+    """Return whether a name of the zone lies at or below the apex of another loaded zone."""
     if not context.below:
         return False
     origin = context.zone.origin

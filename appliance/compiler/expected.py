@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much room zones are expected to take, before they are compiled."""
+"""The room that zones are expected to take, before they are compiled."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -20,7 +20,7 @@ It saves some 320 octets a signed cut. Its referral with DO takes 1.4 times as l
 """
 
 _CHAIN: Final = (400, 2000)
-"""Octets of the answers that a CNAME's chain has for each type at its end, in an unsigned and in a signed zone."""
+"""Octets of the answers that an alias has for each type at its chain's end, in an unsigned and in a signed zone."""
 
 _BESIDE: Final = 64 << 20
 """Octets up to which there is room for a second version beside the first; larger zones move to a new store instead."""
@@ -32,7 +32,7 @@ def is_large(zone: Zone) -> bool:
 
 
 def expected_octets(zone: Zone) -> int:
-    """Return about how much heap one version of a zone takes."""
+    """Return about the octets of heap that one version of a zone takes."""
     if isinstance(zone, PackedZone):
         if zone.expected_octets:
             return zone.expected_octets

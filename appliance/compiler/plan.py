@@ -44,8 +44,8 @@ def compile_zones(world: World, zones: Iterable[Zone], loading: Iterable[Zone] =
 def replace_zone(world: World, zone: Zone, changed: Changed | None = None, reach: Reach | None = None) -> Retired:
     """Serve a new or changed zone, and renew what other zones say because of it; return the room of old versions.
 
-    changed says in which RRsets alone it differs from what is served: only what they reach is written then, where that
-    can be told. reach spares looking at the whole zone where that is needed; note() it before.
+    `changed` are the only RRsets in which it differs from what is served: where it can be told what they reach, only
+    that is written. `reach` spares a look at the whole zone; call its note() for each changed owner before.
     """
     if changed is None:
         return compile_zones(world, [zone])

@@ -23,7 +23,7 @@ from appliance.store.layout import (
     ZONE_VERSION_WORD,
 )
 from appliance.store.shape import SCHEMES
-from appliance.store.store import Retired, StampedState, Store, ZoneState
+from appliance.store.store import CopyState, Retired, Store, ZoneState
 from appliance.zone import names
 from appliance.zone.model import Zone
 
@@ -52,10 +52,10 @@ class Ending(Protocol):
     """Served nodes that end when a version is shown."""
 
     def expire(self) -> None:
-        """Let them end with the version before; nobody sees a difference until the flip."""
+        """End the nodes with the version before; nobody sees a difference until the flip."""
 
     def unlink(self) -> int:
-        """Take them out of the index; return how many."""
+        """Take the nodes out of the index; return the number of these nodes."""
 
 
 @dataclass
@@ -67,12 +67,12 @@ class Nodes:
     version: int
 
     def expire(self) -> None:
-        """Let them end."""
+        """End the nodes with the version before."""
         for ref in self.refs:
-            self.store.expire_record(ref, self.version)
+            self.store.expire_node(ref, self.version)
 
     def unlink(self) -> int:
-        """Take them out of the index."""
+        """Take the nodes out of the index; return the number of these nodes."""
         for ref in self.refs:
             self.store.unlink(ref)
         return len(self.refs)
@@ -93,12 +93,12 @@ class Version:
     """The nodes of the version before that end with it, of a change by names; None where all of them do."""
 
     def write(self, found: Iterable[bytes], writers: Iterable[NameWriter]) -> None:
-        """Have names written, each by the first writer that takes it; the last one takes all."""
+        """Write names, each by the first writer that takes it; the last writer takes all."""
         for writer in writers:
             found = writer.take(found)
 
     def describe(self, context: Context, denial: int) -> None:
-        """Note what the zone table and the neighbours have to know; denial is the zone's own material."""
+        """Note what the zone table and the neighbours have to know; `denial` is the zone's own material."""
         refer = self.writer.refer
         nxdomain = (refer(context.nxdomain[0]), refer(context.nxdomain[1]))
         nodata = (refer(context.nodata[0]), refer(context.nodata[1]))
@@ -125,9 +125,9 @@ def roll_back(store: Store, version: Version) -> None:
 
 
 def show(store: Store, rows: Iterable[Row], ending: Iterable[Ending] = (), root: int | None = None) -> int:
-    """Make versions visible in one flip, and take out of the index what ends with it; return how many nodes that was.
+    """Make versions visible in one flip, and take the nodes that end out of the index; return their number.
 
-    Readers repeat what they do during the flip, and the NIC path hands everything up if it is never finished. root is
+    Readers repeat what they do during the flip, and the NIC path hands everything up if it is never finished. `root` is
     the new apex of the root zone, where that is one of the rows.
     """
     for one in ending:
@@ -165,7 +165,7 @@ def serve(world: World, version: Version, state: int | None = None) -> Retired:
     return retired
 
 
-def _succeed(world: World, version: Version, before: ZoneState | StampedState, ended: int) -> Retired:
+def _succeed(world: World, version: Version, before: ZoneState | CopyState, ended: int) -> Retired:
     """Note what belongs to a zone from now on, and return the room that does not."""
     store, writer, chains = world.store, version.writer, version.chains
     extents = writer.close()

@@ -43,7 +43,7 @@ class Writer:
     """One version of one zone on its way into the store; nothing in it is visible before the zone's flip."""
 
     def __init__(self, store: Store, number: int, version: int, expected: int, divided: bool = False) -> None:
-        """Expect about `expected` octets; divided keeps what only askers with DO set get in an arena of its own."""
+        """Expect about `expected` octets; `divided` keeps what only askers with DO set get in an arena of its own."""
         self.store = store
         self.number = number
         self.version = version
@@ -68,7 +68,7 @@ class Writer:
 
     @contextmanager
     def placing_aside(self) -> Iterator[None]:
-        """Put the objects that are shared meanwhile aside."""
+        """Place the objects that are shared inside the `with` block in the arena for answers with DO."""
         before, self._place = self._place, self.aside
         try:
             yield
@@ -152,13 +152,13 @@ class Writer:
         return extents if self.aside is self.arena else extents + self.aside.close()
 
     def tally(self) -> Tally:
-        """Return what was written so far."""
+        """Return the tally of what was written so far."""
         octets = sum([(len(blob) + 15) & ~15 for blob in self._shared])
         own = (self._nodes, self._node_octets, self._answer_octets, len(self._shared), octets, self._references)
         return Tally(*map(operator.add, own, self._counted))
 
     def count(self, *more: int) -> None:
-        """Take what was written in bulk into the tally."""
+        """Add what was written in bulk to the tally."""
         self._counted = Tally(*map(operator.add, self._counted, more))
 
     def publish(self, name: bytes, ref: int) -> None:

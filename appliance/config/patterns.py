@@ -30,7 +30,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 class Expansion:
     """What is found wrong with the names in a list or a folder while its zones are gone through.
 
-    is_whole says whether it is known that there are no other zones: not where the list or the folder cannot be read,
+    `is_whole` says whether it is known that there are no other zones: not where the list or the folder cannot be read,
     and not where a line of the list is no name, for that may have been one.
     """
 

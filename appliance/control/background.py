@@ -25,11 +25,11 @@ class Background:
         """What broke down last, by what the task is for."""
 
     def keep(self, purpose: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do some work that has no end; whenever it breaks down, begin it again after a while."""
+        """Do work that has no end; whenever it raises an exception, start it again after a while."""
         self._tasks.append(asyncio.create_task(self._again_and_again(purpose, work)))
 
     def once(self, purpose: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do some work beside everything else."""
+        """Do work that ends, beside all other tasks."""
         self._tasks.append(asyncio.create_task(self._bounded(purpose, work)))
 
     async def stop(self) -> None:

@@ -2,8 +2,8 @@
 """The server's end of a control socket: JSON lines, each a verb with arguments, each answered by one line.
 
 A request with "notes": true gets lines with "note" before its answer, while it waits or works; a Listing comes in lines
-with "part" before it. One with "begin": true gets a line with "begun" when it is begun. What has not begun when its
-client goes is not done: a client that shuts its line down, and finds no "begun" in what is left there, knows that.
+with "part" before it. A request with "begin": true gets a line with "begun" when its work begins. Work that has not
+begun when the client goes is not done. A client that shuts its line down and finds no "begun" on it knows that.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from appliance.errors import ApplianceError, StateError
 
 LINE_OCTETS: Final = 65536
 IDLE_S: Final = 30.0
-"""How long a client may take for a line, or to read what it was sent."""
+"""Time that a client may take for a line, or to read what it was sent."""
 CLIENTS: Final = 256
 """Conversations at a time, each with at most two lines in memory; further clients wait in the kernel's queue."""
 BACKLOG: Final = 1024
@@ -37,12 +37,12 @@ LOOK_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 _TURN_S: Final = 0.01
-"""A request that takes longer waits for something, and keeps its turn no longer than that."""
+"""Longest turn of a request; one that takes longer waits for something, and does so without its turn."""
 _BEGUN: Final = b'{"begun": true}\n'
 
 Verb = Callable[[dict[str, Any]], Awaitable[Any]]
 Begin = Callable[[], bool]
-"""To be called just before something is done: it is to be left undone where this is false."""
+"""Called just before the work of a verb; where it returns False the work must be left undone."""
 WaitingVerb = Callable[[dict[str, Any], Begin], Awaitable[Any]]
 
 
@@ -101,7 +101,7 @@ class Channel:
         doing: Callable[[], str] = lambda: "",
         turns: AbstractAsyncContextManager[None] | None = None,
     ) -> None:
-        """Be for members of a group, beside the owner; doing returns what keeps the server busy, in words.
+        """Serve the owner and the members of `group`; `doing` returns in words what keeps the server busy.
 
         Requests take `turns` where there are any.
         """
@@ -164,7 +164,7 @@ class Channel:
         return os.path.lexists(self.path)
 
     async def end_conversations(self) -> None:
-        """End what is under way; new clients are still heard."""
+        """End all conversations; new clients are still heard."""
         clients = list(self._clients)
         for task in clients:
             task.cancel()
@@ -276,7 +276,7 @@ class Channel:
         return name, request
 
     async def _send_notes(self, client: _Client, work: asyncio.Future[Any]) -> None:
-        """Say what the server does until the work is done; a client that goes does not stop it half-way."""
+        """Send what the server does, every second until the work is done; a client that goes does not stop the work."""
         while not (await asyncio.wait((work,), timeout=NOTE_S))[0]:
             await self._send(client, {"note": self._doing()})
 
@@ -312,7 +312,7 @@ class Channel:
             await self._send(client, {"ok": True, "result": answer})
 
     async def _send(self, client: _Client, message: dict[str, Any]) -> None:
-        """Send one line; a client that does not read it may lose its place, and does after some time."""
+        """Send one line; a client that does not read the line may lose its place, and loses it after IDLE_S."""
         self._write(client, message)
         await self._drain(client)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The configuration file beside the server that was started with it: what has changed in it since, in words.
 
-A server keeps the configuration of its start. Who edits the file and asks for a reload is told that this is not enough.
+A server keeps the configuration of its start. Whoever edits the file and reloads is told that a restart is needed.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class ConfigFile:
         """Whether a start would fail now."""
 
     def change(self) -> str:
-        """Return what the file says other than at the start, and what mends that; nothing where it says the same."""
+        """Return in which tables the file differs from that of the start, and the mend; "" where it does not differ."""
         now = self._stamps()
         if None in now or now != self._seen:
             self._told = self._compared()

@@ -20,7 +20,7 @@ class RunLock:
     """Held from construction to close(), and gone with the process. Raises StateError when another process has it."""
 
     def __init__(self, run_dir: Path, key: str = "run_dir") -> None:
-        """Take the folder that is the value of a key of [server]."""
+        """Lock the folder that is the value of a key of [server]."""
         path = run_dir / "serve.lock"
         try:
             _make_folder(run_dir)
@@ -48,7 +48,7 @@ class RunLock:
             os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
-        """Let another server start."""
+        """Release the lock, so that another server can start."""
         os.close(self._fd)
 
 
@@ -95,7 +95,7 @@ def _make_folder(run_dir: Path) -> None:
 
 
 def _own(fd: int, path: Path) -> None:
-    """See to it that nobody else can lock the file, also one that an earlier version left open to all."""
+    """Make the file one that nobody else can lock, also where an earlier version left it open to all."""
     status = os.fstat(fd)
     if status.st_uid not in (os.geteuid(), 0):
         raise StateError(

@@ -22,7 +22,7 @@ def as_told(served: ServedZone, error: Exception) -> ApplianceError:
 
 
 def plain(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return outcomes without what only the reload asks for."""
+    """Return outcomes without the keys that only the reload reads."""
     for one in told:
         one.pop("same", None)
     return told

@@ -132,7 +132,7 @@ class Reloader:
         changed = [self._zones[origin] for origin in small]
         self._say("" if not changed else f"what has changed in {counted(len(changed), 'zone')}")
         if len(changed) > BATCH:
-            # To compare as many with what was kept takes longer than to serve them.
+            # To compare so large a number with the kept versions takes longer than to serve them.
             self._update.ask(self._update.keep(changed))
             return told
         for origin, found in (await to_the_end(self._update.history.record, changed)).items():

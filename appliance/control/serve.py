@@ -161,7 +161,7 @@ def _told(
 
 
 def _keep_up(update: Update, background: Background) -> None:
-    """Do what a server has to do beside answering."""
+    """Start the work that a server does beside answering."""
     background.keep("looking at the interfaces", partial(keep_looking, update.publication.interfaces))
     background.keep("saving the store", update.keep_saving)
     background.once("keeping what is served", update.record)
@@ -169,7 +169,7 @@ def _keep_up(update: Update, background: Background) -> None:
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Do the work; return whether it is done rather than given up because the server is to stop."""
+    """Do the work; return whether it was done, False where it was given up because the server is to stop."""
     task = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)

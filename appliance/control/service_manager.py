@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell the service manager how far we are (sd_notify(3)); nothing happens where there is none."""
+"""Tell the service manager how far the server is (sd_notify(3)); without one nothing happens."""
 
 import contextlib
 import os

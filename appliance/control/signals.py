@@ -60,7 +60,7 @@ class Signals:
         self._act = lambda: None
 
     def end(self) -> None:
-        """Take no notice of any of them until the process has ended: it is about to."""
+        """Ignore all these signals until the process, which is about to end, has ended."""
         for number in _ALL:
             signal.signal(number, _take_no_notice)  # SIG_IGN: Python complains of one that came just before
         signal.set_wakeup_fd(-1)

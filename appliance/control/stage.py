@@ -22,12 +22,12 @@ class Stage:
     """Whether workers answer already: userspace does before there is a NIC path."""
     started: float = field(default_factory=time.monotonic)
     began: float = field(default_factory=time.time)
-    """The same by the clock on the wall."""
+    """When this life began, in seconds since 1970."""
     state: State = "starting"
     decided: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the start has come to its end, good or bad."""
+    """Set when the start has ended, well or not."""
     reloading: str = ""
-    """What a reload is at, if one is under way."""
+    """In words what a reload works on, "" where none is under way."""
     waiting: int = 0
     """Requests that wait, the one under way included."""
 

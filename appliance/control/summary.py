@@ -11,7 +11,7 @@ from appliance.served.zones import ServedZone
 from appliance.wording import of_zone
 
 TOLD: Final = 100
-"""Zones whose problems are told one by one; as many for warnings."""
+"""Most zones whose problems are told one by one, and most zones whose warnings are."""
 PART: Final = 500
 """Zones described at a time."""
 

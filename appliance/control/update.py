@@ -110,12 +110,12 @@ class Update:
         tell(error)
         try:
             if served.state != "serving":
-                await self._serve_kept(served)
-        except Exception as more:  # noqa: BLE001 - whatever one zone does, the others are reloaded
+                await self._serve_without_file(served)
+        except Exception as more:  # noqa: BLE001 - whatever the kept version does, the zone gets its placeholder
             served.failed(f"{served.error}; {served.without_name(str(as_told(served, more)))}")
         return failure(served.name, f"{served.error}; {served.fate()}")
 
-    async def _serve_kept(self, served: ServedZone) -> None:
+    async def _serve_without_file(self, served: ServedZone) -> None:
         kept = await to_the_end(self.history.kept, served)
         if kept is not None:
             await self.accept(Arrival(served, kept, is_kept=True))
@@ -179,7 +179,7 @@ class Update:
         return kept
 
     def ask(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Have something done that nobody waits for before the end, and that takes its turn itself."""
+        """Start work for which nobody waits before close(), and which takes its turn itself."""
         task = asyncio.get_running_loop().create_task(work)
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)

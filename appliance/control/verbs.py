@@ -146,6 +146,6 @@ class _Coming:
 
 
 def _look_at(done: asyncio.Future[Any]) -> None:
-    """See what came of a reload whose clients may all have gone."""
+    """Take the exception of a reload whose clients may all have gone, so that it is not reported as unseen."""
     with contextlib.suppress(asyncio.CancelledError):
         done.exception()

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """How often a program was put back on an interface since the start, and when last (time of day)."""
+    """Number of times that a program was put back on an interface since the start, and when last (time of day)."""
 
     times: int = 0
     last: float = 0.0
@@ -68,7 +68,7 @@ class Conditions:
         self._had[link.name] = (link, program)
 
     def taken_off(self, name: str) -> None:
-        """Note that we took it off, or that the interface has gone."""
+        """Note that this server took its program off, or that the interface has gone."""
         self._had.pop(name, None)
 
     def attached(self, link: Link, program: int) -> None:

@@ -102,7 +102,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 class Attached(msgspec.Struct, frozen=True):
-    """In which mode, and why in no better one."""
+    """The mode of a program on an interface, and why it is no better one."""
 
     mode: Mode
     reason: str = ""
@@ -247,7 +247,7 @@ class Door:
         self._generations.pop(generation, None)
 
     def close(self) -> None:
-        """Give the lock back: what still runs has no owner from now on."""
+        """Release the lock: programs that still run have no owner from now on."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -134,7 +134,7 @@ class Generation:
         return Placed(mine, tuple(crowded), tuple(problems))
 
     def _write_vlans(self, interfaces: set[int], around: vicinity.Vicinity) -> None:
-        """Tell the program the tags that devices take; what it does not know goes to userspace."""
+        """Write for the program the tags that devices take; frames with other tags go to userspace."""
         table, left = vicinity.vlan_table(interfaces, around.devices)
         if self._arrays["vlans"] != table:
             self._arrays["vlans"][:] = table
@@ -174,7 +174,7 @@ class Generation:
         self.store.set("serving", int(on))
 
     def lease(self, until_ns: int) -> None:
-        """Let the program answer until then (nanoseconds of CLOCK_MONOTONIC, 0: without end); later it hands all up."""
+        """Let the program answer until a moment (CLOCK_MONOTONIC in nanoseconds, 0: no end); then it passes all up."""
         with self._arrays["ctl"].cast("Q") as words:
             words[layout.OFFSETS["ctl"]["lease_until"] // 8] = until_ns
 

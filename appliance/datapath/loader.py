@@ -75,7 +75,7 @@ def load(plan: Plan) -> None:
 
 
 def _judged(program: Program, plan: Plan, maps: Mapping[str, int]) -> dict[str, int]:
-    """Have the kernel judge all programs, several at a time: it takes longer than all the rest."""
+    """Load all programs, several at a time: the kernel's verifier takes longer than all the rest."""
     numbers = constants(plan)
     loaded: dict[str, int] = {}
     waiting = sorted(program.code, key=lambda name: len(program.code[name].instructions))

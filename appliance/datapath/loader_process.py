@@ -27,7 +27,7 @@ _running: Final[set[subprocess.Popen[bytes]]] = set()
 
 
 def run_loader(plan: Plan) -> None:
-    """Have a program loaded and pinned by a process of its own. Raises DatapathError, and leaves nothing pinned."""
+    """Load and pin a program in a process of its own. Raises DatapathError, and leaves nothing pinned."""
     # Without the site module, which takes a third of the loader's start: it is told where everything is. Nothing comes
     # from the folder that this process happens to be in. In a group of its own, Ctrl-C at the terminal leaves it alone:
     # this process decides.

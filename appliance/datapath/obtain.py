@@ -126,7 +126,7 @@ def remarks(said: str) -> Iterator[tuple[str, str]]:
 
 
 def prepare(kernel: str = "") -> str:
-    """Have the compiled program in the cache, for starts that need no compiler; return what was done, in words.
+    """Put the compiled program into the cache, for starts without a compiler; return in words what was done.
 
     Raises DatapathError.
     """

@@ -58,7 +58,7 @@ def find_seed(addresses: Iterable[str], others: Iterable[str] = ()) -> int:
 
 
 def rewrite(table: memoryview, kinds: Mapping[str, int], seed: int) -> tuple[list[str], list[str]]:
-    """Let a table that is in use hold these addresses, each with its kind (not 0).
+    """Put these addresses into a table that is in use, each with its kind (not 0).
 
     Return those that it holds, and those that are to be answered for and have no slot: userspace answers there. They
     take the slots of addresses of other kinds. What stays is not touched. The program passes up what is for an address

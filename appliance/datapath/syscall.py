@@ -92,7 +92,7 @@ def map_info(fd: int) -> tuple[str, int, int, int, int, int]:
 def load_xdp(
     name: str, instructions: bytes, licence: str, kernel_version: int, log: ctypes.Array[ctypes.c_char] | None = None
 ) -> int:
-    """Have the kernel judge and load a program; return its descriptor, or the error number, negative.
+    """Load a program, which the kernel verifies; return its descriptor, or the error number, negative.
 
     With `log` the verifier's words are written there. Other threads run meanwhile.
     """

@@ -29,7 +29,7 @@ from appliance.zone import nsec3_hash
 def proof(store: Store, outcome: Outcome, qname: bytes, denial: int) -> list[int]:
     """Return the fragments that prove what a folded question name's answer says; each once.
 
-    denial is that of the answer: DENIAL_NXDOMAIN, or DENIAL_NEXT_CLOSER for what a wildcard gave.
+    `denial` is that of the answer: DENIAL_NXDOMAIN, or DENIAL_NEXT_CLOSER for an answer of a wildcard.
     """
     material = store.node(outcome.node)[NODE_DENIAL_PLACE]
     scheme = store.zone_byte(outcome.zone, "scheme")

@@ -48,11 +48,11 @@ Lack = Literal["", "denial", "dname", "chain"]
 class Outcome:
     """What a question found.
 
-    answer is the reference of an answer, 0 only with lacks "dname". zone is the row of the zone that answers, 0 if none
-    does. node is the deepest node on the way to the name, and at where its name starts in the question name: 0 for
-    an exact match. lacks says what the answer is without: "denial", a proof that must be searched; "dname", everything:
-    the DNAME at node is to be applied; "chain", everything: the CNAME is to be followed link by link. proofs are
-    fragments that end the answer, a composed referral.
+    `answer` is the reference of an answer, 0 only where `lacks` is "dname". `zone` is the row of the zone that answers,
+    0 if none does. `node` is the deepest node on the way to the name, and `at` is where its name starts in the question
+    name: 0 for an exact match. `lacks` says what is missing: "denial", a proof that must be searched; "dname",
+    everything: the DNAME at `node` is to be applied; "chain", everything: the CNAME is to be followed link by link.
+    `proofs` are the fragments that end a composed referral.
     """
 
     answer: int
@@ -66,7 +66,7 @@ class Outcome:
 def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
     """Find the answer for a folded wire name and a type of class IN.
 
-    A zone that changes meanwhile spoils what is found: compare ctl.flips before and after (`reply` does).
+    A flip during the search makes the outcome worthless: compare ctl.flips before and after, as `reply` does.
     """
     node, at = deepest(store, qname)
     if not node or store.octets[node * GRANULE + NODE_FLAGS_AT] & NODE_OUTSIDE:
@@ -95,7 +95,7 @@ def find(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Outcome:
 
 
 def _at_cut(store: Store, zone: int, node: int, at: int, dnssec_ok: bool, asks_ds: bool) -> Outcome:
-    """Return the referral, what ends it beside it where it is a composed one, or what the parent says about DS."""
+    """Return the referral, with its last fragments where it is composed, or what the parent says about DS."""
     proofs = composed_of(store, node) if dnssec_ok else []
     if asks_ds:
         signed = store.words[node * GRANULE_WORDS + NODE_OTHER_WORD + 1] if proofs else 0
@@ -137,7 +137,7 @@ def _outcome(store: Store, ref: int, zone: int, node: int, at: int) -> Outcome:
 
 
 def is_served(store: Store, zone: int) -> bool:
-    """Tell whether a zone is loaded and not expired."""
+    """Return whether a zone is loaded and not expired."""
     if store.zone_word(zone, "state") != ZONE_SERVING:
         return False
     expiry = store.expiry(zone)
@@ -163,7 +163,7 @@ def deepest(store: Store, qname: bytes) -> tuple[int, int]:
     while low + 1 < high:
         if not low < probe < high:
             probe = high - 1
-        ref = store.find_record(qname[starts[-1 - probe] :], hashes[probe])
+        ref = store.find_node(qname[starts[-1 - probe] :], hashes[probe])
         if ref:
             found, low = ref, probe
             if store.octets[ref * GRANULE + NODE_FLAGS_AT] & (NODE_CUT | NODE_BELOW) == NODE_CUT:

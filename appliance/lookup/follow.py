@@ -31,7 +31,7 @@ _LONGEST: Final = 65535
 
 
 def reply(store: Store, ident: int, flags: int, question: bytes, limit: int, edns: Edns | None) -> tuple[int, bytes]:
-    """Return the answer's kind and the whole message for a question of class IN, whatever it takes.
+    """Return the answer's kind and the whole message for a question of class IN, with all aliases followed.
 
     flags is the query's second header word, question the name, type and class as they came.
     """
@@ -66,7 +66,7 @@ def follow(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Records:
                 break
             target = _substitute(store, outcome, name, dnssec_ok, found)
             if qtype in (types.CNAME, types.ANY):
-                break  # the synthesised CNAME is of that type
+                break  # the synthesised CNAME is of the asked type
         elif _is_link(store, outcome, qtype):
             if links == MAX_LINKS:
                 break
@@ -82,7 +82,7 @@ def follow(store: Store, qname: bytes, qtype: int, dnssec_ok: bool) -> Records:
 
 
 def _is_link(store: Store, outcome: Outcome, qtype: int) -> bool:
-    """Tell whether the data that the outcome stands on are a CNAME to be followed."""
+    """Return whether the data that the outcome stands on are a CNAME to be followed."""
     if qtype in (types.CNAME, types.ANY) or not outcome.node or outcome.lacks == "dname":
         return False
     node = store.node(outcome.node)

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from appliance.compiler.neighbours.world import World
 from appliance.compiler.plan import compile_zones
-from appliance.compiler.template.restamp import Restamper
+from appliance.compiler.template.replacement import Replacements
 from appliance.errors import ApplianceError
 from appliance.publish.budget import check_size
-from appliance.publish.loading import stamped
+from appliance.publish.loading import copied
 from appliance.publish.publication import COMPARED, Publication
 from appliance.served.memory import uncollected
 from appliance.served.zones import ServedZone
@@ -36,9 +36,9 @@ async def reload_together(
 ) -> Outcomes:
     """Serve what is in the files of many zones; return what came of those that are done.
 
-    tell hears of each zone whose records were looked at one by one.
+    `tell` is called with each zone whose records were looked at one by one.
     """
-    together = _Together(memory_mib)
+    together = _Reload(memory_mib)
     if len(chosen) < FEWEST:
         return together.told
     for at in range(0, len(chosen), _BATCH):
@@ -50,15 +50,15 @@ async def reload_together(
     return together.told
 
 
-class _Together:
-    """Some zones that are read together, and how far they are done."""
+class _Reload:
+    """Zones that are read together, and which of them are done."""
 
     def __init__(self, memory_mib: int) -> None:
         self.told: Outcomes = {}
         self.compiled: list[ServedZone] = []
-        """Those of these zones that were compiled by themselves."""
+        """The zones of the batch that were compiled by themselves."""
         self._memory_mib = memory_mib
-        self._stamper: Restamper | None = None
+        self._templates: Replacements | None = None
         self._files: Batch | None = None
         self._chosen: Sequence[ServedZone] = ()
         self._zones: list[tuple[ServedZone, Zone]] = []
@@ -66,30 +66,30 @@ class _Together:
         self._at = 0
 
     def begin(self, chosen: Sequence[ServedZone]) -> None:
-        """Take the next zones."""
+        """Begin with the next zones."""
         self._chosen, self._at, self._files = chosen, 0, None
         self._zones, self.compiled = [], []
 
     def go_on(self, world: World) -> tuple[Retired, bool]:
         """Change zones until the store is full; return the room of their old versions, and whether all were tried."""
         retired = Retired()
-        if self._stamper is None or self._stamper.store is not world.store:
-            self._stamper = Restamper(world)
+        if self._templates is None or self._templates.store is not world.store:
+            self._templates = Replacements(world)
         if self._files is None:
             self._files = _read(self._chosen)
         try:
             with uncollected():
-                self._stamp(self._stamper, self._files)
+                self._copy(self._templates, self._files)
                 while self._zones:
                     self._compile(world, *self._zones[-1], retired)
                     self._zones.pop()
         except StoreFull:
             return retired, False
         finally:
-            retired.extents += self._stamper.take_retired()
+            retired.extents += self._templates.take_retired()
         return retired, True
 
-    def _stamp(self, stamper: Restamper, files: Batch) -> None:
+    def _copy(self, templates: Replacements, files: Batch) -> None:
         """Serve the zones whose text other zones have too, and read the others, unless they are large."""
         others = []
         try:
@@ -97,13 +97,13 @@ class _Together:
                 served, before = self._chosen[self._at], self._chosen[self._at].serial
                 if _is_served(served, files, self._at):
                     self.told[served.origin] = as_served(served)
-                elif stamped(stamper, served, files, self._at):
+                elif copied(templates, served, files, self._at):
                     self._note(served, before)
                 elif files.take(self._at) is not None:
                     others.append(served)
                 self._at += 1
         finally:
-            stamper.close()
+            templates.close()
         # All are read first: to read and compile in turn takes a tenth more.
         for served in others:
             with suppress(ApplianceError):  # it is read once more, by itself, and what is wrong is told

@@ -16,7 +16,7 @@ MIB: Final = 1 << 20
 
 
 def octets(sizes: Capacity) -> int:
-    """Return how much memory a store of these sizes takes."""
+    """Return the octets of memory that a store of these sizes takes."""
     index = layout.SIZES["bucket"] << sizes.bucket_bits
     return index + layout.HEAP_CHUNK * sizes.chunks + layout.SIZES["zone"] * (sizes.zones + 1)
 
@@ -32,7 +32,7 @@ def check_budget(sizes: Capacity, memory_mib: int) -> None:
 
 
 def check_size(zone: Zone, memory_mib: int) -> int:
-    """Return how many octets of heap a zone takes at least, or little more.
+    """Return about the least octets of heap that a zone takes.
 
     Raises StateError if it is surely larger than a store may be, before it takes any of it.
     """

@@ -20,13 +20,13 @@ _PAUSE_S: Final = 1.0
 """From a change until waste is looked for: changes come in groups."""
 _KIB: Final = 1024
 _REST: Final = 10
-"""Times as long as an attempt took nothing is done after one that failed: processor time is bounded."""
+"""Pause after an attempt that failed, in multiples of the time that it took: this bounds the processor time."""
 
 _log = logging.getLogger(__name__)
 
 
 class Compaction:
-    """Looks for waste after changes, and sees to it that it goes."""
+    """Looks for waste after changes, and compiles the store anew where there is enough."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Compaction:
         done: Callable[[], None],
         kept: Kept,
     ) -> None:
-        """Hold turn while what is served must not change; call done when another store has taken over.
+        """Hold `turn` while what is served must not change; call `done` when another store has taken over.
 
         kept has the zones whose files are not what is served any more.
         """
@@ -49,7 +49,7 @@ class Compaction:
         self._failed = ""
 
     def note(self) -> None:
-        """Say that something has changed."""
+        """Note that something has changed."""
         self._changed.set()
 
     async def keep_looking(self) -> None:
@@ -66,7 +66,7 @@ class Compaction:
                 await asyncio.sleep(_REST * (time.monotonic() - started))
 
     def _tell(self, failure: str) -> None:
-        """Log why it failed, unless it failed so before."""
+        """Log why an attempt failed, unless the one before failed for the same reason."""
         if failure != self._failed:
             _log.warning("the store keeps its waste, which goes after a later change: %s", failure)
         self._failed = failure

@@ -68,7 +68,7 @@ class _Notes(msgspec.Struct):
         )
 
     def recall(self, zones: Mapping[bytes, ServedZone]) -> None:
-        """Tell the zones that are still as they were what is served of them."""
+        """Note in each zone whose source is unchanged what is served of it."""
         files = self.files.split(b"\0")
         at = 0
         for place, (serial, names) in enumerate(zip(_words(self.serials), _words(self.names), strict=True)):
@@ -104,7 +104,7 @@ class Images:
         self._complained = False
 
     def load(self, zones: Mapping[bytes, ServedZone]) -> Store | None:
-        """Return the saved store, None if there is none to trust; zones that are in it as they are now know it."""
+        """Return the saved store, None if there is none to trust; unchanged zones note its versions."""
         if not self._wanted:
             return None
         self.remove_unfinished()  # of a process that was killed while it saved
@@ -136,7 +136,7 @@ class Images:
             return None
 
     def save(self, store: Store, zones: Iterable[ServedZone]) -> bool:
-        """Keep the store, and tell whether it is kept; a failure is told once, and the server goes on."""
+        """Save the store, and return whether that worked; a failure is logged once, and the server goes on."""
         if not self._wanted:
             return False
         try:

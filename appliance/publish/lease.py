@@ -7,7 +7,7 @@ from typing import Final
 from appliance.publish.publication import Publication
 
 _RENEWALS: Final = 10
-"""How often it is renewed in the time that it lasts: a process that is only slow does not lose it."""
+"""Renewals in the time that a lease lasts: a process that is only slow does not lose the lease."""
 _LONGEST_S: Final = 60.0
 
 

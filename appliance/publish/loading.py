@@ -17,7 +17,7 @@ from appliance.compiler.bulk.zone import RecordsSpent
 from appliance.compiler.expected import larger_than
 from appliance.compiler.neighbours.world import World
 from appliance.compiler.plan import compile_zones, remove_zones
-from appliance.compiler.template.template import Stamper
+from appliance.compiler.template.template import Templates
 from appliance.errors import ApplianceError, StateError, ZoneError
 from appliance.publish.budget import check_budget, check_size, shared_store
 from appliance.publish.paging import pages_ahead
@@ -38,11 +38,11 @@ from appliance.zone.packed.zone import PackedZone
 
 _BATCH: Final = 500
 _TURN_S: Final = 0.0002
-"""After how long the thread that reads gets its turn: it needs the interpreter for a moment, to start."""
+"""Time after which the thread that reads gets its turn: it needs the interpreter for a moment, to start."""
 _TOGETHER: Final = 1 << 25
 """Octets of zone files whose models are held at the same time."""
 _SPENT: Final = 1 << 26
-"""Octets of packed records from which on they are let go of while the zone is compiled."""
+"""Octets of packed records from which on records are released while the zone is compiled."""
 _SPREAD: Final = 8
 """Octets of address space for each octet of text; pages that are never written take no memory.
 
@@ -56,7 +56,7 @@ _digest = lru_cache(1)(digests.of_text)
 """Zones that follow each other often have the same text."""
 
 _Sized = tuple[int, ServedZone]
-"""A zone behind the octets that its file has."""
+"""The octets of a file, and its zone."""
 
 
 class Loading:
@@ -74,7 +74,7 @@ class Loading:
     ) -> None:
         """Look at all zones of the configuration; those that are served already stay as they are.
 
-        fixed forbids moving to a larger store. history gets the records of large zones.
+        `fixed` forbids moving to a larger store. `history` gets the records of large zones.
         """
         self._history = history if history is not None and history.wanted else None
         self._drafting: dict[bytes, Drafting] = {}
@@ -106,7 +106,7 @@ class Loading:
             give_back()  # before workers are forked
 
     def drafts(self) -> list[Draft]:
-        """Wait for the drafts of large zones, and return them; not again."""
+        """Wait for the drafts of large zones, and return them; a second call returns none."""
         drafting, self._drafting = self._drafting, {}
         return [draft for one in drafting.values() if (draft := one.result()) is not None]
 
@@ -174,7 +174,7 @@ class Loading:
         return self._history.kept(served, digest) if self._history is not None else None
 
     def _compile_large(self, world: World, waiting: list[_Sized]) -> None:
-        """Compile the next large zones, as many as may be held together."""
+        """Compile the next large zones, together only while their files have at most _TOGETHER octets."""
         good: list[Zone] = []
         bad: list[Zone] = []
         octets = ahead = 0
@@ -206,7 +206,7 @@ class Loading:
             good.append(kept)
 
     def _weigh(self, served: ServedZone, good: list[Zone], bad: list[Zone]) -> int:
-        """Return how many octets the zone read last takes about; refuse it, and only it, if it is surely too large."""
+        """Return about the octets that the zone read last takes; refuse this zone alone if it is surely too large."""
         if not good or good[-1].origin != served.origin:
             return 0
         try:
@@ -219,7 +219,7 @@ class Loading:
             return 0
 
     def _write_down(self, served: ServedZone, zone: Zone) -> None:
-        """Have the records of a zone written by another thread while they are compiled."""
+        """Let another thread write the records of a zone while they are compiled."""
         if served.origin in self._as_kept or not served.source.is_large():
             return
         if self._history is not None and isinstance(zone, PackedZone):
@@ -283,7 +283,7 @@ class Loading:
         world.store = target
 
     def _compile_small(self, world: World, small: list[_Sized]) -> None:
-        stamper = None
+        templates = None
         at = 0
         with contextlib.closing(_read_ahead(small)) as batches:
             for batch, files in batches:
@@ -291,10 +291,10 @@ class Loading:
                 if at == _BATCH:
                     self._with_room(world, world.store.get("records") * (len(small) - at) // at)
                 at += len(batch)
-                if stamper is None or stamper.store is not world.store:
-                    stamper = Stamper(world)
-                rest = [one for number, (_, one) in enumerate(batch) if not stamped(stamper, one, files, number)]
-                stamper.close()
+                if templates is None or templates.store is not world.store:
+                    templates = Templates(world)
+                rest = [one for number, (_, one) in enumerate(batch) if not copied(templates, one, files, number)]
+                templates.close()
                 if rest:
                     good: list[Zone] = []
                     bad: list[Zone] = []
@@ -312,7 +312,7 @@ class Loading:
 
 
 def _spend(zones: list[Zone], spend: bool) -> None:
-    """Say whether the records of zones may go: those of one that is compiled alone, which nobody asks afterwards."""
+    """Note which zones may release their records: one that is compiled alone, since nobody asks it afterwards."""
     for zone in zones:
         if isinstance(zone, PackedZone):
             zone.may_be_spent = spend and len(zones) == 1 and len(zone.packed.memory) >= _SPENT
@@ -341,13 +341,13 @@ def _read_ahead(small: list[_Sized]) -> Generator[tuple[list[_Sized], Batch], No
         sys.setswitchinterval(before)
 
 
-def stamped(stamper: Stamper, served: ServedZone, files: Batch, number: int) -> bool:
+def copied(templates: Templates, served: ServedZone, files: Batch, number: int) -> bool:
     """Serve a zone, one of a batch, by its text; return whether that could be done."""
     text = served.source.text(files, number)
     if not text:
         return False
     try:
-        shape = stamper.put(served.origin, text, partial(served.made_from, text))
+        shape = templates.put(served.origin, text, partial(served.made_from, text))
     except (ZoneError, StoreFull):
         return False  # the zone is read and compiled by itself then, which tells what is wrong
     if shape is None:

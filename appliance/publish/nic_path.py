@@ -20,9 +20,9 @@ from appliance.wording import counted
 _SETTLE_S: Final = 0.05
 """One change of an interface has several notices."""
 _SHARE: Final = 4
-"""Of the time at most a fifth is spent on looking."""
+"""Pause after a look, in multiples of the time that it took: looking takes at most a fifth of the time."""
 _LOOK_S: Final = 60.0
-"""What the kernel tells nobody, as programs on interfaces that are down, is seen so late."""
+"""Longest time until a change is seen that the kernel does not report, as of programs on interfaces that are down."""
 
 _log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ _LOOK_S: Final = 0.005
 
 @contextlib.contextmanager
 def pages_ahead(store: Store, octets: int) -> Iterator[None]:
-    """Have the index and `octets` of free heap made present meanwhile; give back what was not needed.
+    """Make the index and `octets` of free heap present inside the `with` block; give back what was not needed.
 
     Only a store in memory of its own kind (shared_store) is taken care of, and only where there is another processor.
     """

@@ -34,13 +34,13 @@ class Progress:
         self._task: TaskID | None = None
 
     def begin(self, octets: int, zones: int) -> None:
-        """Say how much there is to do."""
+        """Note how much there is to do."""
         self._total, self.zones = octets, zones
         self.begun, self._ended = True, False
         self._started = self._told = time.monotonic()
 
     def advance(self, octets: int) -> None:
-        """Say that so much more is done."""
+        """Note that `octets` more are done."""
         self._done += octets
         now = time.monotonic()
         if now - self._started < _QUIET_S:
@@ -80,7 +80,7 @@ class Progress:
         self._bar.update(self._task, completed=self._done)
 
     def end(self) -> None:
-        """Take the bar off the terminal."""
+        """Remove the bar from the terminal."""
         with self._drawing:
             self._ended = True
             if self._bar is not None:

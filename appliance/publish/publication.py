@@ -17,7 +17,7 @@ from appliance.config.schema import Config
 from appliance.errors import ApplianceError, DatapathError, StateError
 from appliance.publish.budget import MIB, check_budget, octets, shared_store
 from appliance.publish.nic_path import NicPath, interfaces, may_do_without, wanted
-from appliance.publish.replay import Meanwhile, check_same
+from appliance.publish.replay import Replay, check_same
 from appliance.publish.uncancelled import to_the_end
 from appliance.publish.workers import WorkerPool
 from appliance.served.memory import trim
@@ -53,7 +53,7 @@ class Publication:
         self._pool = pool
         self._world: World | None = None
         self._retired: deque[tuple[float, Retired]] = deque()
-        self._meanwhile: Meanwhile | None = None
+        self._replay: Replay | None = None
         self.nic_path: NicPath | None = None
         self.interfaces = interfaces(config, use_xdp)
         self._given_up = False
@@ -80,8 +80,8 @@ class Publication:
     async def publish(self, world: World, stays: bool, set_aside: SetAside) -> None:
         """Serve what is in a store, at once from userspace, then with the NIC path too. Raises ApplianceError.
 
-        stays tells whether workers may share the store as it is; a private map of a file must be moved. set_aside makes
-        such a map of it, or returns None.
+        `stays` tells whether workers may share the store as it is; a private map of a file must be moved. `set_aside`
+        makes such a map of a store, or returns None.
         """
         store = world.store
         sizes = room_for(store)
@@ -96,14 +96,14 @@ class Publication:
         await self._settle(world, sizes, stays)
 
     def _take_old_programs_off(self) -> None:
-        """Take off what an ended server left where nothing is to serve: it answers what was true then."""
+        """Take off the programs that an ended server left where none is to serve: their answers are old."""
         try:
             self.interfaces.begin() if not self.no_nic_path else self.interfaces.serve(None)
         except DatapathError as error:
             _log.warning("the interfaces cannot be looked at: %s", error)
 
     async def _let_go(self, store: Store, kept: Store) -> None:
-        """Serve from a file what is in memory, so that this is free when the arrays of the NIC path are made."""
+        """Serve from a file instead of memory, so that this memory is free when the arrays of the NIC path are made."""
         self._pool.start(kept)
         await self._pool.drained()
         gc.collect()  # writers and their views of the arrays
@@ -196,19 +196,19 @@ class Publication:
     async def replace(self, zone: Zone, changed: Changed | None = None) -> None:
         """Serve another version of one zone; readers see the old or the new one. Raises ApplianceError.
 
-        changed says in which RRsets it differs from what is served, if that is known.
+        `changed` are the RRsets in which it differs from what is served, if these are known.
         """
         known = changed if len(zone.nodes) >= COMPARED else None
         await self._change(lambda world: replace_zone(world, zone, known), zone)
         set_state(self.store, zone.origin, ZONE_SERVING)
-        if self._meanwhile is not None:
-            self._meanwhile.replaced(zone, known)
+        if self._replay is not None:
+            self._replay.replaced(zone, known)
 
     async def expect(self, zone: Zone) -> None:
         """Answer SERVFAIL for a zone whose data are not there yet, given a placeholder. Raises ApplianceError."""
         await self._change(lambda world: compile_zones(world, [], [zone]), zone)
-        if self._meanwhile is not None:
-            self._meanwhile.removed(zone.origin)  # what was compiled meanwhile does not know it, and is given up
+        if self._replay is not None:
+            self._replay.removed(zone.origin)  # a store that is being compiled does not know the zone, and is given up
 
     async def change_many(self, change: Callable[[World], tuple[Retired, bool]]) -> bool:
         """Change many zones as far as they have room, again with more room until all are done; return whether they are.
@@ -216,7 +216,7 @@ class Publication:
         A change goes on where it stopped. Nothing is done while changes are noted one by one.
         """
         for attempt in range(_ATTEMPTS):
-            if self._meanwhile is not None:
+            if self._replay is not None:
                 return False
             self._reclaim(self.store)
             retired, done = await asyncio.to_thread(change, self.world)
@@ -233,11 +233,11 @@ class Publication:
     async def remove(self, origin: bytes) -> None:
         """Serve a zone no more. Raises ApplianceError."""
         await self._change(lambda world: remove_zone(world, origin), None)
-        if self._meanwhile is not None:
-            self._meanwhile.removed(origin)
+        if self._replay is not None:
+            self._replay.removed(origin)
 
     async def waste(self) -> Waste | None:
-        """Return how much of the store is of no use, if that is worth compiling it anew."""
+        """Return the waste in the store, None where it is too little to compile the store anew."""
         limits = self._config.store
         self._reclaim(self.store)
         found = await asyncio.to_thread(waste_of, self.store)
@@ -246,24 +246,24 @@ class Publication:
 
     def note_changes(self) -> None:
         """Begin to note changes, for a store that is compiled from what is served at this moment."""
-        self._meanwhile = Meanwhile()
+        self._replay = Replay()
 
     def forget_changes(self) -> None:
         """Note no more changes."""
-        self._meanwhile = None
+        self._replay = None
 
     async def take_over(self, fresh: Store, others: set[bytes]) -> int:
         """Serve what is served from a store that was compiled anew since note_changes(). Raises ApplianceError.
 
-        others are zones that it has in another version. Returns how many zones have changed meanwhile.
+        `others` are zones that it has in another version. Returns the number of zones that have changed since then.
         """
-        assert self._meanwhile is not None
+        assert self._replay is not None
         world = World(fresh, self.world.fetch)
-        await asyncio.to_thread(self._meanwhile.follow, world, others)
+        await asyncio.to_thread(self._replay.follow, world, others)
         check_same(fresh, self.store)
         await self._settle(world, room_for(fresh), True)
         self._retired.clear()  # room of the store before
-        return len(self._meanwhile)
+        return len(self._replay)
 
     async def _change(self, change: Change, zone: Zone | None) -> None:
         self._reclaim(self.store)

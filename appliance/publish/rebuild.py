@@ -84,7 +84,7 @@ class _AsServed(ZoneSource):
         """Keep what is served."""
 
     def doubt(self) -> None:
-        """Look into nothing again: the copy is read once."""
+        """Do nothing: the copy is read once."""
 
     def is_large(self) -> bool:
         return False  # nothing is kept of what is read here
@@ -167,7 +167,7 @@ class Rebuild:
 
 class _Silent(Progress):
     def advance(self, octets: int) -> None:
-        """Say nothing: nobody waits."""
+        """Show nothing: nobody waits for this load."""
 
 
 def _work(

@@ -13,11 +13,11 @@ from appliance.zone import names
 from appliance.zone.model import Zone
 
 _MOST: Final = 1000
-"""Zones whose models are kept; where more change meanwhile, the new store is given up."""
+"""Most zones whose models are kept; where more change, the new store is given up."""
 
 
-class Meanwhile:
-    """What changed since a moment: for each zone its newest version, and how that differs from the one then."""
+class Replay:
+    """The changes since a moment: for each zone its newest version, and its difference from the one of that moment."""
 
     def __init__(self) -> None:
         self._versions: dict[bytes, Zone | None] = {}
@@ -44,7 +44,7 @@ class Meanwhile:
         self._versions[origin] = self._changed[origin] = None
 
     def follow(self, world: World, others: set[bytes]) -> None:
-        """Make the changes in a store of what was served then; others are zones that it has in another version.
+        """Make the changes in a store of what was served then; `others` are zones that it has in another version.
 
         Raises StateError where that does not lead to what is served now, and ApplianceError as the changes do.
         """

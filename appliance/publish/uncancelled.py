@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def to_the_end(work: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
-    """Do something in a thread, and return what it returns; when this is cancelled, its end is waited for first."""
+    """Call a function in a thread and return its result; when this is cancelled, the end of the thread comes first."""
     task = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **more))
     try:
         return await asyncio.shield(task)

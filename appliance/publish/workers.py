@@ -68,7 +68,7 @@ class WorkerPool:
 
     @property
     def wanted(self) -> int:
-        """Number of workers there should be."""
+        """Number of workers that the configuration asks for."""
         return len(self._listening.workers)
 
     @property

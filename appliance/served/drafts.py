@@ -39,7 +39,7 @@ class Draft:
 
     @property
     def is_same(self) -> bool:
-        """Tell whether the store has exactly these records."""
+        """Return whether the store has exactly these records."""
         return self.applies and self.difference is not None and self.difference.is_empty
 
 

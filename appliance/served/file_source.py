@@ -43,7 +43,7 @@ class Place:
         return f"{self.before}{b'.'.join(labels).decode('latin-1')}{self.after}"
 
     def is_of(self, origin: bytes, file: str) -> bool:
-        """Tell whether a file is surely where the one of a zone is looked for: names with very long labels are not."""
+        """Return whether a file is surely that of a zone by its path; for names with very long labels this is False."""
         return self.before + origin[1:-1].translate(_DOTTED).decode("latin-1") + self.after == file
 
 
@@ -136,7 +136,7 @@ class FileSource(ZoneSource):
         return stamps.text_of(self.place, LARGE - 1)
 
     def doubt(self) -> None:
-        """Have the next reload look into the file, whatever its stamp says."""
+        """Make the next reload look into the file, whatever its stamp says."""
         self.lasting = False
 
     def size(self, files: Files) -> int:
@@ -144,7 +144,7 @@ class FileSource(ZoneSource):
         return files.size() if files.find(*self._path()) else 0
 
     def name_in(self, batch: Batch) -> None:
-        """Have the file read with others."""
+        """Add the file to a batch of reads."""
         batch.add(*self._path())
 
     def text(self, files: Batch, number: int) -> bytes | None:

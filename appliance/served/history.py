@@ -28,7 +28,7 @@ from appliance.zone.packed.zone import PackedZone
 
 _MIB: Final = 1 << 20
 _APPLIED: Final = 100 * _MIB
-"""Octets of records up to which a change is looked at one by one, also where no step may take as many."""
+"""Octets of differing records up to which a change is made by names, whatever a step of the journal may take."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class History:
         """Zones of which nothing is to be kept, though something still lies there: it counts for nothing."""
 
     def draft(self, served: ServedZone, zone: Zone) -> Draft | None:
-        """Write the records of a zone down, and compare them with those kept; None where that cannot be done."""
+        """Write the records of a zone to disk, and compare them with the kept ones; None where that fails."""
         draft = self._write(served, zone) if self.wanted else None
         return draft and self._compared(draft, served.digest)
 
@@ -72,7 +72,7 @@ class History:
         return draft
 
     def compare_at_start(self, draft: Draft) -> Draft | None:
-        """Compare what was written with the kept version; None where that cannot be done."""
+        """Compare a draft with the kept version; None where that fails."""
         return draft if draft.is_kept else self._compared(draft, b"")
 
     def _write(self, served: ServedZone, zone: Zone) -> Draft | None:
@@ -101,7 +101,7 @@ class History:
         self._tell(error)
 
     def _compare(self, db: sqlite3.Connection, draft: Draft, kept: Version | None, was: bytes) -> None:
-        """Find what leads from the kept version to a draft; was is the digest of what the store has."""
+        """Find the difference from the kept version to a draft; `was` is the digest of what the store has."""
         origin = draft.origin
         if kept is None:
             return
@@ -134,7 +134,7 @@ class History:
         self.failure = ""
 
     def _keep(self, db: sqlite3.Connection, draft: Draft, kept: Version | None) -> list[Version]:
-        """Keep one version instead of another; return that one, whose file goes when the transaction is done."""
+        """Keep a version instead of the `kept` one; return the latter, whose file goes when the transaction is done."""
         versions.put(db, draft.origin, draft.version)
         if kept is None:
             return []
@@ -157,7 +157,7 @@ class History:
             journal.append(db, draft.origin, found, self._most)
 
     def discard(self, draft: Draft | None) -> None:
-        """Let go of a draft that is not served after all."""
+        """Release a draft that is not served after all."""
         if draft is not None and not draft.is_kept:
             self._listings.discard(draft.version)
 
@@ -179,7 +179,7 @@ class History:
             self._remove_in_place(error)
 
     def _remove_in_place(self, why: StateError) -> None:
-        """Remove what could not be removed as usual; a disk without room is no reason."""
+        """Remove by writing in place what could not be removed as usual, since that works on a full disk too."""
         left: list[Version] = []
         try:
             if self._database.path.exists():
@@ -193,7 +193,7 @@ class History:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield a transaction in which what should have gone before goes first. Raises StateError."""
+        """Yield a transaction that first removes what could not be removed before. Raises StateError."""
         with self._database.transaction() as db:
             left = _removed(db, self._gone)
             yield db
@@ -205,7 +205,7 @@ class History:
             self._listings.discard(version)
 
     def _find(self, db: sqlite3.Connection, origin: bytes) -> Version | None:
-        """Return the kept version of a zone, unless it should be there no more."""
+        """Return the kept version of a zone, None for a zone that was removed."""
         return None if origin in self._gone else versions.find(db, origin)
 
     @property
@@ -279,7 +279,7 @@ class History:
         return found
 
     def sweep(self, zones: Mapping[bytes, ServedZone]) -> None:
-        """Let go of what belongs to no zone of the configuration, and of files that a killed process left."""
+        """Release what belongs to no zone of the configuration, and of files that a killed process left."""
         if not self.wanted:
             return
         try:
@@ -294,7 +294,7 @@ class History:
         self.remove(gone)
 
     def _tell(self, error: Exception) -> None:
-        """Log what keeps this from working, once."""
+        """Log why nothing can be kept, once until something was kept again."""
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         known, self.failure = self.failure, f"what is served cannot be kept: {said}; changes are compiled whole then"
         if not known:

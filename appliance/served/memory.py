@@ -49,18 +49,18 @@ def give_back() -> None:
 
 
 def trim() -> None:
-    """Let go of the pages behind what is free already."""
+    """Release the pages behind what is free already."""
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if malloc_trim is not None:
         malloc_trim(ctypes.c_size_t(0))
 
 
 def physical_octets() -> int:
-    """Return how many octets of memory the machine has."""
+    """Return the octets of memory that the machine has."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def own_octets() -> int:
-    """Return how many octets of private memory the process has."""
+    """Return the octets of private memory that the process has."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("RssAnon:")[2].split(maxsplit=1)[0]) * 1024

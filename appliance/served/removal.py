@@ -26,7 +26,7 @@ class Removal:
 
     @property
     def number(self) -> str:
-        """What stands for exactly this set: how many zones, and a digest of their names."""
+        """The number of this very set: count of its zones, and a digest of their names."""
         digest = hashlib.blake2b(b"".join(self.origins), digest_size=4).hexdigest()
         return f"{len(self.origins)}-{digest}"
 

@@ -12,7 +12,7 @@ _TOLD_APART: Final = {"rrsig-missing", "rrsig-expired"}
 
 
 def doubts(summary: DnssecSummary, levels: Levels, now: float) -> list[tuple[Level, str]]:
-    """Return them with their level, the worst first. Signatures that ran out since the load count (now: seconds)."""
+    """Return each doubt with its level, the worst first; signatures that ended before `now` (seconds) count too."""
     ends = summary.earliest_expiration
     if not (summary.expired or summary.not_yet_valid or summary.missing or summary.findings) and (
         not summary.proofs_from_userspace and (ends is None or ends > now)

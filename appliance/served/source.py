@@ -31,7 +31,7 @@ class ZoneSource(ABC):
 
     @abstractmethod
     def read(self) -> Zone:
-        """Return what is there now, with its digest where that is cheap. Raises ApplianceError."""
+        """Return the zone that is there now, with its digest where that is cheap. Raises ApplianceError."""
 
     @abstractmethod
     def again(self, digest: bytes, serial: int | None) -> Zone | None:
@@ -46,7 +46,7 @@ class ZoneSource(ABC):
 
     @abstractmethod
     def recall(self, identity: bytes) -> bool:
-        """Take the identity of what was read in a former life; return whether the content is still that."""
+        """Take the identity that an earlier process noted; return whether the content is still the same."""
 
     @abstractmethod
     def changed(self) -> bool:
@@ -70,15 +70,15 @@ class ZoneSource(ABC):
 
     @abstractmethod
     def doubt(self) -> None:
-        """Have the next reload look into the content, whatever `changed` says."""
+        """Make the next reload look into the content, whatever `changed` says."""
 
     @abstractmethod
     def size(self, files: Files) -> int:
-        """Return how many octets there are to read, 0 if there is nothing."""
+        """Return the octets that there are to read, 0 if there is nothing."""
 
     @abstractmethod
     def name_in(self, batch: Batch) -> None:
-        """Have the content read with that of others; what cannot be takes its number and gives nothing."""
+        """Add the content to a batch of reads; a source that cannot be read so takes its number and gives None."""
 
     @abstractmethod
     def text(self, files: Batch, number: int) -> bytes | None:

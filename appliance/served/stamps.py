@@ -12,7 +12,7 @@ import struct
 from typing import Final
 
 _STAMP: Final = struct.Struct("<QQQQ")
-"""Time and time of the last change of any kind, in nanoseconds, around size and inode, as zone.files has them."""
+"""Time, size, inode, time of the last change of any kind (both times in nanoseconds), as zone.master.files has them."""
 
 OCTETS: Final = _STAMP.size
 
@@ -30,7 +30,7 @@ def of_file(file: str) -> bytes | None:
 
 
 def size_of(stamp: bytes) -> int:
-    """Return how many octets the file had."""
+    """Return the octets that the file had."""
     return int(_STAMP.unpack(stamp)[1])
 
 
@@ -40,7 +40,7 @@ def is_settled(stamp: bytes | None, now_ns: int) -> bool:
 
 
 def changed_before(changed_ns: int, now_ns: int) -> bool:
-    """Return the same of a file whose ctime is known."""
+    """Return whether a file whose last change was at `changed_ns` has been as it is for long enough at `now_ns`."""
     return changed_ns < now_ns - _RACY_NS
 
 

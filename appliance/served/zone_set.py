@@ -32,7 +32,7 @@ class Plan:
 
     gone: tuple[bytes, ...]
     fresh: list[ServedZone]
-    """Those that are new, and those that have another file."""
+    """Zones that are new, and zones that have another file."""
     refused: str = ""
     """Why the set of an operator's --allow-removal was not removed."""
 
@@ -71,7 +71,7 @@ def _wanted(config: Config) -> Wanted:
 
 
 def _add_pattern(rules: Rules, pattern: Pattern, own: set[bytes], found: Wanted) -> None:
-    """Add the zones of a pattern but those that have a table of their own."""
+    """Add the zones of a pattern, without those that have a table of their own."""
     place = _place_of(pattern)
     known = known_as(pattern)
     expansion = Expansion()

@@ -37,7 +37,7 @@ class ServedZone:
     """Whether what is served is the kept version, since the file could not be read when it began."""
     dnssec: DnssecSummary | None = None
     digest: bytes = field(default=b"", repr=False)
-    """That of what is served (zone.digests); nothing where nobody has made it."""
+    """Digest of what is served (zone.digests); b"" where nobody has made it."""
     pattern: str = field(default="", repr=False)
     """The [[pattern]] that it is of (zone_set.known_as)."""
 
@@ -52,7 +52,7 @@ class ServedZone:
         return names.to_text(self.origin)
 
     def may_have_changed(self) -> bool:
-        """Return whether it takes a look into the source to know what is there now."""
+        """Return whether the source must be read to know what is there now."""
         return bool(self.error) or self.state != "serving" or not self.source.settled() or self.source.changed()
 
     def read(self) -> Zone:
@@ -94,7 +94,7 @@ class ServedZone:
         return found
 
     def forget(self) -> None:
-        """Start over: nothing of the zone is served."""
+        """Note that nothing of the zone is served."""
         self.state, self.serial, self.names, self.dnssec, self.digest = "not loaded", None, 0, None, b""
         self.source.forget()
 
@@ -115,7 +115,7 @@ class ServedZone:
         self.recovered()
 
     def failed(self, reason: str) -> None:
-        """Note why the file is not what is served; that it is so counts from the first time."""
+        """Note why the file is not what is served; `since` is the first time."""
         self.error = self.without_name(reason)
         if self.since is None:
             self.since = time.time()

@@ -23,7 +23,7 @@ _SLACK: Final = 8
 
 
 class Occupancy:
-    """How many connections each worker has open, in shared memory."""
+    """The number of open connections of each worker, in shared memory."""
 
     def __init__(self, workers: int) -> None:
         self._cells = memoryview(mmap.mmap(-1, workers * 8)).cast("Q")
@@ -49,12 +49,12 @@ class Occupied:
         self._tells = True
 
     def tell(self, count: int) -> None:
-        """Say how many connections this worker has."""
+        """Note the number of connections of this worker."""
         if self._tells:
             self._cells[self._own] = count
 
     def retire(self) -> None:
-        """Say nothing any more: another process has this worker's place."""
+        """Note nothing any more: another process has this worker's place."""
         self._tells = False
 
     def has_room(self) -> bool:
@@ -107,7 +107,7 @@ class Acceptor:
         return 0.0
 
     def close(self) -> None:
-        """Take no more."""
+        """Take no more connections."""
         for fd in self._listeners:
             self._loop.forget(fd)
         self._listeners.clear()

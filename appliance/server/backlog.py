@@ -19,7 +19,7 @@ class Backlog(Generic[T]):
         self._count = 0
 
     def __len__(self) -> int:
-        """Return how many wait."""
+        """Return the number of queries that wait."""
         return self._count
 
     def put(self, network: bytes, item: T) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much hashing of many NSEC3 iterations may cost: a budget for each client network, and one for all of them.
+"""Bounds for hashing with many NSEC3 iterations: a budget for each client network, and one for all of them.
 
 Blocks of SHA-1 are counted. What the NIC path would compute itself is free. UDP and TCP have half of each budget to
 themselves: sources of UDP can be forged, and whoever is told to come again over TCP must find something left.
@@ -42,7 +42,7 @@ class Bucket:
         return self._left > 0
 
     def spend(self, blocks: int) -> None:
-        """Take blocks out."""
+        """Spend blocks."""
         self._left -= blocks
 
 
@@ -55,7 +55,7 @@ class _Purse:
         self._networks: OrderedDict[bytes, Bucket] = OrderedDict()
 
     def spend(self, network: bytes, blocks: int, now: float) -> bool:
-        """Take blocks out of both budgets; return False where one is spent."""
+        """Spend blocks of both budgets; return False where one has none left."""
         if self._all and not self._all.has_any(now):
             return False
         if self._rate_per_prefix:
@@ -79,7 +79,7 @@ class HashBudget:
     def __init__(
         self, rate: float = 0, rate_per_prefix: float = 0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take blocks a second for all clients and for one network; 0: no limit."""
+        """Allow blocks a second for all clients and for one network; 0: no limit."""
         self._clock = clock
         now = clock()
         self._purses = {kind: _Purse(rate / 2, rate_per_prefix / 2, now) for kind in ("udp", "tcp")}
@@ -88,7 +88,7 @@ class HashBudget:
         self._client: str | bytes = b""
 
     def serve(self, transport: Transport, client: str | bytes) -> None:
-        """Say whose budget the next hashes are taken from: a client network's, or that of an address."""
+        """Choose the budget that pays for the next hashes: of a client network, or of an address."""
         self._transport = transport
         self._client = client
 

@@ -9,9 +9,9 @@ from typing import Final
 READ: Final = select.EPOLLIN | select.EPOLLRDHUP
 WRITE: Final = select.EPOLLOUT
 EDGE: Final = select.EPOLLET
-"""Tell each change once: who watches with it remembers what is there until it has been taken."""
+"""Watch edges: each change is told once, so who watches must remember it until all of it was taken."""
 READ_SHARED: Final = select.EPOLLIN | select.EPOLLEXCLUSIVE
-"""Wake one of the processes that watch a shared socket; look at it in each tick too, as that one may just have died."""
+"""Wake one of the processes that watch a shared socket; all look at it in each tick too, as that one may have died."""
 
 TICK_S: Final = 0.5
 

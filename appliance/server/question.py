@@ -43,8 +43,8 @@ class Tsig:
 class Query:
     """One well-formed query.
 
-    qname keeps its case; question is the octets to echo. limit is what a UDP reply may have: the client's size, at
-    least 512 and at most ours.
+    `qname` keeps its case; `question` has the octets to echo. `limit` is what a UDP reply may have: the client's size,
+    at least 512 and at most ours.
     """
 
     flags: int

@@ -110,7 +110,7 @@ def refuse_unknown_key(exchange: Exchange) -> Reply | None:
 
 
 def answer_identity(exchange: Exchange) -> Reply | None:
-    """Say who we are in class CH, as far as the configuration says so (RFC 4892)."""
+    """Answer for the server's identity in class CH, as far as the configuration has one (RFC 4892)."""
     query = exchange.query
     if query.qclass != CLASS_CH:
         return None
@@ -152,7 +152,7 @@ def refuse_transfer(exchange: Exchange) -> Reply | None:
 
 
 def answer_from_zones(exchange: Exchange) -> Reply:
-    """Look the question up in the store as the NIC path does, and work out what that leaves to us (DNAMEs, proofs)."""
+    """Look the question up in the store as the NIC path does, and work out what that leaves (DNAMEs, proofs)."""
     size = exchange.settings.edns_size
     return Reply(*zones.answer(exchange.store, exchange.wire, exchange.query, exchange.limit, size))
 

@@ -24,7 +24,7 @@ class SendBounds:
         return list(self._waiting.values())
 
     def add(self, connection: Connection, now: float) -> None:
-        """Note that replies wait, and how many octets."""
+        """Note the octets of replies that wait."""
         network = connection.network
         if connection.fd not in self._waiting:
             connection.has_moved(now)

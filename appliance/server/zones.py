@@ -23,13 +23,13 @@ def answer(store: Store, wire: bytes, query: Query, limit: int, edns_size: int) 
 
 
 def is_apex(store: Store, name: bytes) -> bool:
-    """Tell whether a name is the apex of a zone of ours, loaded or not."""
-    node = store.find_record(names.fold(name))
+    """Return whether a name is the apex of a zone of ours, loaded or not."""
+    node = store.find_node(names.fold(name))
     return bool(node and store.octets[node * GRANULE + NODE_FLAGS_AT] & NODE_APEX)
 
 
 def passes_opcode(store: Store, opcode: int) -> bool:
-    """Tell whether the NIC path hands messages of an opcode up instead of answering NOTIMP."""
+    """Return whether the NIC path hands messages of an opcode up instead of answering NOTIMP."""
     return bool(store.get("opcode_pass") >> opcode & 1)
 
 
@@ -39,5 +39,5 @@ def flips(store: Store) -> int:
 
 
 def unchanged(store: Store, before: int) -> bool:
-    """Tell whether no zone changed its version since the sequence was read, so that what was read belongs together."""
+    """Return whether no zone changed its version since the sequence was read: then what was read belongs together."""
     return not before & 1 and store.get("flips") == before

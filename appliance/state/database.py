@@ -55,10 +55,10 @@ _log = logging.getLogger(__name__)
 
 
 class Database:
-    """The file; nothing of it is open outside transaction()."""
+    """The database file; it is open only inside a transaction."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder, which need not be there yet."""
+        """Use a folder, which need not be there yet."""
         self.path = folder / FILE
 
     @contextlib.contextmanager

@@ -28,12 +28,12 @@ class Entry:
 
 
 def is_newer(serial: int, than: int) -> bool:
-    """Tell whether a serial follows another one (RFC 1982 §3.2)."""
+    """Return whether a serial follows another one (RFC 1982 §3.2)."""
     return 0 < (serial - than) % _SERIALS < _SERIALS // 2
 
 
 def append(db: sqlite3.Connection, origin: bytes, difference: Difference, most: int) -> bool:
-    """Add a step, and let go of the oldest ones where all take more than most octets; tell whether it is kept.
+    """Add a step, and remove the oldest ones where all take more than `most` octets; return whether it is kept.
 
     One that does not begin where the last one ends, that does not lead to a newer serial or that is too large ends the
     chain instead: with a gap in it nobody may use what lies before.
@@ -89,7 +89,7 @@ def entries(db: sqlite3.Connection, origin: bytes) -> list[Entry]:
 
 
 def since(db: sqlite3.Connection, origin: bytes, serial: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield what went and what came, step by step, from a serial to the newest one; nothing where that is not known.
+    """Yield what went and what came, step by step, from a serial to the newest one; nothing for an unknown serial.
 
     Each list begins with a SOA, as in an answer to IXFR (RFC 1995 §4). Raises StateError for a damaged step.
     """

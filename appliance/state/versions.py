@@ -129,7 +129,7 @@ class Listings:
             raise
 
     def holds(self, version: Version) -> bool:
-        """Tell whether the records of a version are there, as far as that can be told at once."""
+        """Return whether the records of a version are there, as far as that can be told at once."""
         if not version.file:
             return True
         with contextlib.suppress(OSError):
@@ -137,7 +137,7 @@ class Listings:
         return False
 
     def sync(self, version: Version) -> None:
-        """See to it that a file outlasts a power cut. Raises OSError."""
+        """Write the file of a version to the disk, so that it outlasts a power cut. Raises OSError."""
         for path in (self._path(version.file), self._folder) if version.file else ():
             fd = os.open(path, os.O_RDONLY)
             try:
@@ -146,7 +146,7 @@ class Listings:
                 os.close(fd)
 
     def discard(self, version: Version) -> None:
-        """Let go of the file of a version, if it has one."""
+        """Release the file of a version, if it has one."""
         if version.file:
             with contextlib.suppress(OSError):
                 self._path(version.file).unlink()
@@ -222,7 +222,7 @@ def _scanned(text: bytes, origin: bytes) -> Records:
 
 
 def _assembled(records: Records, origin: bytes) -> PackedZone:
-    """Return the zone of these records. Raises StateError where they are none any more."""
+    """Return the zone of these records. Raises StateError where the records make no zone."""
     zone = assemble(records, origin, Findings(records))
     if not isinstance(zone, PackedZone):
         raise StateError(f"what is kept of zone {names.to_text(origin)} is no zone any more")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How large the arrays of a store are."""
+"""The sizes of the arrays of a store."""
 
 from typing import Final, NamedTuple
 

@@ -127,7 +127,7 @@ class Heap:
         return end
 
     def free_octets(self) -> int:
-        """Return how much room is left."""
+        """Return the octets of all free extents."""
         return sum(end - start for start, end in self._ends.items()) * GRANULE
 
 

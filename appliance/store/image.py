@@ -21,7 +21,7 @@ from appliance.errors import StateError
 from appliance.store import layout
 from appliance.store.heap import Extent
 from appliance.store.move import room_for
-from appliance.store.store import Shared, StampedState, Store, Tally, ZoneState
+from appliance.store.store import CopyState, Shared, Store, Tally, ZoneState
 
 _MAGIC: Final = b"ALPSIMG3"
 _PAGE: Final = mmap.PAGESIZE
@@ -70,8 +70,8 @@ class _State(msgspec.Struct):
     numbers: dict[bytes, int]
     zones: dict[int, _ZonePart]
     shared: list[_SharedPart]
-    stamped: tuple[bytes, bytes, bytes]
-    """Numbers, first granules, and places in shared, all u32."""
+    copies: tuple[bytes, bytes, bytes] = msgspec.field(name="stamped")
+    """Zone numbers, first granules, and places in shared, all u32."""
     notes: bytes
 
 
@@ -83,11 +83,11 @@ def _state_of(store: Store, notes: bytes, chunks: int) -> bytes:
     end = chunks * layout.CHUNK_GRANULES
     zones: dict[int, _ZonePart] = {}
     shared: dict[int, tuple[int, Shared]] = {}
-    stamped = (array("I"), array("I"), array("I"))
+    copies = (array("I"), array("I"), array("I"))
     for number, state in store.states.items():
-        if isinstance(state, StampedState):
+        if isinstance(state, CopyState):
             at, _ = shared.setdefault(id(state.shared), (len(shared), state.shared))
-            for column, value in zip(stamped, (number, state.start, at), strict=True):
+            for column, value in zip(copies, (number, state.start, at), strict=True):
                 column.append(value)
         else:
             zones[number] = _ZonePart(
@@ -107,7 +107,7 @@ def _state_of(store: Store, notes: bytes, chunks: int) -> bytes:
                 _SharedPart(one.records.tobytes(), one.granules, one.references, one.objects, one.extent)
                 for _, one in shared.values()
             ],
-            (stamped[0].tobytes(), stamped[1].tobytes(), stamped[2].tobytes()),
+            (copies[0].tobytes(), copies[1].tobytes(), copies[2].tobytes()),
             notes,
         )
     )
@@ -128,9 +128,9 @@ def _sums(parts: Iterable[memoryview]) -> bytes:
 
 
 def save(store: Store, path: Path, stamp: bytes = b"", notes: bytes = b"") -> None:
-    """Write the store to a file, whole or not at all. stamp says what it was made from; load asks for the same.
+    """Write the store to a file, whole or not at all. `stamp` says what it was made from; load() asks for the same.
 
-    notes come back from load as they are. Room that awaits the grace period when the store is saved is not free after
+    `notes` come back from load as they are. Room that awaits the grace period when the store is saved is not free after
     loading until its zones change again. A heap that is mostly address space is cut short: the file is mapped as a
     whole. Nothing may write to the store meanwhile.
     """
@@ -196,7 +196,7 @@ def load(path: Path, stamp: bytes = b"") -> tuple[Store, bytes]:
 
 
 class _Sizes(NamedTuple):
-    """Octets of each part in the order of the file; the heap, of which only so many are used, is the last one."""
+    """Octets of each part in the order of the file; of the heap, the last part, only `used` octets are used."""
 
     ctl: int
     buckets: int
@@ -317,8 +317,8 @@ def _restore(store: Store, state: _State) -> None:
     shared = [
         Shared(_words(part.records), part.granules, part.references, part.objects, part.extent) for part in state.shared
     ]
-    for number, start, at in zip(*map(_words, state.stamped), strict=True):
-        store.states.stamp(number, start, shared[at])
+    for number, start, at in zip(*map(_words, state.copies), strict=True):
+        store.states.put_copy(number, start, shared[at])
         shared[at].users += 1
 
 

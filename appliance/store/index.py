@@ -24,7 +24,7 @@ class Index:
         chain_hashes: Callable[[int], list[int]],
         moving: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """Work on words (u64, eight a bucket); chain_hashes(ref) gives f of each record, moving() warns readers."""
+        """Work on words (u64, eight a bucket); chain_hashes(ref) gives f of each node, moving() warns readers."""
         self.words = words
         self.bits = bits
         self.mask = (1 << bits) - 1
@@ -35,7 +35,7 @@ class Index:
 
     @property
     def displaced(self) -> dict[int, int]:
-        """How many records stand behind each filter bit, by bucket * 64 + bit."""
+        """Number of nodes behind each filter bit, by bucket * 64 + bit."""
         if self._packed is not None:
             keys, counts = array("Q"), array("I")
             keys.frombytes(self._packed[0])
@@ -86,7 +86,7 @@ class Index:
         return 0
 
     def insert(self, f: int, ref: int) -> None:
-        """Add the first record of a chain."""
+        """Add the first node of a name."""
         words = self.words
         tag = f & _LOW
         first = f >> (64 - self.bits)
@@ -99,13 +99,13 @@ class Index:
         words[at] = tag << 32 | ref
 
     def join(self, f: int, at: int) -> None:
-        """Count one more record in the chain whose word is at a place."""
+        """Count one more node in the list whose word is at a place."""
         first = self.first(f)
         if at >> 3 != first:
             self._displace(first, f & _LOW, 1)
 
     def leave(self, f: int, at: int, head: int) -> None:
-        """Count one record less in a chain; head is what is left of it, 0 for nothing."""
+        """Count one node less in a list; `head` is the first that is left, 0 for none."""
         first = self.first(f)
         tag = f & _LOW
         self.words[at] = tag << 32 | head if head else 0
@@ -120,7 +120,7 @@ class Index:
         return 0
 
     def count_displaced(self, first: int, tag: int) -> None:
-        """Count one more record behind a filter bit that is set already."""
+        """Count one more node behind a filter bit that is set already."""
         self._displace(first, tag, 1)
 
     def _displace(self, first: int, tag: int, change: int) -> None:

@@ -33,7 +33,7 @@ def name_end(octets: bytes, at: int) -> int:
 
 
 def has_targets(rtype: int) -> bool:
-    """Tell whether the type asks for addresses in the additional section."""
+    """Return whether the type asks for addresses in the additional section."""
     return rtype in _TARGET_AT
 
 

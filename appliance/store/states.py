@@ -31,7 +31,7 @@ NO_TALLY: Final = Tally()
 
 @dataclass(slots=True)
 class ZoneState:
-    """What belongs to the current version of a zone: its records in the index and its extents in the heap."""
+    """What belongs to the current version of a zone: its nodes in the index and its extents in the heap."""
 
     records: array[int] = field(default_factory=lambda: array("I"))
     extents: list[Extent] = field(default_factory=list)
@@ -41,14 +41,14 @@ class ZoneState:
     waste: int = 0
     """Granules that single changes have added since the zone was last compiled whole."""
     ended: int = 0
-    """How many of the records are not in the index any more."""
+    """Number of these nodes that are not in the index any more."""
 
     def release(self) -> list[Extent]:
         """Return the room that nobody needs when this version is gone."""
         return self.extents
 
     def drop_ended(self, words: memoryview) -> None:
-        """Forget the records that are not in the index any more, given the words of the heap."""
+        """Forget the nodes that are not in the index any more; `words` are those of the heap."""
         kept = [ref for ref in self.records if words[ref * GRANULE_WORDS + NODE_UNTIL_WORD] == FOREVER]
         self.records = array("I", kept)
         self.ended = 0
@@ -59,26 +59,26 @@ class Shared:
     """What zones with one text have in common (template.py): an extent, and how each one's own octets are laid out."""
 
     records: array[int]
-    """Granule of each record in a zone's own octets."""
+    """Granule of each node in a zone's own octets."""
     granules: int
     references: int = 0
-    """How many references lead from a zone's own octets to what is shared."""
+    """Number of references from a zone's own octets to what is shared."""
     objects: int = 0
-    """How many objects are shared."""
+    """Number of shared objects."""
     extent: Extent = (0, 0)
     users: int = 0
 
 
 @dataclass(slots=True)
-class StampedState:
-    """The same as ZoneState for a stamped zone, worked out when it is asked for: there may be very many of them."""
+class CopyState:
+    """What belongs to the version of a zone that is a copy; made when it is asked for, since there may be very many."""
 
     start: int
     shared: Shared
 
     @property
     def records(self) -> array[int]:
-        """The zone's records in the index."""
+        """The zone's nodes in the index."""
         return array("I", [self.start + granule for granule in self.shared.records])
 
     @property
@@ -97,21 +97,21 @@ class StampedState:
         return extents
 
 
-class States(MutableMapping[int, ZoneState | StampedState]):
-    """The states by zone number. Of stamped zones two numbers are kept, and an object is made when it is asked for."""
+class States(MutableMapping[int, ZoneState | CopyState]):
+    """The states by zone number. Of a copy two numbers are kept, and an object is made when it is asked for."""
 
     def __init__(self) -> None:
         self._whole: dict[int, ZoneState] = {}
         self._starts = array("I")
-        """First granule of a stamped zone by its number, 0 for others."""
+        """First granule of a copy by its zone number, 0 for other zones."""
         self._kinds = array("I")
-        """What it shares, by its number: a place in .shared."""
+        """What a copy shares, by its zone number: a place in .shared."""
         self._shared: list[Shared] = []
         self._places: dict[int, int] = {}
-        self._stamped = 0
+        self._copies = 0
 
-    def stamp(self, number: int, start: int, shared: Shared) -> None:
-        """Note a stamped zone."""
+    def put_copy(self, number: int, start: int, shared: Shared) -> None:
+        """Note a zone that is a copy."""
         self._whole.pop(number, None)
         more = number + 1 - len(self._starts)
         if more > 0:
@@ -122,7 +122,7 @@ class States(MutableMapping[int, ZoneState | StampedState]):
         if place is None:
             place = self._places[id(shared)] = len(self._shared)
             self._shared.append(shared)
-        self._stamped += not self._starts[number]
+        self._copies += not self._starts[number]
         self._starts[number] = start
         self._kinds[number] = place
 
@@ -130,22 +130,22 @@ class States(MutableMapping[int, ZoneState | StampedState]):
         """Yield the zones (numbers) whose answers depend on other zones, and on which."""
         return ((number, state.chains) for number, state in self._whole.items() if state.chains)
 
-    def __setitem__(self, number: int, state: ZoneState | StampedState) -> None:
-        if isinstance(state, StampedState):
-            self.stamp(number, state.start, state.shared)
+    def __setitem__(self, number: int, state: ZoneState | CopyState) -> None:
+        if isinstance(state, CopyState):
+            self.put_copy(number, state.start, state.shared)
         else:
             self.pop(number, None)
             self._whole[number] = state
 
-    def __getitem__(self, number: int) -> ZoneState | StampedState:
-        if self._is_stamped(number):
-            return StampedState(self._starts[number], self._shared[self._kinds[number]])
+    def __getitem__(self, number: int) -> ZoneState | CopyState:
+        if self._is_copy(number):
+            return CopyState(self._starts[number], self._shared[self._kinds[number]])
         return self._whole[number]
 
     def __delitem__(self, number: int) -> None:
-        if self._is_stamped(number):
+        if self._is_copy(number):
             self._starts[number] = 0
-            self._stamped -= 1
+            self._copies -= 1
         else:
             del self._whole[number]
 
@@ -153,10 +153,10 @@ class States(MutableMapping[int, ZoneState | StampedState]):
         return chain(self._whole, (number for number, start in enumerate(self._starts) if start))
 
     def __len__(self) -> int:
-        return len(self._whole) + self._stamped
+        return len(self._whole) + self._copies
 
     def __contains__(self, number: object) -> bool:
-        return number in self._whole or (isinstance(number, int) and self._is_stamped(number))
+        return number in self._whole or (isinstance(number, int) and self._is_copy(number))
 
-    def _is_stamped(self, number: int) -> bool:
+    def _is_copy(self, number: int) -> bool:
         return 0 <= number < len(self._starts) and self._starts[number] != 0

@@ -41,12 +41,12 @@ from appliance.store.layout import (
     ZONE_VERSION_WORD,
 )
 from appliance.store.shape import name_offset
-from appliance.store.states import NO_TALLY, Shared, StampedState, States, Tally, ZoneState
+from appliance.store.states import NO_TALLY, CopyState, Shared, States, Tally, ZoneState
 
 if TYPE_CHECKING:
     from appliance.store.capacity import Capacity
 
-__all__ = ["NO_TALLY", "Buffer", "Retired", "Shared", "StampedState", "Store", "StoreFull", "Tally", "ZoneState"]
+__all__ = ["NO_TALLY", "Buffer", "CopyState", "Retired", "Shared", "Store", "StoreFull", "Tally", "ZoneState"]
 
 Buffer = memoryview | bytearray
 
@@ -67,7 +67,7 @@ class Store:
     """One answer store over writable buffers; many readers, one writer."""
 
     def __init__(self, ctl: Buffer, buckets: Buffer, heap: Buffer, zones: Buffer) -> None:
-        """Look at buffers that hold a store already: see create, form and over."""
+        """Use buffers that hold a store already; create(), form() and over() make and find such buffers."""
         self.buffers = (ctl, buckets, heap, zones)
         self.ctl = memoryview(ctl).cast("B").cast("I")
         self.heap = Heap(memoryview(heap).cast("B"))
@@ -86,7 +86,7 @@ class Store:
         self._free_numbers: list[int] = []
         self.states = States()
         self.outside: dict[bytes, int] = {}
-        """The OUTSIDE records by name."""
+        """The OUTSIDE nodes by name."""
         self.abandoned: list[Extent] = []
         """Room that nobody uses any more and the next reclaim frees."""
         self.pay_hash: Callable[[tuple[int, bytes]], None] = lambda _: None
@@ -142,7 +142,7 @@ class Store:
         return store
 
     def adopt(self, other: Store, kept: Iterable[str]) -> None:
-        """Take over what is known of another store whose heap is here too; kept are words of ctl that stay."""
+        """Take over what is known of another store whose heap is here too; the words `kept` of ctl stay."""
         words = [_CTL[name] for name in kept] + [_CTL[name] + half for name in _OF_THE_ARRAYS for half in (0, 1)]
         mine = [(at, self.ctl[at]) for at in words]
         self.ctl[:] = other.ctl
@@ -158,7 +158,7 @@ class Store:
         self.abandoned = other.abandoned
 
     def close(self) -> None:
-        """Let go of the buffers, whose memory goes when nobody else looks at it; the store is of no use afterwards."""
+        """Release the buffers, whose memory goes when nobody else looks at it; the store is of no use afterwards."""
         for view in (self.ctl, self.octets, self.words, self.zone_octets, self.zones, self.index.words, *self.buffers):
             if isinstance(view, memoryview):
                 with suppress(BufferError):
@@ -183,7 +183,7 @@ class Store:
 
     @contextmanager
     def flipping(self) -> Iterator[None]:
-        """Make readers repeat what they do meanwhile; the sequence is odd inside. May be nested."""
+        """Make readers repeat what they do inside the `with` block, where the sequence is odd. May be nested."""
         at = _CTL["flips"]
         before = self.ctl[at]
         if before & 1:
@@ -248,7 +248,7 @@ class Store:
         return number
 
     def take_number(self, origin: bytes) -> int:
-        """Give a zone that has none a row, which the caller has to fill."""
+        """Give a zone without a row one, which the caller has to fill."""
         if not self._free_numbers:
             taken = set(self.numbers.values())
             self._free_numbers = [number for number in range(self.zone_slots - 1, 0, -1) if number not in taken]
@@ -269,7 +269,7 @@ class Store:
         """Set the denial scheme of a zone."""
         self.zone_octets[number * ZONE_SIZE + ZONE_SCHEME_AT] = scheme
 
-    # records
+    # nodes
 
     def suffix(self, number: int) -> bytes:
         """Return what owner names in the nodes of a zone leave out."""
@@ -287,7 +287,7 @@ class Store:
         )
 
     def is_named(self, ref: int, name: bytes) -> bool:
-        """Tell whether a folded name is that of a node."""
+        """Return whether a folded name is that of a node."""
         at = ref * GRANULE
         length = self.octets[at + NODE_NAME_LEN_AT]
         start = at + name_offset(self.octets[at + NODE_FLAGS_AT])
@@ -301,20 +301,20 @@ class Store:
         return (*fields[:NODE_WILDCARD_PLACE], 0, 0) if fields[NODE_FLAGS_PLACE] & NODE_CUT else fields
 
     def visible(self, ref: int) -> bool:
-        """Tell whether a node belongs to the current version of its zone."""
+        """Return whether a node belongs to the current version of its zone."""
         first = ref * GRANULE_WORDS
         zone, start, until = self.words[first + NODE_ZONE_WORD : first + NODE_NEXT_WORD]
         return bool(start <= self.zones[zone * _ZONE_WORDS + ZONE_VERSION_WORD] < until)
 
     def chain(self, f: int) -> Iterator[int]:
-        """Yield the records behind one index entry."""
+        """Yield the nodes under one index entry."""
         ref = self.index.find(f)
         while ref:
             yield ref
             ref = self.words[ref * GRANULE_WORDS + NODE_NEXT_WORD]
 
-    def find_record(self, name: bytes, h: int | None = None) -> int:
-        """Return the first visible record of a folded name, 0 if there is none; h spares hashing the name."""
+    def find_node(self, name: bytes, h: int | None = None) -> int:
+        """Return the first visible node of a folded name, 0 if there is none; `h` is its hash if that is known."""
         if name == b"\0":
             return self.get("root")
         f = hashing.spread(hashing.name_hash(self.seed, name) if h is None else h)
@@ -323,8 +323,8 @@ class Store:
                 return ref
         return 0
 
-    def records_of(self, name: bytes) -> list[int]:
-        """Return all visible records of a folded name, the root's aside, first the one that questions find."""
+    def nodes_of(self, name: bytes) -> list[int]:
+        """Return all visible nodes of a folded name but the root, first the one that questions find."""
         f = hashing.spread(hashing.name_hash(self.seed, name))
         return [ref for ref in self.chain(f) if self.visible(ref) and self.is_named(ref, name)]
 
@@ -388,12 +388,12 @@ class Store:
         self.index.leave(f, at, head)
         self.depths[self.octets[ref * GRANULE + NODE_LABELS_AT]] -= 1
 
-    def expire_record(self, ref: int, version: int) -> None:
-        """Let a node end before a version."""
+    def expire_node(self, ref: int, version: int) -> None:
+        """End a node before a version."""
         self.words[ref * GRANULE_WORDS + NODE_UNTIL_WORD] = version
 
     def note_depths(self) -> None:
-        """Tell the program how deep it must look, and where to look first: where most names are."""
+        """Write for the program how deep it must look, and where to look first: where most names are."""
         used = [depth for depth, count in enumerate(self.depths) if count]
         self.set("max_depth", max(used, default=0))
         self.set("min_depth", min(used, default=0))

@@ -4,12 +4,12 @@
 from dataclasses import dataclass, fields
 
 from appliance.store import layout
-from appliance.store.store import StampedState, Store
+from appliance.store.store import CopyState, Store
 
 
 @dataclass(slots=True)
 class Holdings:
-    """Counts and octets. Sharing is how many references lead to each shared object (fragment, answer, label)."""
+    """Counts and octets. `sharing` is the mean number of references to a shared object (fragment, answer, label)."""
 
     zones: int = 0
     stamped_zones: int = 0
@@ -45,9 +45,9 @@ def holdings(store: Store) -> Holdings:
         free_octets=store.heap.free_octets(),
         waste_octets=layout.GRANULE * sum(end - start for start, end in store.abandoned),
     )
-    shapes: dict[int, StampedState] = {}
+    shapes: dict[int, CopyState] = {}
     for state in store.states.values():
-        if isinstance(state, StampedState):
+        if isinstance(state, CopyState):
             found.stamped_zones += 1
             found.nodes += len(state.shared.records)
             found.node_octets += state.shared.granules * layout.GRANULE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of a store's heap is of no use any more, though nobody can take it without compiling anew."""
+"""The part of a store's heap that is of no use any more, and that only compiling anew makes free."""
 
 from typing import NamedTuple
 

@@ -105,7 +105,7 @@ def _check_aliases(zone: Zone, findings: Findings) -> None:
 
 
 def _is_loop(zone: Zone, owner: bytes, known: dict[bytes, bool]) -> bool:
-    """Return whether the chain of an alias comes back to itself; known tells it of aliases that were looked at."""
+    """Return whether the chain of an alias comes back to itself; `known` has the aliases that were looked at before."""
     seen: dict[bytes, None] = {}
     step = owner
     while step not in known and step not in seen and (alias := zone.rrset(step, types.CNAME)):

@@ -31,7 +31,7 @@ def read(rdata: bytes) -> Rrsig:
 
 
 def distance(moment: int, now: int) -> int:
-    """Return how many seconds a 32-bit time lies after now, in the arithmetic of RFC 4034 §3.1.5."""
+    """Return the seconds by which a 32-bit time lies after `now`, in the arithmetic of RFC 4034 §3.1.5."""
     return ((moment - now + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 

@@ -157,7 +157,7 @@ class _Sorter:
             self.findings.record(record, "error", reason)
 
     def is_acceptable(self, owner: bytes, record: Record) -> bool:
-        """Tell whether a zone may hold a record of a folded owner; note why not."""
+        """Return whether a zone may hold a record of a folded owner; note why not."""
         if record.rclass != types.IN:
             reason = f"class {types.class_text(record.rclass)}: only class IN is served"
         elif not names.is_subdomain(owner, self.origin):

@@ -121,7 +121,7 @@ class Zone:
         return [name for known in (self.nodes, self.ents) for name in known if names.is_wildcard(name)]
 
     def has_type(self, rtype: int) -> bool:
-        """Tell whether any name has records of a type, RRSIG and NSEC3 aside."""
+        """Return whether any name has records of a type, RRSIG and NSEC3 aside."""
         return any(rtype in rrsets for rrsets in self.nodes.values())
 
     @property
@@ -139,7 +139,7 @@ class Zone:
         return self.nodes.get(owner, {}).get(rtype)
 
     def contains(self, name: bytes) -> bool:
-        """Tell whether a folded name is the origin or below it."""
+        """Return whether a folded name is the origin or below it."""
         return names.is_subdomain(name, self.origin)
 
     def cut_for(self, name: bytes) -> bytes | None:
@@ -157,7 +157,7 @@ class Zone:
         return next((above for above in self._above(name) if above in self.dnames), None)
 
     def is_occluded(self, name: bytes) -> bool:
-        """Tell whether a folded name lies strictly below a cut or a DNAME, where only glue is ever of use."""
+        """Return whether a folded name lies strictly below a cut or a DNAME, where only glue is ever of use."""
         if not (self.delegations or self.dnames):
             return False
         return any(above in self.delegations or above in self.dnames for above in self._above(name))
@@ -167,14 +167,14 @@ class Zone:
         return len(self.nodes)
 
     def is_authoritative(self, owner: bytes) -> bool:
-        """Tell whether data at a folded name is authoritative: in the zone, not at or below a cut, not below a DNAME.
+        """Return whether data at a folded name is authoritative: in the zone, not at or below a cut, not below a DNAME.
 
         At a cut only DS and NSEC are (RFC 4035 §2.6); the caller asks .delegations.
         """
         return self.contains(owner) and owner not in self.delegations and not self.is_occluded(owner)
 
     def exists(self, name: bytes) -> bool:
-        """Tell whether a folded name is an owner, a cut or an ENT of the authoritative name space (RFC 4592 §2.2)."""
+        """Return whether a folded name is an owner, a cut or an ENT of the authoritative name space (RFC 4592 §2.2)."""
         return name in self.ents or (name in self.nodes and not self.is_occluded(name))
 
     @cached_property

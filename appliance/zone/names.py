@@ -143,7 +143,7 @@ def suffixes(wire: bytes) -> Iterator[bytes]:
 
 
 def is_subdomain(wire: bytes, ancestor: bytes) -> bool:
-    """Tell whether a name equals or lies below another one; both folded."""
+    """Return whether a name equals or lies below another one; both folded."""
     if not wire.endswith(ancestor):
         return False
     border = len(wire) - len(ancestor)
@@ -159,7 +159,7 @@ def canonical_key(wire: bytes) -> tuple[bytes, ...]:
 
 
 def is_wildcard(wire: bytes) -> bool:
-    """Tell whether the first label is a lone asterisk (RFC 4592 §2.1.1)."""
+    """Return whether the first label is a lone asterisk (RFC 4592 §2.1.1)."""
     return wire[:2] == WILDCARD_LABEL
 
 

@@ -69,12 +69,12 @@ WORDS: Final = frozenset(word for value, word in _MNEMONICS.items() if value < 1
 
 
 def is_word_of_questions(word: str) -> bool:
-    """Tell whether a word is a type of questions and messages only."""
+    """Return whether a word is a type of questions and messages only."""
     return word in ("ANY", "AXFR", "IXFR", "MAILA", "MAILB", "OPT", "TKEY", "TSIG")
 
 
 def is_meta(rtype: int) -> bool:
-    """Tell whether a type is for questions and messages only and can own no data (RFC 6895 §3.1)."""
+    """Return whether a type is for questions and messages only and can own no data (RFC 6895 §3.1)."""
     return rtype in (0, OPT) or 128 <= rtype <= 255
 
 

@@ -31,7 +31,7 @@ class Usage:
 
     @property
     def noisy(self) -> bool:
-        """Tell whether somebody else took enough time to spoil the run."""
+        """Return whether somebody else took enough time to spoil the run."""
         return self.steal_share > STEAL_LIMIT or self.foreign_share > FOREIGN_LIMIT
 
 

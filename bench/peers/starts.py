@@ -51,7 +51,7 @@ def query(name: str, ident: int = 7) -> bytes:
 
 
 def answered(name: str, timeout_s: float = 0.02) -> bool:
-    """Tell whether the server has data or a referral for a name."""
+    """Return whether the server has data or a referral for a name."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         line.settimeout(timeout_s)
         try:

@@ -20,7 +20,6 @@ from typing import Any
 
 from appliance.compiler import expected
 from appliance.store.image import load, save
-from appliance.store.states import StampedState
 from appliance.store.store import Retired, Store
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
@@ -48,7 +47,11 @@ class Side:
         def compiler(name: str) -> Any:
             return importlib.import_module(f"appliance.compiler.{name}")
 
-        self._copying = (compiler("template.template").Stamper, compiler("template.restamp").Restamper)
+        template = compiler("template.template")
+        try:
+            self._copying = (template.Templates, compiler("template.replacement").Replacements)
+        except AttributeError:  # until December 2026 they had other names
+            self._copying = (template.Stamper, compiler("template.restamp").Restamper)
         try:
             self._calls = compiler("plan")
             self._into: Any = compiler("neighbours.world").World(store, fetch)
@@ -83,8 +86,8 @@ def digests(store: Store) -> dict[str, str]:
     }
     states: list[Any] = []
     for number in sorted(store.states):
-        state = store.states[number]
-        if isinstance(state, StampedState):
+        state: Any = store.states[number]
+        if hasattr(state, "shared"):  # a copy
             states.append((number, state.start, state.shared))
         else:
             found_of = (state.records.tobytes(), state.extents, sorted(state.chains), state.tally, state.waste)

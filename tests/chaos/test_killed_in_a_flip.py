@@ -46,7 +46,7 @@ _SERVFAIL = 2
 
 
 def is_answered(exchange: Exchange) -> bool:
-    """Tell whether there was an answer; a worker that has not noticed yet that it is alone says SERVFAIL."""
+    """Return whether there was an answer; a worker that has not noticed yet that it is alone says SERVFAIL."""
     return exchange.reply is not None and exchange.reply[3] & 15 != _SERVFAIL
 
 

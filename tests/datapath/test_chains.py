@@ -51,7 +51,7 @@ def served(request: pytest.FixtureRequest, own_bpffs: Path, tmp_path_factory: py
 
 
 def _comes_back(name: bytes) -> bool:
-    """Tell whether the chain of a name leads back to the wildcard that it comes from, so that it differs for it."""
+    """Return whether the chain of a name leads back to the wildcard that it comes from, so that it differs for it."""
     folded = name.lower()
     return b"\x08wildself\x06corner" in folded or b"\x05round\x06shape" in folded
 

@@ -93,8 +93,8 @@ def both(own_bpffs: Path) -> Iterator[Both]:
 
 
 def is_composed(store: Store, cut: bytes) -> bool:
-    """Tell whether a cut has the answer for DS in place of a referral with DO; an insecure one has no types then."""
-    node = next(node for ref in store.records_of(cut) if (node := store.node(ref))[NODE_FLAGS_PLACE] & NODE_CUT)
+    """Return whether a cut has the answer for DS in place of a referral with DO; an insecure one has no types then."""
+    node = next(node for ref in store.nodes_of(cut) if (node := store.node(ref))[NODE_FLAGS_PLACE] & NODE_CUT)
     kind = ANSWER.unpack_from(store.octets, node[NODE_OTHER_PLACE + 1] * 16)[ANSWER_KIND_PLACE]
     types = node[NODE_NTYPES_PLACE]
     return (kind == KIND["nodata"] and not types) or (kind == KIND["positive"] and types == 1)

@@ -323,7 +323,7 @@ def test_hashes_that_begin_alike(world: World, shift: int) -> None:
 
 def _denial_at(lab: Lab, name: bytes) -> int:
     """Return where in the heap a node's reference of its denial material is."""
-    node = lab.store.find_record(name)
+    node = lab.store.find_node(name)
     assert node, "no such node"
     return node * layout.GRANULE + layout.OFFSETS["node"]["denial"]
 

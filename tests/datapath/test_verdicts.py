@@ -42,7 +42,7 @@ def _lying_fragment(lab: Lab) -> AbstractContextManager[None]:
 def fragment_of(lab: Lab, owner: bytes, rtype: int) -> int:
     """Return where in the heap the only fragment of an answer is: node, type table, answer, fragment."""
     octets = lab.generation.arrays["heap"]
-    node = lab.store.find_record(owner) * layout.GRANULE
+    node = lab.store.find_node(owner) * layout.GRANULE
     assert node, "no such node"
     at = node + types_offset(octets[node + layout.NODE_NAME_LEN_AT], octets[node + layout.NODE_FLAGS_AT])
     for _ in range(octets[node + layout.OFFSETS["node"]["ntypes"]]):

@@ -126,7 +126,7 @@ class Trial:
 
 
 def _is_disputed(wire: bytes) -> bool:
-    """Tell whether the oracle follows a CNAME where the product lets its owner answer (RFC 4035 §2.5)."""
+    """Return whether the oracle follows a CNAME where the product lets its owner answer (RFC 4035 §2.5)."""
     return expected.read_query(wire).qtype in (cases.RRSIG, cases.NSEC)
 
 

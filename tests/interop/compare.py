@@ -67,7 +67,7 @@ class Case:
         return [server for server in self.replies if server != OURS]
 
     def all_agree(self) -> bool:
-        """Tell whether everyone says the same."""
+        """Return whether everyone says the same."""
         return len(set(self.essences.values())) == 1
 
     def without(self, server: str) -> "Case":

@@ -133,7 +133,7 @@ def whole_rrsets(case: Case, server: str) -> tuple[int, bool]:
 
 
 def _rightly_signed(case: Case) -> bool:
-    """Tell whether the one RRset that we show has just its own signatures, and none without DO."""
+    """Return whether the one RRset that we show has just its own signatures, and none without DO."""
     answer = case.essences[OURS].answer
     chain = chain_of(case.question.folded, answer)
     shown = answer - chain.records(chain.length) if chain.through_dname else answer

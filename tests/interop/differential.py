@@ -153,7 +153,7 @@ def _compare(servers: Sequence[Server], questions: list[Question], loaded: Loade
 
 
 def _ask_again(over_udp: dict[str, list[Reply | None]], number: int, question: Question, loaded: Loaded) -> bool:
-    """Tell whether only replies in full can be compared: one was cut, or glue may have been left out for space."""
+    """Return whether only replies in full can be compared: one was cut, or glue may have been left out for space."""
     replies = {name: found[number] for name, found in over_udp.items()}
     whole = {name: reply for name, reply in replies.items() if reply is not None}
     if any(reply.truncated for reply in whole.values()):

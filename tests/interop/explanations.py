@@ -136,7 +136,7 @@ def _explain_whole(case: Case) -> list[str] | None:
 
 
 def _chain_tail(case: Case) -> bool:
-    """Tell whether we say what the peers do for each link, asked for as CNAME, and then what they do for the end.
+    """Return whether we say what the peers do for each link, asked for as CNAME, and then what they do for the end.
 
     For chains about which no peer is right as a whole, or which only one of them follows.
     """

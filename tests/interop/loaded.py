@@ -67,7 +67,7 @@ class Loaded:
         return frozenset(record for rrset in chosen for record in _records(name, rrset, wire.RRSIG))
 
     def covers_by_wildcard(self, name: bytes) -> bool:
-        """Tell whether a folded name exists through a wildcard only."""
+        """Return whether a folded name exists through a wildcard only."""
         source = self._source(name)
         return source is not None and source[1] != name
 
@@ -78,7 +78,7 @@ class Loaded:
         return {frozenset(_records(owner, rrset, wire.RRSIG)) for rrset in found}
 
     def has_address(self, record: wire.RR) -> bool:
-        """Tell whether some zone holds this A or AAAA record or a signature over such a set, glue included."""
+        """Return whether some zone holds this A or AAAA record or a signature over such a set, glue included."""
         for above in names.suffixes(record.owner):
             zone = self.zones.get(above)
             if zone is None:

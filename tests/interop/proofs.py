@@ -14,12 +14,12 @@ _PROOF_TYPES = frozenset({wire.NSEC, wire.NSEC3, wire.RRSIG})
 
 
 def proofs_only(records: frozenset[RR]) -> bool:
-    """Tell whether there is nothing but NSEC, NSEC3 and signatures."""
+    """Return whether there is nothing but NSEC, NSEC3 and signatures."""
     return all(record.rtype in _PROOF_TYPES for record in records)
 
 
 def only_proofs_differ(case: Case, server: str) -> bool:
-    """Tell whether a peer differs from the reference in proofs alone."""
+    """Return whether a peer differs from the reference in proofs alone."""
     if not case.question.dnssec_ok:
         return False
     found, other = case.essences[server], case.without(server).reference
@@ -107,7 +107,7 @@ def _matching(zone: Zone, name: bytes, records: frozenset[RR]) -> frozenset[RR]:
 
 
 def _unprovable_ent(zone: Zone, name: bytes) -> bool:
-    """Tell whether the closest encloser of a name is an ENT that opt-out leaves without an NSEC3."""
+    """Return whether the closest encloser of a name is an ENT that opt-out leaves without an NSEC3."""
     encloser = next(above for above in names.suffixes(name) if zone.exists(above) or above == zone.origin)
     below_cuts_only = not any(
         names.is_subdomain(owner, encloser) and owner not in zone.delegations and not zone.is_occluded(owner)

@@ -41,7 +41,7 @@ class Question(NamedTuple):
 
     @property
     def dnssec_ok(self) -> bool:
-        """Tell whether DO is set."""
+        """Return whether DO is set."""
         return bool(self.edns_flags & DO)
 
     @property

@@ -55,7 +55,7 @@ def validating(home: Namespace, folder: Path, server: str, anchors: Sequence[str
 
 
 def _is_up(remote: Remote) -> bool:
-    """Tell whether a query that wants no recursion is answered, be it with a refusal."""
+    """Return whether a query that wants no recursion is answered, be it with a refusal."""
     try:
         return remote.over_udp([Question(b"\0", wire.NS).wire()])[0] is not None
     except ConnectionRefusedError:
@@ -127,7 +127,7 @@ class Trust:
                 self._opted[origin] = parameters, frozenset(nsec3_hash.table(zone, parameters)[0])
 
     def is_secure(self, chain: Sequence[bytes], rtype: int) -> bool:
-        """Tell whether every step from a name to the next, and what is asked of the last one, can be proved."""
+        """Return whether every step from a name to the next, and what is asked of the last one, can be proved."""
         steps = [*((name, wire.CNAME) for name in chain[:-1]), (chain[-1], rtype)]
         return all(self._proves(name, asked) for name, asked in steps)
 
@@ -144,7 +144,7 @@ class Trust:
 
 
 def is_judged(loaded: Loaded, chain: Sequence[bytes], rtype: int) -> bool:
-    """Tell whether the validator can come to a verdict about a name, its chain of aliases and a type.
+    """Return whether the validator can come to a verdict about a name, its chain of aliases and a type.
 
     Left out is what it cannot know: other zones, and what is below cuts to zones that nobody serves (all but the DS at
     such a cut); types that are no data of their own (RRSIG, ANY, meta types); and what it takes for bogus whichever
@@ -165,7 +165,7 @@ def _is_served(loaded: Loaded, name: bytes, rtype: int) -> bool:
 
 
 def _is_misjudged(loaded: Loaded, chain: Sequence[bytes], rtype: int) -> bool:
-    """Tell whether unbound 1.17 refuses the answer from BIND or Knot just as it does from us."""
+    """Return whether unbound 1.17 refuses the answer from BIND or Knot just as it does from us."""
     # A synthesised CNAME needs no signature, but has to have one here where CNAME or DNAME is what was asked for.
     if rtype in (wire.CNAME, wire.DNAME) and any(_below_dname(loaded, name) for name in chain):
         return True

@@ -40,7 +40,7 @@ class Reply(NamedTuple):
 
     @property
     def truncated(self) -> bool:
-        """Tell whether TC is set."""
+        """Return whether TC is set."""
         return bool(self.flags & TC)
 
 

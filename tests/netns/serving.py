@@ -147,5 +147,5 @@ def wait_for(condition: Callable[[], T], server: Server, what: str = "it") -> T:
 
 
 def program_on(pair: Pair) -> bool:
-    """Tell whether the server's device runs an XDP program."""
+    """Return whether the server's device runs an XDP program."""
     return "prog/xdp" in pair.server.run("ip", "link", "show", "dev", pair.server.device).stdout

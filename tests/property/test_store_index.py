@@ -46,9 +46,9 @@ def test_against_a_dictionary(steps: list[tuple[bool, bytes]], seed: int) -> Non
             store.unlink(store.outside.pop(victim))
             gone.add(victim)
     for name, ref in store.outside.items():
-        assert store.find_record(name) == ref
+        assert store.find_node(name) == ref
         assert store.name_at(ref) == name
-    assert not any(store.find_record(name) for name in gone - set(store.outside))
+    assert not any(store.find_node(name) for name in gone - set(store.outside))
     check_filters(store)
     assert store.get("flips") % 2 == 0
 
@@ -61,5 +61,5 @@ def test_load_that_the_index_bears(seed: int) -> None:
     slots = layout.BUCKET_SLOTS << 8
     for number in range(slots * 9 // 10):
         add_record(store, names.from_text(f"{number}-host.example."))
-    assert all(store.find_record(name) == ref for name, ref in store.outside.items())
+    assert all(store.find_node(name) == ref for name, ref in store.outside.items())
     assert any(store.index.words[::8]), "some names are displaced"

@@ -14,7 +14,7 @@ import pytest
 
 from appliance.compiler import expected, show
 from appliance.compiler.change import change
-from appliance.compiler.change.ns_changes import Recut
+from appliance.compiler.change.ns_changes import NsChanges
 from appliance.store import hashing, index
 from appliance.store import store as store_module
 from appliance.store.heap import StoreFull
@@ -54,7 +54,7 @@ BITS = 4
 """So few buckets that records stand in their second ones, and are moved."""
 
 
-class Seen(Recut):
+class Seen(NsChanges):
     """Counts the cuts that it changes."""
 
     done = 0
@@ -70,7 +70,7 @@ class Seen(Recut):
 
 @pytest.fixture(autouse=True)
 def _count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change, "Recut", Seen)
+    monkeypatch.setattr(change, "NsChanges", Seen)
     Seen.done = Seen.small = 0
 
 
@@ -79,7 +79,7 @@ def source() -> ModuleType:
     """Return the module run from its source."""
     found = uncompiled("appliance.compiler.change.ns_changes", BENEATH)
     assert str(found.__file__).endswith(".py")
-    assert found.Recut is not Recut
+    assert found.NsChanges is not NsChanges
     return found
 
 
@@ -199,7 +199,7 @@ def test_as_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bulk:
 
 def _composed(store: Store) -> int:
     """Count the cuts whose referral with DO is the one without, and proofs or DS."""
-    found = [store.node(ref) for cut in CUTS for ref in store.records_of(cut)]
+    found = [store.node(ref) for cut in CUTS for ref in store.nodes_of(cut)]
     composed = [node[NODE_OTHER_PLACE + 1] for node in found]
     kinds = [ANSWER.unpack_from(store.octets, ref * 16)[ANSWER_KIND_PLACE] for ref in composed if ref]
     return kinds.count(KIND["nodata"]) + kinds.count(KIND["positive"])
@@ -262,8 +262,8 @@ def test_names_that_the_index_cannot_tell_apart() -> None:
 def test_the_same_source_runs_uncompiled(monkeypatch: pytest.MonkeyPatch, source: ModuleType, scheme: str) -> None:
     monkeypatch.setattr(expected, "LARGE", 0)
     found = []
-    for made in (Recut, source.Recut):
-        monkeypatch.setattr(change, "Recut", made)
+    for made in (NsChanges, source.NsChanges):
+        monkeypatch.setattr(change, "NsChanges", made)
         for store in steps(3, scheme, 12, lambda zone: zone, CUTS):
             found.append((bytes(store.octets), bytes(store.index.words), list(store.depths), store.heap.free))
     assert found[: len(found) // 2] == found[len(found) // 2 :]
@@ -278,7 +278,7 @@ def look(watch: Watch, function: str) -> None:
 @pytest.mark.parametrize("scheme", ["unsigned", "nsec", "opt-out"])
 def test_each_step(monkeypatch: pytest.MonkeyPatch, source: ModuleType, scheme: str) -> None:
     monkeypatch.setattr(expected, "LARGE", 0)
-    monkeypatch.setattr(change, "Recut", source.Recut)
+    monkeypatch.setattr(change, "NsChanges", source.NsChanges)
     chance = random.Random(5)
     cuts = CUTS[:6]
     nodes = first_nodes(chance, cuts)
@@ -315,7 +315,7 @@ def test_an_nsec_that_is_signed_again(owner: bytes) -> None:
     assert said(store, zone) == said(fresh(zone), zone)
 
 
-class Failing(Recut):
+class Failing(NsChanges):
     """Finds the store full when all is linked."""
 
     def link(self) -> None:
@@ -331,7 +331,7 @@ def test_nothing_when_it_fails(monkeypatch: pytest.MonkeyPatch, full: str) -> No
     before = built(nodes, "opt-out")
     store = fresh(before)
     if full == "index":
-        monkeypatch.setattr(change, "Recut", Failing)
+        monkeypatch.setattr(change, "NsChanges", Failing)
     else:
         for free in store.heap.free[:-1]:
             store.heap.take(free[1] - free[0], free[1] - free[0])

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from appliance.errors import StateError
-from appliance.publish.replay import Meanwhile, check_same
+from appliance.publish.replay import Replay, check_same
 from appliance.store.store import Store
 from appliance.zone import types
 from appliance.zone.model import RRset, Zone
@@ -51,7 +51,7 @@ class Served:
         zone = Zone.build(ORIGIN, {owner: dict(rrsets) for owner, rrsets in self._nodes.items()})
         return signed(zone, nsec3=True, opt_out=True) if self._nsec3 else zone
 
-    def change(self, meanwhile: Meanwhile | None, small: bool) -> dict[bytes, set[int]]:
+    def change(self, replay: Replay | None, small: bool) -> dict[bytes, set[int]]:
         """Change the zone, name by name or as a whole."""
         self._serial += 1
         self._nodes[ORIGIN] = {**self._apex, types.SOA: soa(self._serial)}
@@ -62,8 +62,8 @@ class Served:
             self.store.reclaim(change_zone(self.store, self.zone, changed))
         else:
             self.store.reclaim(replace_zone(self.store, self.zone))
-        if meanwhile is not None:
-            meanwhile.replaced(self.zone, changed if small else None)
+        if replay is not None:
+            replay.replaced(self.zone, changed if small else None)
         return changed
 
 
@@ -74,18 +74,18 @@ def test_followed(seed: int, whole: bool, nsec3: bool) -> None:
     served = Served(seed, nsec3)
     fresh = Store.create(8, 12, 8, SEED)
     compile_zones(fresh, [stranger(), served.zone])
-    meanwhile = Meanwhile()
+    replay = Replay()
     changed: dict[bytes, set[int]] = {}
     for turn in range(5):
-        for owner, kinds in served.change(meanwhile, small=not (whole and turn == 2)).items():
+        for owner, kinds in served.change(replay, small=not (whole and turn == 2)).items():
             changed.setdefault(owner, set()).update(kinds)
     served.store.reclaim(remove_zone(served.store, stranger().origin))
-    meanwhile.removed(stranger().origin)
+    replay.removed(stranger().origin)
     served.store.reclaim(replace_zone(served.store, NEW))
-    meanwhile.replaced(NEW, None)
+    replay.replaced(NEW, None)
     with pytest.raises(StateError):
         check_same(fresh, served.store)
-    meanwhile.follow(world_of(fresh), set())
+    replay.follow(world_of(fresh), set())
     check_same(fresh, served.store)
     questions = [*asked(served.chance, served.zone, changed), *served.zone.nodes, *NEW.nodes, *stranger().nodes]
     assert replies(fresh, questions) == replies(served.store, questions)
@@ -94,13 +94,13 @@ def test_followed(seed: int, whole: bool, nsec3: bool) -> None:
 def test_another_version_is_replaced_whole() -> None:
     """What the new store was compiled from is newer than what was served: only the whole zone puts it right."""
     served = Served(9, nsec3=False)
-    meanwhile = Meanwhile()
-    served.change(meanwhile, small=True)
+    replay = Replay()
+    served.change(replay, small=True)
     newer = Zone.build(
         ORIGIN, {ORIGIN: served.zone.nodes[ORIGIN], name("a"): {types.TXT: RRset(types.TXT, 5, [b"\1x"])}}
     )
     fresh = store_of([stranger(), newer])
-    meanwhile.follow(world_of(fresh), {ORIGIN})
+    replay.follow(world_of(fresh), {ORIGIN})
     check_same(fresh, served.store)
     questions = [*served.zone.nodes, name("a"), name("b"), name("cut")]
     assert replies(fresh, questions) == replies(served.store, questions)
@@ -108,6 +108,6 @@ def test_another_version_is_replaced_whole() -> None:
 
 def test_what_nobody_has_read_again_is_refused() -> None:
     served = Served(9, nsec3=False)
-    meanwhile = Meanwhile()
+    replay = Replay()
     with pytest.raises(StateError, match="is not what is served"):
-        meanwhile.follow(world_of(served.store), {ORIGIN})
+        replay.follow(world_of(served.store), {ORIGIN})

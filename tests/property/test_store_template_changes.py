@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from appliance.compiler.template import copies, template
-from appliance.compiler.template.restamp import Restamper
-from appliance.store.states import StampedState
+from appliance.compiler.template.replacement import Replacements
+from appliance.store.states import CopyState
 from appliance.store.store import Retired, Store, StoreFull
 from appliance.zone import names, types
 from appliance.zone.load import load_zone
@@ -30,17 +30,17 @@ class Served:
     def __init__(self, folder: Path, store: Store) -> None:
         self.path = folder / "text.zone"
         self.store = store
-        self.stamper = Restamper(world_of(store))
+        self.templates = Replacements(world_of(store))
         self.zones: dict[bytes, Zone] = {}
-        self.stamped = 0
+        self.copied = 0
 
     def read(self, origin: bytes) -> Zone:
         return load_zone(self.path, origin)
 
     def put(self, origin: bytes, text: bytes) -> None:
         self.path.write_bytes(text)
-        if self.stamper.put(origin, text, self.read):
-            self.stamped += 1
+        if self.templates.put(origin, text, self.read):
+            self.copied += 1
         else:
             self.store.reclaim(compile_zones(self.store, [self.read(origin)]))
         self.zones[origin] = self.read(origin)
@@ -48,8 +48,8 @@ class Served:
     def all(self, origins: list[bytes], text: Callable[[], bytes]) -> None:
         for origin in origins:
             self.put(origin, text())
-        self.stamper.close()
-        self.store.reclaim(Retired(self.stamper.take_retired()))
+        self.templates.close()
+        self.store.reclaim(Retired(self.templates.take_retired()))
 
     def check(self) -> None:
         """Compare with a store in which these versions are the first ones."""
@@ -83,8 +83,8 @@ def test_like_a_cold_load(seed: int, tmp_path: Path) -> None:
     served.remove_all()
 
 
-def test_most_are_stamped(tmp_path: Path) -> None:
-    """A zone's new version is stamped also where the one before has other names, or was compiled by itself."""
+def test_most_are_copied(tmp_path: Path) -> None:
+    """A zone's new version is copied also where the one before has other names, or was compiled by itself."""
     served = Served(tmp_path, empty())
     origins = [names.from_text(origin) for origin in ORIGINS[:8]]
     texts = [(APEX + LINES[0] + "".join(lines)).encode() for lines in (LINES[4:5], LINES[4:5], LINES[6:8], [])]
@@ -92,9 +92,9 @@ def test_most_are_stamped(tmp_path: Path) -> None:
     for number, text in enumerate(texts, 1):
         served.all(origins, lambda text=text: text)  # type: ignore[misc]
         served.check()
-        assert served.stamped == 7 * number
+        assert served.copied == 7 * number
     states = served.store.states
-    assert sum(isinstance(state, StampedState) for state in states.values()) == 7
+    assert sum(isinstance(state, CopyState) for state in states.values()) == 7
     served.remove_all()
 
 
@@ -136,7 +136,7 @@ def test_readers_see_one_version_whole(tmp_path: Path, monkeypatch: pytest.Monke
                 assert all(one in (old, new) for one in seen)
                 steps += len(seen)
     assert steps > 100
-    assert served.stamped >= 12
+    assert served.copied >= 12
 
 
 def fill(store: Store) -> None:
@@ -158,11 +158,11 @@ def test_a_full_store_keeps_what_it_has(tmp_path: Path) -> None:
     full = 0
     for origin in origins:
         try:
-            served.stamper.put(origin, second, served.read)
+            served.templates.put(origin, second, served.read)
         except StoreFull:
             full += 1
             assert ask(store, origin, types.SOA) in before
-    served.stamper.close()
+    served.templates.close()
     assert full
     assert set(store.numbers) == set(origins)
     assert store.get("records") == records
@@ -178,25 +178,25 @@ def test_a_full_zone_table_keeps_what_it_has(tmp_path: Path) -> None:
     before = replies(store)
     second = first.replace(b" 1 3600", b" 2 3600")
     served.path.write_bytes(second)
-    assert served.stamper.put(origins[0], second, served.read) is None  # the first time that the text is seen
+    assert served.templates.put(origins[0], second, served.read) is None  # the first time that the text is seen
     for origin in origins:
         with pytest.raises(StoreFull):
-            served.stamper.put(origin, second, served.read)
+            served.templates.put(origin, second, served.read)
     assert replies(store) == before
-    served.stamper.close()
+    served.templates.close()
     served.remove_all()
 
 
 def test_the_same_source_runs_uncompiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for module in (copies, uncompiled("appliance.compiler.template.copies", ("appliance.compiler.bulk.index",))):
-        monkeypatch.setattr(template, "Press", module.Press)
-        monkeypatch.setattr(template, "Mould", module.Mould)
+        monkeypatch.setattr(template, "Copier", module.Copier)
+        monkeypatch.setattr(template, "Template", module.Template)
         served = Served(tmp_path, Store.create(8, 4, 60, SEED))
         origins = [names.from_text(f"zone{number:02d}.example.") for number in range(30)]
         for number in range(1, 4):
             text = (APEX.replace(" 1 ", f" {number} ") + "".join(LINES[: 4 + number])).encode()
             served.all(origins, lambda text=text: text)  # type: ignore[misc]
-        assert served.stamped > 80
+        assert served.copied > 80
         found.append([bytes(buffer) for buffer in served.store.buffers])
     assert found[0] == found[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stamped zones answer like compiled ones, octet for octet, and leave nothing behind."""
+"""Copied zones answer like compiled ones, octet for octet, and leave nothing behind."""
 
 import random
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.compiler.template import copies, template
-from appliance.compiler.template.template import Stamper
+from appliance.compiler.template.template import Templates
 from appliance.store.image import load, save
 from appliance.store.store import Store, StoreFull
 from appliance.zone import names, types
@@ -54,13 +54,13 @@ def empty() -> Store:
 
 
 class Texts:
-    """Zone files of a test, and the stamper they go to."""
+    """Zone files of a test, and the templates they go to."""
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.path = folder / "text.zone"
-        self.stamper = Stamper(world_of(store))
+        self.templates = Templates(world_of(store))
         self.store = store
-        self.stamped = 0
+        self.copied = 0
 
     def zone(self, origin: bytes) -> Zone:
         return load_zone(self.path, origin)
@@ -68,8 +68,8 @@ class Texts:
     def put(self, origin: str, text: bytes) -> Zone:
         self.path.write_bytes(text)
         wire = names.from_text(origin)
-        if self.stamper.put(wire, text, self.zone):
-            self.stamped += 1
+        if self.templates.put(wire, text, self.zone):
+            self.copied += 1
         else:
             replace_zone(self.store, self.zone(wire))
         return self.zone(wire)
@@ -81,8 +81,8 @@ def test_like_compiled_zones(seed: int, tmp_path: Path) -> None:
     texts = Texts(tmp_path, empty())
     known = [text_of(chance) for _ in range(2)]
     zones = [texts.put(origin, chance.choice(known)) for origin in ORIGINS]
-    texts.stamper.close()
-    assert texts.stamped >= 5 or any(spelt.encode() in text for spelt in SPELT for text in known)
+    texts.templates.close()
+    assert texts.copied >= 5 or any(spelt.encode() in text for spelt in SPELT for text in known)
     fresh = empty()
     compile_zones(fresh, zones)
     store = texts.store
@@ -119,7 +119,7 @@ def test_what_is_compiled_by_itself(line: str, why: str, tmp_path: Path) -> None
     fresh = empty()
     compile_zones(fresh, zones)
     assert replies(texts.store) == replies(fresh), why
-    assert not texts.stamped or line.startswith("www CNAME zone03"), why
+    assert not texts.copied or line.startswith("www CNAME zone03"), why
 
 
 @pytest.mark.parametrize("labels", [["*", "q", "z", "j"], ["k", "q", "z", "j"], ["ab", "cd", "ef"]])
@@ -154,7 +154,7 @@ def test_neighbours_are_renewed(tmp_path: Path) -> None:
 
 def test_crowded_buckets_and_a_full_index(tmp_path: Path) -> None:
     store = Store.create(6, 4, 300, SEED)
-    stamper, text = Stamper(world_of(store)), (APEX + LINES[0] + LINES[4] + LINES[7]).encode()
+    templates, text = Templates(world_of(store)), (APEX + LINES[0] + LINES[4] + LINES[7]).encode()
     path = tmp_path / "text.zone"
     path.write_bytes(text)
     origins = [names.from_text(f"zone{number:03d}.example.") for number in range(100)]
@@ -163,10 +163,10 @@ def test_crowded_buckets_and_a_full_index(tmp_path: Path) -> None:
     full = []
     for origin in origins[1:]:
         try:
-            served += [origin] if stamper.put(origin, text, lambda wire: load_zone(path, wire)) else []
+            served += [origin] if templates.put(origin, text, lambda wire: load_zone(path, wire)) else []
         except StoreFull:
             full.append(origin)
-    stamper.close()
+    templates.close()
     assert full
     assert len(served) > 60
     assert store.get("records") == len(served) * 6 + 1
@@ -186,14 +186,14 @@ def test_the_same_source_runs_uncompiled(tmp_path: Path, monkeypatch: pytest.Mon
     found = []
     for module in (copies, uncompiled("appliance.compiler.template.copies", ("appliance.compiler.bulk.index",))):
         assert str(module.__file__).endswith(".so" if module is copies else ".py")
-        monkeypatch.setattr(template, "Press", module.Press)
-        monkeypatch.setattr(template, "Mould", module.Mould)
+        monkeypatch.setattr(template, "Copier", module.Copier)
+        monkeypatch.setattr(template, "Template", module.Template)
         texts = Texts(tmp_path, Store.create(6, 4, 60, SEED))
         for number in range(40):
             texts.put(f"zone{number:02d}.example.", (APEX + "".join(LINES[:6])).encode())
         texts.put("a-name-of-more-than-forty-octets.is-hung-without-a-suffix.example.", (APEX + LINES[0]).encode())
         texts.put("b-name-of-more-than-forty-octets.is-hung-without-a-suffix.example.", (APEX + LINES[0]).encode())
-        texts.stamper.close()
-        assert texts.stamped > 30
+        texts.templates.close()
+        assert texts.copied > 30
         found.append([bytes(buffer) for buffer in texts.store.buffers])
     assert found[0] == found[1]

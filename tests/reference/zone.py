@@ -74,7 +74,7 @@ class ReferenceZone:
         return self.rrsets.get(owner, {}).get(rtype)
 
     def exists(self, name: Name) -> bool:
-        """Tell whether a name owns something or has descendants that do (RFC 4592 §2.2.2): the slow, literal way."""
+        """Return whether a name owns something or has descendants that do (RFC 4592 §2.2.2): the slow, literal way."""
         return name in self.rrsets or any(owner.is_subdomain(name) for owner in self.rrsets)
 
     @property

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "appliance"
 
 # Names of modules that tell nothing, or tell something else than what is in the module.
 NO_MODULES = re.compile(
-    r"^(utils?|helpers?|misc|common|manager|stamp|press|relink|recut|weighing|spent|together|meanwhile|surface|restart)$"
+    r"^(utils?|helpers?|misc|common|manager|stamp|press|relink|recut|weighing|spent|together|meanwhile|surface|restart|restamp|mould)$"
 )
 # A word in the name of a function, class or module → the files in which it has the RFC's meaning.
 TAKEN = {
@@ -30,9 +30,6 @@ TAKEN = {
     "chain": re.compile(r"(?!appliance/(datapath|server|control|cli)/)"),
 }
 TO_GO = {
-    ("appliance/store/store.py", "find_record"),
-    ("appliance/store/store.py", "records_of"),
-    ("appliance/store/store.py", "expire_record"),
     ("appliance/store/states.py", "records"),
 }
 # Words of texts → what to say.

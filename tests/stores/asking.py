@@ -67,7 +67,7 @@ def differences(
 
 
 def unprovable(reference: Sequence[ReferenceZone], complaint: str) -> bool:
-    """Tell whether the oracle lacks a proof that opt-out makes impossible.
+    """Return whether the oracle lacks a proof that opt-out makes impossible.
 
     The closest encloser is an ENT above insecure delegations, the closest provable one further up has a wildcard.
     """

@@ -145,7 +145,7 @@ class Contents:
         for zone in zones:
             found[b"zone " + zone.origin] = self.zone(zone.origin)
             for name in (*zone.nodes, *zone.ents):
-                found[name] = [self.record(ref) for ref in self._store.records_of(name)]
+                found[name] = [self.record(ref) for ref in self._store.nodes_of(name)]
         found[b"depths"] = self._store.depths
         return found
 

@@ -22,7 +22,7 @@ _AROUND: Final = 12 + 4 + 11
 """Octets of header, QTYPE and QCLASS, OPT."""
 
 _MARGIN: Final = 32
-"""How much longer than the base name a question may be for the small variants to fit."""
+"""Octets by which a question may be longer than the base name for the small variants to fit."""
 
 _SIZES: Final = (EDNS_SIZE, PLAIN_SIZE)
 
@@ -85,7 +85,7 @@ def too_long(flags: int) -> bytes:
 
 
 def _variants(cuts: list[Cut], least: int, before: int, base_len: int) -> list[int]:
-    """Return how many groups each variant has, the smallest variant first; at most four."""
+    """Return the number of groups of each variant, the smallest variant first; at most four."""
     found = {least, len(cuts) - 1}
     if len(found) == 1:
         return [least]
@@ -124,7 +124,6 @@ def _encode(
 
 
 def _head(sections: Sections, counts: tuple[int, int, int], length: int, pieces: int, smaller: int) -> bytes:
-    insert = (
-        1 if sections.denial and pieces else 0
-    )  # behind the own records, before other proofs and the additional ones
+    # A searched proof goes behind the own records, before other proofs and the additional records.
+    insert = 1 if sections.denial and pieces else 0
     return ANSWER.pack(sections.flags, *counts, length, pieces, sections.kind, sections.denial, insert, 0, 0, smaller)

@@ -13,7 +13,7 @@ from appliance.zone.model import Zone
 
 
 def matter(context: Context, chain: Chain) -> bool:
-    """Tell whether DNSSEC adds anything to a chain that starts at a name of its own."""
+    """Return whether DNSSEC adds anything to a chain that starts at a name of its own."""
     touched = (context.zone, chain.zone, *(zone for zone, _ in chain.made))
     return chain.signed != chain.plain or any(zone.signatures for zone in touched if zone)
 

@@ -19,9 +19,9 @@ End = Literal["alone", "name", "cut", "nxdomain", "yxdomain"]
 class Chain:
     """The links of a chain, and where it ends.
 
-    source is the name whose RRsets end it: shown itself, a wildcard, or the cut. made holds the names, the first one
-    aside, that a wildcard of a signed zone stands for. again tells whether a chain that starts at a wildcard comes back
-    to it: then it differs for a question name that is one of its links.
+    `source` is the name whose RRsets end it: `shown` itself, a wildcard, or the cut. `made` holds the names, the first
+    one aside, that a wildcard of a signed zone stands for. `again` tells whether a chain that starts at a wildcard
+    comes back to it: then it differs for a question name that is one of its links.
     """
 
     plain: list[RR] = field(default_factory=list)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nodes with a CNAME: the whole chain for every type that can be found at its end."""
+"""Nodes with a CNAME: the whole alias chain for every type that can be found at its end."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +20,7 @@ from appliance.zone.model import RRset, Zone
 YXDOMAIN: Final = 6
 
 ROOM: Final = 16384
-"""Octets of RRsets at the end of a chain that are copied to each alias."""
+"""Most octets of RRsets at the end of an alias chain that are copied to each alias."""
 _LEAST_OCTETS: Final = 12
 """Octets of a record without its RDATA, its owner being a pointer."""
 
@@ -74,7 +74,7 @@ def _of_links(context: Context, owner: bytes, shown: bytes | None, rrset: RRset,
 
 
 def _asks_parent(chain: Chain) -> bool:
-    """Tell whether DS at the chain's end is not the business of the zone that it ends in (RFC 4035 §3.1.4.1)."""
+    """Return whether DS at the chain's end is not the business of the zone that it ends in (RFC 4035 §3.1.4.1)."""
     if chain.zone is None or chain.shown != chain.source:
         return False
     return chain.end == "cut" or (chain.end == "name" and chain.source == chain.zone.origin != names.ROOT)
@@ -102,7 +102,7 @@ def _ds_at(chain: Chain) -> RRset | None:
 
 
 class Room:
-    """How much of what a chain leads to stands at the alias too; userspace puts the rest together.
+    """The room at an alias for what its chain leads to; userspace puts together what has no room.
 
     Each of many aliases has a copy, so without a bound a target of n octets and n aliases would take n² of them.
     """

@@ -42,7 +42,7 @@ class AllNames(Names):
     """Writes the names of a whole zone, and those that are there for the sake of loaded zones below it."""
 
     def __init__(self, context: Context, origins: NameTree) -> None:
-        """Take the origins of all loaded zones."""
+        """Write all names of a version; `origins` are those of all loaded zones."""
         super().__init__(context)
         self._origins = origins
 

@@ -37,7 +37,7 @@ def _soa_body(context: Context, dnssec: bool) -> Body:
 
 
 def _denied(context: Context, soa: Body, denial: int) -> tuple[int, int]:
-    """Write NODATA and NXDOMAIN, which quote the same SOA; denial is what NXDOMAIN still lacks."""
+    """Write NODATA and NXDOMAIN, which quote the same SOA; `denial` is the proof that NXDOMAIN still lacks."""
     size, fragment = len(soa.octets), soa.encode()
     found = []
     for kind, flags, lacks in (("nodata", AA, DENIAL_COMPLETE), ("nxdomain", AA | NXDOMAIN, denial)):
@@ -68,7 +68,7 @@ def at_name(context: Context, name: bytes) -> tuple[Answer, Answer]:
 
 
 def at_wildcard(context: Context, wildcard: bytes) -> tuple[Answer, Answer]:
-    """Return `node.other` of the record that answers for what a wildcard stands for."""
+    """Return `node.other` of the node that answers for what a wildcard stands for."""
     if context.zone.scheme == "unsigned":
         return 0, 0
     return 0, nodata_with(context, context.proofs.wildcard_nodata(wildcard), DENIAL_NEXT_CLOSER)

@@ -70,7 +70,7 @@ def write_name(context: Context, name: bytes) -> int:
 
 
 def write_wildcard(context: Context, wildcard: bytes) -> int:
-    """Write the record that answers for the names a wildcard stands for.
+    """Write the node that answers for the names that a wildcard stands for.
 
     In a zone without proofs it is the wildcard's own node too; in others it hangs beside the index, because what it
     says needs a proof that the literal question for the wildcard does not.
@@ -127,7 +127,7 @@ def write_filler(context: Context, name: bytes, cut: tuple[Answer, Answer], flag
 def write_missing(context: Context, name: bytes, wildcard: int) -> int:
     """Write a node for a name that does not exist but has the apex of a loaded zone below, which nothing delegates.
 
-    wildcard is the record of the wildcard that stands for the name. What needs that, or a proof, is left to userspace.
+    `wildcard` is the node of the wildcard that stands for the name. Userspace answers what needs it, or a proof.
     """
     nowhere = cnames.miss(context)
     return context.writer.node(name, NODE_FILLER, [], (nowhere if wildcard else context.nxdomain[0], nowhere), wildcard)

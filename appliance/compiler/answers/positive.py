@@ -47,7 +47,7 @@ def plain(rrsets: list[RRset], base_len: int, kind: int) -> bytes:
 
 
 def is_plain(rtype: int) -> bool:
-    """Tell whether `plain` does for RRsets of a type."""
+    """Return whether `plain` does for RRsets of a type."""
     return rtype not in rdata_names.COMPRESSIBLE and not rdata_names.has_targets(rtype)
 
 
@@ -113,7 +113,7 @@ def rrsig_entry(context: Context, owner: bytes) -> list[Entry]:
 
 
 def needs_own(context: Context, owner: bytes, rrset: RRset) -> bool:
-    """Tell whether the answer with DO set differs from the one without."""
+    """Return whether the answer with DO set differs from the one without."""
     if not context.signed:
         return False
     if rrset.rtype in context.zone.signatures.get(owner, {}):

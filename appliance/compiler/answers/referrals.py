@@ -105,7 +105,7 @@ def referrals(context: Context, cut: bytes) -> tuple[Answer, Answer]:
 
 
 def is_composed(cut: tuple[Answer, Answer]) -> bool:
-    """Tell whether a cut's referral with DO is the one without and what its answer for DS lists."""
+    """Return whether a cut's referral with DO is the one without and what its answer for DS lists."""
     return isinstance(cut[1], bytes)
 
 
@@ -132,7 +132,7 @@ def _servers(context: Context, cut: bytes) -> _Servers | None:
 
 
 def _without_glue(context: Context, cut: bytes) -> tuple[Answer, Answer]:
-    """Return the same for an insecure cut whose servers have no addresses in the zone: one body, laid out once."""
+    """Return the referrals of an insecure cut whose servers have no addresses in the zone: one body, laid out once."""
     writer = context.writer
     servers = _servers(context, cut)
     if servers is None:

@@ -17,7 +17,7 @@ from appliance.compiler.answers import nodes
 from appliance.compiler.answers.names import Names
 from appliance.compiler.answers.negatives import prepare
 from appliance.compiler.answers.referrals import glue
-from appliance.compiler.change.ns_changes import Recut
+from appliance.compiler.change.ns_changes import NsChanges
 from appliance.compiler.change.reach import Reach
 from appliance.compiler.change.stored_proofs import StoredNsecProofs, StoredProofs
 from appliance.compiler.context import Context
@@ -53,7 +53,7 @@ class Change:
     """One change of one zone: what it reaches, then the version that has it."""
 
     def __init__(self, world: World, zone: Zone, changed: Changed, reach: Reach | None) -> None:
-        """Take the zone as it is now, and in which RRsets it differs from what is served."""
+        """Change what is served of a zone into `zone`, which differs in the RRsets `changed`."""
         self.store = world.store
         self.world = world
         self.zone = zone
@@ -83,7 +83,7 @@ class Change:
         return self.reach.aliases if self._reach or self.zone.has_type(types.CNAME) else set()
 
     def _may_be_small(self) -> bool:
-        """Tell whether the zone is one to change name by name, and the waste of earlier changes is bearable."""
+        """Return whether the zone is one to change name by name, and the waste of earlier changes is bearable."""
         store, zone = self.store, self.zone
         state = store.states.get(self.number)
         if not self.number or not isinstance(state, ZoneState) or self.world.origins.leads_down(zone.origin):
@@ -99,13 +99,13 @@ class Change:
         self.version = begin(self.store, zone, 512 * len(self.changed))
         proving, signed = zone.scheme != "unsigned", bool(zone.signatures)
         known = functools.partial(glue, zone)
-        self.recut = Recut(self.version.writer, zone.origin, proving, signed, is_large(zone), known)
-        left = self.recut.take_up(dict(self.changed), zone.nodes)
-        self.recut_names = self.changed.keys() - left
+        self.ns_changes = NsChanges(self.version.writer, zone.origin, proving, signed, is_large(zone), known)
+        left = self.ns_changes.take_up(dict(self.changed), zone.nodes)
+        self.ns_names = self.changed.keys() - left
         self.changed = {name: self.changed[name] for name in left}
 
     def _is_small(self) -> bool:
-        """Tell whether the rest of the change can be made name by name."""
+        """Return whether the rest of the change can be made name by name."""
         zone = self.zone
         if any(types.DNAME in kinds or not zone.contains(name) for name, kinds in self.changed.items()):
             return False
@@ -115,7 +115,7 @@ class Change:
         return not self.zone.signatures and types.RRSIG not in set().union(*self.changed.values())
 
     def _keeps_proofs(self) -> bool:
-        """Tell whether only cuts and the SOA of a signed zone change, no NSEC or NSEC3 RR, and it has no alias."""
+        """Return whether only cuts and the SOA of a signed zone change, no NSEC or NSEC3 RR, and it has no alias."""
         zone = self.zone
         at_cut = _AT_CUT
         if zone.scheme == "nsec":
@@ -131,7 +131,7 @@ class Change:
         return not self._aliases()
 
     def records(self, name: bytes) -> list[int]:
-        """Return the zone's served records of a name."""
+        """Return the zone's served nodes of a name."""
         found = self._known.get(name)
         if found is None:
             if name == names.ROOT:
@@ -139,20 +139,20 @@ class Change:
             else:
                 found = [
                     ref
-                    for ref in self.store.records_of(name)
+                    for ref in self.store.nodes_of(name)
                     if self.store.words[ref * GRANULE_WORDS + NODE_ZONE_WORD] == self.number
                 ]
             self._known[name] = found
         return found
 
     def _is_cut(self, name: bytes) -> bool:
-        """Tell whether a name is or was a cut."""
+        """Return whether a name is or was a cut."""
         return name in self.zone.delegations or any(
             self.store.octets[ref * GRANULE + NODE_FLAGS_AT] & NODE_CUT for ref in self.records(name)
         )
 
     def _was_glue(self, name: bytes) -> bool:
-        """Tell whether a name went with the cut above it."""
+        """Return whether a name went with the cut above it."""
         return name not in self.zone.nodes and any(self._is_cut(above) for above in self._above(name))
 
     def _reached(self) -> set[bytes]:
@@ -172,7 +172,7 @@ class Change:
             while names.is_wildcard(name) and name != zone.origin:
                 name = names.parent(name)
                 found.add(name)
-        found -= self.recut_names
+        found -= self.ns_names
         found.add(zone.origin)
         return set() if any(self._turns(name) for name in found) else found
 
@@ -182,7 +182,7 @@ class Change:
             yield name
 
     def _turns(self, name: bytes) -> bool:
-        """Tell whether a name turns from a cut to another name or back, which may hide or show names below it."""
+        """Return whether a name turns from a cut to another name or back, which may hide or show names below it."""
         records = self.records(name)
         exists = self.zone.exists(name)
         was = bool(records and self.store.octets[records[0] * GRANULE + NODE_FLAGS_AT] & NODE_CUT)
@@ -199,13 +199,13 @@ class Change:
                 roll_back(store, version)
                 return None
             by_name = _ChangedNames(self, context)
-            version.write(self.affected, [_Cuts(self.recut), by_name])
-            self.recut.link()
+            version.write(self.affected, [_Cuts(self.ns_changes), by_name])
+            self.ns_changes.link()
         except BaseException:
             roll_back(store, version)
             raise
         version.describe(context, store.slot(self.number)[ZONE_SLOT_DENIAL_PLACE])
-        version.ending = [Nodes(store, by_name.served, version.version), self.recut]
+        version.ending = [Nodes(store, by_name.served, version.version), self.ns_changes]
         return version
 
     def _proofs(self) -> Proofs:
@@ -216,7 +216,7 @@ class Change:
         return NoProofs()
 
     def _quotes_alike(self, context: Context) -> bool:
-        """Tell whether the SOA takes the place of the old one in the lengths and counts of answers that stay."""
+        """Return whether the SOA takes the place of the old one in the lengths and counts of answers that stay."""
         old = self.store.slot(self.number)[ZONE_SLOT_SOA_PLACE]
         sizes = context.writer.fragment_size
         return bool(old) and sizes(context.soa_fragment) == sizes(old)
@@ -225,14 +225,14 @@ class Change:
 class _Cuts:
     """Writes the cuts whose servers alone differ; compiled code does."""
 
-    def __init__(self, recut: Recut) -> None:
-        """Take what has taken them up."""
-        self._recut = recut
+    def __init__(self, changes: NsChanges) -> None:
+        """Write the cuts that `changes` has taken up."""
+        self._changes = changes
 
     def take(self, found: Iterable[bytes]) -> set[bytes]:
-        """Write those cuts; return these names, and those of cuts that it leaves after all."""
+        """Write the cuts that were taken up; return `found`, and the names of cuts that are left after all."""
         rest = found if isinstance(found, set) else set(found)
-        rest |= self._recut.write()
+        rest |= self._changes.write()
         return rest
 
 
@@ -266,7 +266,7 @@ class _ChangedNames(Names):
             context.wildcards[name] = kept or nodes.write_wildcard(context, wildcard)
 
     def _kept_wildcard(self, name: bytes, wildcard: bytes) -> int:
-        """Return the served record that answers for a wildcard; in a signed zone only the name above knows it."""
+        """Return the served node that answers for a wildcard; in a signed zone only the name above refers to it."""
         records = self._change.records
         if self._context.zone.scheme == "unsigned":
             return next(iter(records(wildcard)), 0)
@@ -274,7 +274,7 @@ class _ChangedNames(Names):
 
 
 def owners(changed: Iterable[tuple[bytes, int]]) -> dict[bytes, set[int]]:
-    """Return what a change takes from pairs of owner and type."""
+    """Return the types by owner of pairs of owner and type."""
     found: dict[bytes, set[int]] = {}
     for owner, rtype in changed:
         found.setdefault(owner, set()).add(rtype)

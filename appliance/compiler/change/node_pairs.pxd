@@ -9,7 +9,7 @@ cdef size_t _SCRATCH
 cdef unsigned long long _M32
 
 
-cdef class Relink(BulkWriter):
+cdef class NodePairs(BulkWriter):
     cdef unsigned int served
     cdef size_t count
     cdef unsigned long long[::1] hashes

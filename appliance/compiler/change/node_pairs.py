@@ -28,7 +28,7 @@ _M32 = 0xFFFFFFFF
 _SCRATCH = 16384
 
 
-class Relink(BulkWriter):
+class NodePairs(BulkWriter):
     """Pairs of nodes: number k is .new[k] instead of .old[k], with the name whose hash is .hashes[k].
 
     A pair without a new node, 0, is none. Names are looked for as packed records have them, in .packed.
@@ -43,7 +43,7 @@ class Relink(BulkWriter):
         self.begin_pairs(0)
 
     def begin_pairs(self, most: int) -> None:
-        """Make room for so many pairs."""
+        """Make room for `most` pairs."""
         self.hashes = array("Q", bytes(8 * most + 8))
         self.old, self.new = array("I", bytes(4 * most + 4)), array("I", bytes(4 * most + 4))
 
@@ -63,7 +63,7 @@ class Relink(BulkWriter):
         return 0
 
     def is_served(self, word: int) -> int:
-        """Tell whether a node is visible."""
+        """Return whether a node is visible."""
         return (
             self.heap_words[word + layout.NODE_FROM_WORD]
             <= self.served
@@ -71,7 +71,7 @@ class Relink(BulkWriter):
         )
 
     def is_named(self, ref: int, length: int) -> int:
-        """Tell whether a node of the zone has the name in the records."""
+        """Return whether a node of the zone has the name in the records."""
         start = heap_offset(ref)
         stored = length - self.suffix
         if self.heap[start + layout.NODE_NAME_LEN_AT] != stored:
@@ -89,7 +89,7 @@ class Relink(BulkWriter):
         return self.spread(h) >> (64 - self.bits)
 
     def slot_of(self, h: int) -> int:
-        """Return where the index has the chain of a name with a hash, 0 where it has none."""
+        """Return the slot of the index that has the nodes of a name with a hash, 0 where there is none."""
         f = self.spread(h)
         tag = f & _M32
         first = f >> (64 - self.bits)
@@ -125,7 +125,7 @@ class Relink(BulkWriter):
         self.record_count += 1
 
     def chain_length(self, ref: int) -> int:
-        """Count the records in a chain."""
+        """Return the number of nodes that are linked from a node on, itself included."""
         found = 0
         while ref:
             found += 1
@@ -133,13 +133,13 @@ class Relink(BulkWriter):
         return found
 
     def join(self, slot: int, h: int) -> None:
-        """Count one more record in the chain of a slot."""
+        """Count one more node under a slot."""
         f = self.spread(h)
         if slot >> 3 != f >> (64 - self.bits):
             self.store.index.join(f, slot)
 
     def expire(self) -> None:
-        """Let the served nodes end with the version before."""
+        """End the served nodes with the version before."""
         k = 0
         while k < self.count:
             if self.new[k]:
@@ -147,7 +147,7 @@ class Relink(BulkWriter):
             k += 1
 
     def unlink(self) -> int:
-        """Take the nodes that have ended out of the index; return how many."""
+        """Take the nodes that have ended out of the index; return the number of these nodes."""
         found = 0
         depths = self.store.depths
         k = 0
@@ -168,7 +168,7 @@ class Relink(BulkWriter):
         return found
 
     def leave_chain(self, slot: int, h: int) -> None:
-        """Count one record less in the chain of a slot."""
+        """Count one node less under a slot."""
         f = self.spread(h)
         if slot >> 3 != f >> (64 - self.bits):
             self.store.index.leave(f, slot, self.index[slot] & _M32)

@@ -3,7 +3,7 @@
 
 cimport cython
 
-from appliance.compiler.change.node_pairs cimport Relink
+from appliance.compiler.change.node_pairs cimport NodePairs
 from appliance.zone.packed.names cimport Packed
 
 cdef unsigned int _NS, _DS, _REFERRAL, _NODATA, _POSITIVE
@@ -12,7 +12,7 @@ cdef size_t _SCRATCH
 cdef unsigned long long _M32
 
 
-cdef class Recut(Relink):
+cdef class NsChanges(NodePairs):
     cdef bint proving, signed, composing
     cdef object glue
     cdef unsigned int rows

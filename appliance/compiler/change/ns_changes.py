@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import cython
 
-from appliance.compiler.change.node_pairs import Relink
+from appliance.compiler.change.node_pairs import NodePairs
 from appliance.store.verdict_names import KIND
 from appliance.zone import types
 
@@ -47,8 +47,8 @@ _GROUPS = 48
 _SERVERS = frozenset((types.NS,))
 
 
-class Recut(Relink):
-    """Writes one node for each cut that is taken up, in the place of the served one."""
+class NsChanges(NodePairs):
+    """Writes one node for each cut that take_up() has found, in the place of the served node."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Recut(Relink):
         composing: bool,
         glue: Callable[[bytes, bool], list[Group]],
     ) -> None:
-        """Write into the arena of a writer; glue gives a cut's addresses.
+        """Write into the arena of a writer; `glue` returns the addresses of a cut.
 
-        proving, signed and composing tell what the zone is: the last, whether its referrals are composed.
+        `proving`: the zone has NSEC or NSEC3; `signed`: it has signatures; `composing`: its referrals are composed.
         """
         super().__init__(writer, origin)
         self.proving = proving
@@ -95,7 +95,7 @@ class Recut(Relink):
         return changed.keys() - self.kept()
 
     def is_plain(self, name: bytes, servers: RRset | None) -> int:
-        """Tell whether a name may be a cut to be done here; note its hash, and whether it has servers in the zone."""
+        """Return whether a name may be a cut to be done here; note its hash, and whether it has servers in the zone."""
         if servers is None or not self.fill(name, servers):
             return False
         packed = self.packed
@@ -115,7 +115,7 @@ class Recut(Relink):
         return True
 
     def fetch(self) -> None:
-        """Touch what .kept reads, step by step, so that cuts do not wait for the memory of the ones before."""
+        """Touch the memory that kept() reads, step by step, so that no cut waits for the memory of the cut before."""
         k = 0
         while k < self.count:
             self.touched += self.index[self.first_bucket(self.hashes[k]) * (layout.BUCKET_SIZE >> 3)]
@@ -137,7 +137,7 @@ class Recut(Relink):
             k += 1
 
     def kept(self) -> set[bytes]:
-        """Keep those whose served nodes tell all that is needed, and return their names."""
+        """Keep the cuts whose served nodes tell all that is needed, and return the names of these cuts."""
         names, servers = self.names, self.servers
         kept = k = 0
         while k < self.count:
@@ -164,7 +164,7 @@ class Recut(Relink):
         return (start + layout.NODE_WILDCARD_AT + stored) >> 2
 
     def proved(self, old: int) -> int:
-        """Return a node's answer for DS with DNSSEC; without an entry it is the other one, which may be a referral."""
+        """Return a node's answer for DS with DO: without an entry for DS `node.other`, which may be a referral."""
         row = self.entry(old)
         return (
             self.heap_words[row + layout.TYPE_ENTRY_ANSWER_WORD + 1]
@@ -173,7 +173,7 @@ class Recut(Relink):
         )
 
     def is_told(self, old: int, secure: int) -> int:
-        """Tell whether the served node of a cut tells what its referral with DNSSEC says behind the servers."""
+        """Return whether the served node of a cut tells what its referral with DNSSEC says behind the servers."""
         row = self.entry(old)
         if not row and not self.proving:
             return not secure
@@ -313,7 +313,7 @@ class Recut(Relink):
         return self.referral(_REFERRAL, self.rows)
 
     def add_groups(self, groups: list[Group]) -> int:
-        """Append additional records, the required ones first; tell whether there is room for them."""
+        """Append additional records, the required ones first; return whether there is room for them."""
         start = self.free
         for wanted in (True, False):
             for group in groups:

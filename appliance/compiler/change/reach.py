@@ -13,7 +13,7 @@ _NOTHING: Final[frozenset[bytes]] = frozenset()
 
 
 class Reach:
-    """Both of one zone, kept up to date by note()."""
+    """The owners that quote addresses, and the aliases, of one zone; note() keeps them up to date."""
 
     def __init__(self, zone: Zone) -> None:
         self._targets: dict[bytes, set[bytes]] = {}
@@ -23,7 +23,7 @@ class Reach:
             self.note(zone, owner)
 
     def note(self, zone: Zone, owner: bytes) -> None:
-        """Look at an owner again."""
+        """Note what an owner quotes now."""
         rrsets = zone.nodes.get(owner, {})
         (self.aliases.add if types.CNAME in rrsets else self.aliases.discard)(owner)
         now = _quoted(zone, owner, rrsets)
@@ -56,7 +56,7 @@ def _quoted(zone: Zone, owner: bytes, rrsets: RRsets) -> frozenset[bytes]:
 
 
 def _ends_in(rdatas: list[bytes], origin: bytes) -> bool:
-    """Tell whether any of some names ends in the octets of an origin."""
+    """Return whether any of some names ends in the octets of an origin."""
     for rdata in rdatas:  # noqa: SIM110 - a generator takes 1.6 times as long
         if rdata.lower().endswith(origin):
             return True

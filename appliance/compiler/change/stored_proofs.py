@@ -131,7 +131,7 @@ class StoredNsecProofs:
         return next(iter(self.nodata(owner)), 0)
 
     def has(self, zone: Zone, owner: bytes) -> bool:
-        """Tell whether the served NSEC RRset of a name and its signatures are those of a zone."""
+        """Return whether the served NSEC RRset of a name and its signatures are those of a zone."""
         ref = self.piece(owner)
         body = Body(len(zone.origin), question_places(zone.origin), first=False)
         for part in (zone.nodes[owner].get(types.NSEC), zone.signatures.get(owner, {}).get(types.NSEC)):

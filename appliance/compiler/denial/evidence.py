@@ -25,7 +25,7 @@ class Evidence(Protocol):
         """Return what shows which types an existing name has."""
 
     def wildcard_nodata(self, wildcard: bytes) -> Owners:
-        """Return the same for a wildcard that answers for another name, without the proof for the next closer name."""
+        """Return what proves the types of a wildcard that stands for a name, the next closer name's proof aside."""
 
     def next_closer(self, name: bytes) -> Owners:
         """Return what shows that no closer name than the wildcard's parent stands for a name that does not exist."""
@@ -110,7 +110,7 @@ class _Order:
 
 
 class _PackedOrder(_Order):
-    """The same as numbers of a packed zone, four octets a name."""
+    """The owners in canonical order as numbers of a packed zone, four octets a name."""
 
     def __init__(self, zone: PackedZone) -> None:
         self._packed = zone.packed
@@ -218,7 +218,7 @@ class Nsec3Evidence:
 
 
 class PackedNsec3Evidence(Nsec3Evidence):
-    """The same on a chain that is packed."""
+    """RFC 5155 §7.2 on the hashes of a packed chain."""
 
     def __init__(self, zone: PackedZone) -> None:
         self._zone = zone
@@ -230,7 +230,7 @@ class PackedNsec3Evidence(Nsec3Evidence):
 
     @classmethod
     def serves(cls, zone: PackedZone) -> bool:
-        """Tell whether the chain of a zone is one that this can work on."""
+        """Return whether the chain of a zone is one that this can work on."""
         declared = zone.nodes[zone.origin][types.NSEC3PARAM].rdatas
         chain = zone.chain
         return bool(chain.regular) and nsec3.parameters(chain.head) in map(nsec3.parameters, declared)

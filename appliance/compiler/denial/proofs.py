@@ -36,7 +36,7 @@ class Proofs(Protocol):
 
 
 def _first_octets(entries: list[bytes]) -> bytes:
-    """Tell for each octet, and for 256, which entry is the first whose label starts with that octet or a later one."""
+    """Return for each octet, and for 256, the number of the first entry whose label starts with it or a later one."""
     starts = [entry[7] for entry in entries[1:]]  # the most significant octet of a prefix
     return struct.pack("<257I", *(1 + bisect.bisect_left(starts, octet) for octet in range(257)))
 

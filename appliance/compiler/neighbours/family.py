@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which loaded zones lie below which, and the names that this takes: fillers, shadowed names, OUTSIDE records."""
+"""Which loaded zones lie below which, and the names that this takes: fillers, shadowed names, OUTSIDE nodes."""
 
 from collections.abc import Iterable, Iterator
 
@@ -32,7 +32,7 @@ def outside(origins: NameTree, origin: bytes) -> Iterator[bytes]:
 
 
 def is_outside(origins: NameTree, name: bytes) -> bool:
-    """Tell whether a name needs a record only because zones lie below it, which no loaded zone covers."""
+    """Return whether a name that no loaded zone covers needs a node because zones lie below it."""
     return origins.leads_down(name) and origins.at_or_above(name) is None
 
 
@@ -44,7 +44,7 @@ class Dependents:
         self._origins: dict[bytes, set[bytes]] = {}
 
     def __bool__(self) -> bool:
-        """Tell whether any zone depends on anything."""
+        """Return whether any zone depends on anything."""
         return bool(self._origins)
 
     def note(self, origin: bytes, before: Iterable[bytes], now: Iterable[bytes]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OUTSIDE records: names above zones that no loaded zone covers, so that the search by depth passes them."""
+"""OUTSIDE nodes: names above zones that no loaded zone covers, so that the search by depth passes them."""
 
 from appliance.compiler.neighbours.family import is_outside, outside
 from appliance.compiler.neighbours.world import World
@@ -11,13 +11,13 @@ from appliance.zone import names
 
 
 def add(world: World, origin: bytes) -> None:
-    """See to it that the names above a zone have records."""
+    """Write OUTSIDE nodes for the names above a zone that have no node."""
     for name in outside(world.origins, origin):
         add_record(world.store, name)
 
 
 def add_for_gone(world: World, origin: bytes) -> None:
-    """Give records to the names that need them when a zone, which is still shown, is gone; its origin is none then."""
+    """Write nodes for the names that need them when a zone is gone, before it goes; its origin is no apex then."""
     store, origins = world.store, world.origins
     origins.discard(origin)
     if origin != names.ROOT and is_outside(origins, origin):
@@ -28,7 +28,7 @@ def add_for_gone(world: World, origin: bytes) -> None:
 
 
 def add_record(store: Store, name: bytes) -> None:
-    """Write one OUTSIDE record if there is none."""
+    """Write the OUTSIDE node of a name if there is none."""
     if name in store.outside:
         return
     granules = _granules(name)
@@ -41,7 +41,7 @@ def add_record(store: Store, name: bytes) -> None:
 
 
 def drop(world: World, origin: bytes) -> None:
-    """Take out the records that a zone, come or gone, makes superfluous."""
+    """Take out the OUTSIDE nodes that are superfluous since a zone came or went."""
     store, origins = world.store, world.origins
     if not store.outside:
         return

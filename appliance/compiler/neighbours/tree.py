@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A set of names that knows what it holds above and below a name; no question costs more than its answer is long."""
+"""A set of names that finds members above and below a name; the work of each question grows with its answer alone."""
 
 from collections.abc import Iterable, Iterator
 
@@ -26,7 +26,7 @@ class NameTree:
         return len(self._members)
 
     def add(self, name: bytes) -> bool:
-        """Add a name; tell whether it is new."""
+        """Add a name; return whether it is new."""
         if name in self._members:
             return False
         self._members.add(name)
@@ -45,7 +45,7 @@ class NameTree:
         return True
 
     def discard(self, name: bytes) -> bool:
-        """Take a name out; tell whether it was there."""
+        """Remove a name; return whether it was there."""
         if name not in self._members:
             return False
         self._members.remove(name)
@@ -73,7 +73,7 @@ class NameTree:
         return name
 
     def leads_down(self, name: bytes) -> bool:
-        """Tell whether any member is strictly below a name."""
+        """Return whether any member is strictly below a name."""
         return name in self._down
 
     def below(self, name: bytes) -> Iterator[bytes]:

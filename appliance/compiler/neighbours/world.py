@@ -75,7 +75,7 @@ class World(Mapping[bytes, Zone]):
             self.origins.add(origin)
 
     def put(self, zone: Zone) -> bool:
-        """Take a zone up; tell whether its origin is new."""
+        """Add a zone; return whether its origin is new."""
         self._models[zone.origin] = zone
         return self.origins.add(zone.origin)
 
@@ -86,7 +86,7 @@ class World(Mapping[bytes, Zone]):
         self._models.pop(origin, None)
 
     def release(self) -> None:
-        """Let go of all models that can be fetched again."""
+        """Release all models that can be fetched again."""
         self._missing.clear()
         if self.fetch is not None:
             self._models.clear()
@@ -147,8 +147,8 @@ class Unknown(set[bytes]):
 
 
 def _referral(store: Store, name: bytes, number: int) -> int:
-    """Return the record of a zone's own cut at a name, 0 where it has none."""
-    for ref in store.records_of(name):
+    """Return the node of a zone's own cut at a name, 0 where there is none."""
+    for ref in store.nodes_of(name):
         fields = store.node(ref)
         if (
             fields[NODE_FLAGS_PLACE] & NODE_CUT

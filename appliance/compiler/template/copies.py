@@ -28,11 +28,11 @@ _M32 = 0xFFFFFFFF
 _ROW = layout.ZONE_SIZE // 4
 
 
-class Mould:
-    """What all zones of one text have in common, as words, and in which of them they differ."""
+class Template:
+    """What all zones of one text have in common, as words, and the words in which they differ."""
 
     def __init__(self, words: array[int], own: array[int], numbers: array[int]) -> None:
-        """Take the octets of a zone; own and numbers are the words to which its granule and its number are added."""
+        """Take the octets of a zone; to the words `own` its granule is added, to the words `numbers` its number."""
         self.words = words
         self.size = len(words)
         self.own = own
@@ -41,7 +41,7 @@ class Mould:
         self.number_count = len(numbers)
 
     def put_row(self, row: array[int], own: array[int]) -> None:
-        """Take the row of the zone table, without version, state and suffix; own as above."""
+        """Take the row of the zone table, without version, state, suffix; the granule is added to the words `own`."""
         self.row = row
         self.row_own = own
         self.row_own_count = len(own)
@@ -54,22 +54,22 @@ class Mould:
         self.names = len(parents) + 1
         self.hashes = array("Q", bytes(8 * self.names))
 
-    def put_records(self, records: array[int], places: array[int]) -> None:
-        """Take the granule of each record, and the number of its name."""
-        self.records = records
+    def put_nodes(self, nodes: array[int], places: array[int]) -> None:
+        """Take the granule of each node, and the number of its name."""
+        self.nodes = nodes
         self.places = places
-        self.count = len(records)
+        self.count = len(nodes)
 
-    def records_at(self, record: int) -> int:
-        """Return the granule of a record."""
-        return self.records[record]
+    def node_at(self, node: int) -> int:
+        """Return the granule of a node."""
+        return self.nodes[node]
 
 
-class Press(BulkIndex):
-    """Writes zones into one store; what only Python can do is left to it."""
+class Copier(BulkIndex):
+    """Writes copies into one store; what only Python can do is left to Python."""
 
     def __init__(self, store: Store) -> None:
-        """Look at the arrays of a store; give the counts back with leave."""
+        """Write into the arrays of a store; leave() gives the counts to the store."""
         super().__init__(store)
         self.heap = store.octets
         self.words = store.words
@@ -78,39 +78,39 @@ class Press(BulkIndex):
         self.depths = array("I", bytes(4 * 128))
 
     def leave(self) -> None:
-        """Count the records that were hung into the index."""
+        """Count the nodes that were hung into the index."""
         for depth in range(128):
             self.store.depths[depth] += self.depths[depth]
             self.depths[depth] = 0
 
-    def write(self, mould: Mould, start: int, number: int, above: int, origin: bytes) -> None:
+    def write(self, template: Template, start: int, number: int, above: int, origin: bytes) -> None:
         """Write octets and row of a zone, which nobody sees yet, and hash its names from that of the name above."""
         first = start * 4
         i = 0
-        while i < mould.size:
-            self.words[first + i] = mould.words[i]
+        while i < template.size:
+            self.words[first + i] = template.words[i]
             i += 1
         i = 0
-        while i < mould.own_count:
-            self.words[first + mould.own[i]] += start
+        while i < template.own_count:
+            self.words[first + template.own[i]] += start
             i += 1
         i = 0
-        while i < mould.number_count:
-            self.words[first + mould.numbers[i]] += number
+        while i < template.number_count:
+            self.words[first + template.numbers[i]] += number
             i += 1
-        self.write_row(mould, start, number, origin)
-        self.hash_names(mould, above, origin)
+        self.write_row(template, start, number, origin)
+        self.hash_names(template, above, origin)
 
-    def write_row(self, mould: Mould, start: int, number: int, origin: bytes) -> None:
+    def write_row(self, template: Template, start: int, number: int, origin: bytes) -> None:
         """Write the row of a zone."""
         first = number * _ROW
         i = 0
         while i < _ROW:
-            self.rows[first + i] = mould.row[i]
+            self.rows[first + i] = template.row[i]
             i += 1
         i = 0
-        while i < mould.row_own_count:
-            self.rows[first + mould.row_own[i]] += start
+        while i < template.row_own_count:
+            self.rows[first + template.row_own[i]] += start
             i += 1
         size = len(origin)
         first = first * 4 + layout.ZONE_SUFFIX_AT
@@ -119,7 +119,7 @@ class Press(BulkIndex):
             self.row_octets[first + i] = origin[i]
             i += 1
 
-    def hash_names(self, mould: Mould, above: int, origin: bytes) -> None:
+    def hash_names(self, template: Template, above: int, origin: bytes) -> None:
         """Note the hashes of a zone's names."""
         size = origin[0] + 1
         h = above
@@ -132,38 +132,38 @@ class Press(BulkIndex):
                 k += 1
             h = step(h, word)
             i += 8
-        mould.hashes[0] = h
+        template.hashes[0] = h
         name = 1
-        while name < mould.names:
-            h = mould.hashes[mould.parents[name - 1]]
-            i = mould.firsts[name - 1]
-            while i < mould.firsts[name]:
-                h = step(h, mould.labels[i])
+        while name < template.names:
+            h = template.hashes[template.parents[name - 1]]
+            i = template.firsts[name - 1]
+            while i < template.firsts[name]:
+                h = step(h, template.labels[i])
                 i += 1
-            mould.hashes[name] = h
+            template.hashes[name] = h
             name += 1
 
-    def hash_of(self, mould: Mould, record: int) -> int:
-        """Return the hash of a record's name, as it was noted last."""
-        h: int = mould.hashes[mould.places[record]]
+    def hash_of(self, template: Template, node: int) -> int:
+        """Return the hash of a node's name that hash_names() noted last."""
+        h: int = template.hashes[template.places[node]]
         return h
 
-    def hang(self, mould: Mould, start: int, record: int) -> int:
-        """Hang records into the index, from a number on; return the first one that it takes more for than a slot."""
-        while record < mould.count:
-            ref = start + mould.records[record]
-            if not self.insert(self.spread(mould.hashes[mould.places[record]]), ref):
+    def hang(self, template: Template, start: int, node: int) -> int:
+        """Hang nodes into the index, from number `node` on; return the first one that needs more than a free slot."""
+        while node < template.count:
+            ref = start + template.nodes[node]
+            if not self.insert(self.spread(template.hashes[template.places[node]]), ref):
                 break
             self.depths[self.heap[heap_offset(ref) + layout.NODE_LABELS_AT]] += 1
-            record += 1
-        return record
+            node += 1
+        return node
 
-    def has_names_of(self, mould: Mould, start: int, old: array[int]) -> int:
-        """Return whether the written records have the names of others of the same zone, in the same order."""
-        record = 0
-        while record < mould.count:
-            one = heap_offset(start + mould.records[record])
-            other = heap_offset(old[record])
+    def has_names_of(self, template: Template, start: int, old: array[int]) -> int:
+        """Return whether the written nodes have the names of others of the same zone, in the same order."""
+        node = 0
+        while node < template.count:
+            one = heap_offset(start + template.nodes[node])
+            other = heap_offset(old[node])
             cut = self.heap[one + layout.NODE_FLAGS_AT] & layout.NODE_CUT
             if self.heap[one] != self.heap[other] or cut != self.heap[other + layout.NODE_FLAGS_AT] & layout.NODE_CUT:
                 return False
@@ -173,29 +173,29 @@ class Press(BulkIndex):
                 if self.heap[one + at] != self.heap[other + at]:
                     return False
                 at += 1
-            record += 1
+            node += 1
         return True
 
-    def exchange(self, mould: Mould, start: int, old: array[int], record: int) -> int:
-        """Hang records in front of those of the version before, from a number on; return the first that is not alone.
+    def exchange(self, template: Template, start: int, old: array[int], node: int) -> int:
+        """Hang nodes in front of `old` ones, from number `node` on; return the first whose name has other nodes too.
 
         Both are found until part() is called, as after an insert.
         """
-        while record < mould.count:
-            ref = start + mould.records[record]
-            was = old[record]
-            f = self.spread(mould.hashes[mould.places[record]])
+        while node < template.count:
+            ref = start + template.nodes[node]
+            was = old[node]
+            f = self.spread(template.hashes[template.places[node]])
             slot = self.slot_with(f, was)
             if not slot or self.words[heap_word(was) + layout.NODE_NEXT_WORD]:
                 break
             self.words[heap_word(ref) + layout.NODE_NEXT_WORD] = was
             self.index[slot] = (f & _M32) << 32 | ref
             self.depths[self.heap[heap_offset(ref) + layout.NODE_LABELS_AT]] += 1
-            record += 1
-        return record
+            node += 1
+        return node
 
     def slot_with(self, f: int, ref: int) -> int:
-        """Return where the index leads to a record, 0 where it is not the first of its name."""
+        """Return the slot of the index that leads to a node, 0 where the node is not the first of its name."""
         tag = f & _M32
         first = f >> (64 - self.bits)
         slot = self.slot_in(first, tag)
@@ -204,21 +204,21 @@ class Press(BulkIndex):
         return slot if slot and self.index[slot] & _M32 == ref else 0
 
     def expire(self, old: array[int], version: int) -> None:
-        """Let records end before a version of their zone."""
+        """End nodes before a version of their zone."""
         i = 0
         while i < len(old):
             self.words[heap_word(old[i]) + layout.NODE_UNTIL_WORD] = version
             i += 1
 
-    def part(self, mould: Mould, start: int, old: array[int]) -> None:
-        """Take out of the index what exchange() has hung new records in front of."""
-        record = 0
-        while record < mould.count:
-            ref = start + mould.records[record]
-            if self.words[heap_word(ref) + layout.NODE_NEXT_WORD] == old[record]:
+    def part(self, template: Template, start: int, old: array[int]) -> None:
+        """Take the old nodes out of the index in front of which exchange() has hung new ones."""
+        node = 0
+        while node < template.count:
+            ref = start + template.nodes[node]
+            if self.words[heap_word(ref) + layout.NODE_NEXT_WORD] == old[node]:
                 self.words[heap_word(ref) + layout.NODE_NEXT_WORD] = 0
                 self.depths[self.heap[heap_offset(ref) + layout.NODE_LABELS_AT]] -= 1
-            record += 1
+            node += 1
 
 
 def step(h: int, word: int) -> int:

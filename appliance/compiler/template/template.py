@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many small zones with one text: compiled once, then stamped into the store with another name and other references.
+"""Many small zones with one text: compiled once, then copied into the store with another name and other references.
 
 The octets of a compiled zone depend on its place in the heap, its number and its version, and on the length of its
 name. Which words depend on what is not reasoned about but seen: the text is compiled twice, with two made-up first
@@ -21,7 +21,7 @@ from appliance.compiler.neighbours import outside
 from appliance.compiler.neighbours.world import World
 from appliance.compiler.plan import write_zone
 from appliance.compiler.show import show
-from appliance.compiler.template.copies import Mould, Press
+from appliance.compiler.template.copies import Copier, Template
 from appliance.store import hashing
 from appliance.store.heap import Arena
 from appliance.store.layout import (
@@ -34,7 +34,7 @@ from appliance.store.layout import (
     ZONE_SLOT_APEX_PLACE,
     ZONE_SLOT_DENIAL_PLACE,
 )
-from appliance.store.store import Shared, StampedState, Store, StoreFull
+from appliance.store.store import CopyState, Shared, Store, StoreFull
 from appliance.zone import names
 from appliance.zone.master.files import MAX_TEXT
 from appliance.zone.model import Zone
@@ -42,15 +42,15 @@ from appliance.zone.model import Zone
 Make = Callable[[bytes], Zone]
 """Reads the text as the zone of an origin; raises ApplianceError when it is none."""
 
-Take = Callable[[Mould, int, int], int]
-"""Hangs records of a copy, which starts at a granule, from a number on; returns the first one that it cannot."""
+Take = Callable[[Template, int, int], int]
+"""Hangs nodes of a copy, which starts at a granule, from a number on; returns the first that it cannot hang."""
 
 _ROOM: Final = 1 << 16
 _MAX_OCTETS: Final = 4096
 _SHAPES: Final = 64
 _SEEN: Final = 4096
 _FURTHER: Final = {"place": 0x1003, "number": 0x0503, "version": 0x0709}
-"""How much further on the second copy is compiled; two made-up labels differ by the same in each octet, so never so."""
+"""Distances between the two copies that are compiled. Two made-up labels never differ by one of them."""
 _ROW_SLOT: Final = (OFFSETS["zone"]["slot"] + SIZES["zone_slot"]) // 4
 """Word of a row where the first version is described: versions take turns."""
 
@@ -69,21 +69,21 @@ class Shape:
     """The words that refer to what is shared."""
     common_octets: bytes
     names: list[bytes]
-    """The records' names without the apex, as in shared.records."""
+    """The nodes' names without the apex, as in shared.records."""
     slot: tuple[tuple[bool, int], ...]
     """Apex, nxdomain, nodata: whether each is shared, and its granule."""
     serial: int
     count: int
     shared: Shared
-    mould: Mould | None = None
-    """The same with the references to what is shared."""
+    template: Template | None = None
+    """The words of the zone with the references to what is shared, once that has a place in the store."""
 
-    def cast(self, place: int, head: bytes) -> Mould:
-        """Return the mould for a store that has at a place what is shared; head is the end of a row before suffixes."""
+    def template_at(self, place: int, head: bytes) -> Template:
+        """Return the template for a store that has what is shared at `place`; head ends a row before suffixes."""
         words, common = array("I", self.words), (0, place)
         for at in self.common:
             words[at] += place
-        mould = Mould(words, self.own, self.numbers)
+        template = Template(words, self.own, self.numbers)
         row, row_own = array("I", bytes(SIZES["zone"])), array("I")
         row[_ROW_SLOT] = self.serial
         for at, (is_common, granule) in enumerate(self.slot, _ROW_SLOT + 1):
@@ -91,14 +91,14 @@ class Shape:
             if not is_common:
                 row_own.append(at)
         row[OFFSETS["zone"]["apex_len"] // 4] = int.from_bytes(head, "little")
-        mould.put_row(row, row_own)
+        template.put_row(row, row_own)
         places = {b"": 0}
         parents, firsts, labels = array("I"), array("I", [0]), array("Q")
         for name in self.names:
             _add_name(name, places, parents, firsts, labels)
-        mould.put_names(parents, firsts, labels)
-        mould.put_records(self.shared.records, array("I", [places[name] for name in self.names]))
-        return mould
+        template.put_names(parents, firsts, labels)
+        template.put_nodes(self.shared.records, array("I", [places[name] for name in self.names]))
+        return template
 
 
 def _add_name(
@@ -115,8 +115,8 @@ def _add_name(
     return places[name]
 
 
-class Stamper:
-    """Puts new zones into a store by their text, where that has been seen before."""
+class Templates:
+    """The texts that have been seen before, by which new zones are copied into a store."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -125,12 +125,12 @@ class Stamper:
         self._seen: set[int] = set()
         self._arena = Arena(store.heap, _ROOM)
         self._above: dict[bytes, int] = {}
-        self._press = Press(store)
+        self._copier = Copier(store)
 
     def close(self) -> None:
-        """Give the room that was not needed back, and tell readers about the new depths."""
+        """Give back the room that was not needed, and show readers the new depths."""
         self._arena.close()
-        self._press.leave()
+        self._copier.leave()
         self.store.note_depths()
 
     def put(self, origin: bytes, text: bytes, make: Make) -> Shape | None:
@@ -153,7 +153,7 @@ class Stamper:
             origins.add(origin)
             if above not in store.outside:
                 outside.add(world, origin)
-        self._stamp(shape, origin, above)
+        self._copy(shape, origin, above)
         return shape
 
     def shape(self, origin: bytes, text: bytes, make: Make) -> Shape | None:
@@ -170,7 +170,7 @@ class Stamper:
         return None if shape is None or origin[1:split] in shape.text else shape
 
     def _again(self, key: tuple[bytes, int, bytes]) -> bool:
-        """Tell whether a text comes for the second time, and there is room for its shape."""
+        """Return whether a text comes for the second time, and there is room for its shape."""
         mark = hash(key)
         if mark in self._seen:
             return len(self._shapes) < _SHAPES
@@ -179,17 +179,17 @@ class Stamper:
         self._seen.add(mark)
         return False
 
-    def _stamp(self, shape: Shape, origin: bytes, above: bytes) -> None:
+    def _copy(self, shape: Shape, origin: bytes, above: bytes) -> None:
         number, start = self.write(shape, origin, above)
-        self.hang(shape, origin, start, self._press.hang)
+        self.hang(shape, origin, start, self._copier.hang)
         show(self.store, ((number, 1, ZONE_SERVING, SCHEME_UNSIGNED),))
-        self.store.states.stamp(number, start, shape.shared)
+        self.store.states.put_copy(number, start, shape.shared)
 
     def write(self, shape: Shape, origin: bytes, above: bytes) -> tuple[int, int]:
         """Write octets and row of a zone that has no row, which nobody sees yet; return its number and its granule."""
         shared = shape.shared
-        if shape.mould is None or not shared.users:
-            shape.mould = self._place_shared(shape, origin)
+        if shape.template is None or not shared.users:
+            shape.template = self._place_shared(shape, origin)
         start = self._arena.take(shared.granules * GRANULE)
         try:
             number = self.store.take_number(origin)
@@ -200,34 +200,34 @@ class Stamper:
                 shared.extent = (0, 0)
             raise
         shared.users += 1
-        self._press.write(shape.mould, start, number, self._hash(above), origin)
+        self._copier.write(shape.template, start, number, self._hash(above), origin)
         return number, start
 
     def hang(self, shape: Shape, origin: bytes, start: int, take: Take) -> list[int]:
-        """Hang the records of a written zone into the index; StoreFull leaves nothing of it.
+        """Hang the nodes of a written zone into the index; StoreFull leaves nothing of it.
 
-        Return the records that take did not hang.
+        Return the nodes that take did not hang.
         """
-        store, left, mould = self.store, list[int](), shape.mould
-        assert mould is not None
+        store, left, template = self.store, list[int](), shape.template
+        assert template is not None
         try:
-            while (record := take(mould, start, left[-1] + 1 if left else 0)) < mould.count:
-                left.append(record)
-                store.insert(start + mould.records_at(record), self._press.hash_of(mould, record))
+            while (node := take(template, start, left[-1] + 1 if left else 0)) < template.count:
+                left.append(node)
+                store.insert(start + template.node_at(node), self._copier.hash_of(template, node))
         except StoreFull:
             for done in range(left[-1]):
-                store.unlink(start + mould.records_at(done))
-            store.abandoned += StampedState(start, shape.shared).release()
+                store.unlink(start + template.node_at(done))
+            store.abandoned += CopyState(start, shape.shared).release()
             store.forget_zone(origin)
             raise
         return left
 
-    def _place_shared(self, shape: Shape, origin: bytes) -> Mould:
+    def _place_shared(self, shape: Shape, origin: bytes) -> Template:
         size = len(shape.common_octets)
         place = self._arena.put(shape.common_octets) if size else 0
         shape.shared.extent = (place, place + size // 16)
         suffix = len(origin) if len(origin) <= SUFFIX_MAX else 0
-        return shape.cast(place, bytes((len(origin), names.label_count(origin), 0, suffix)))
+        return shape.template_at(place, bytes((len(origin), names.label_count(origin), 0, suffix)))
 
     def _hash(self, name: bytes) -> int:
         found = self._above.get(name)
@@ -246,7 +246,7 @@ class _Compiled:
     number: int
     version: int
     octets: bytes
-    records: list[int]
+    nodes: list[int]
     names: list[bytes]
     slot: tuple[int, ...]
     zone: Zone
@@ -265,7 +265,7 @@ def shape_of(text: bytes, origin: bytes, make: Make) -> Shape | None:
     first, second = (_compile(make(origin[:1] + label + below), again) for again, label in enumerate(labels))
     if first is None or second is None or len(first.words) != len(second.words):
         return None
-    if (first.names, first.records, first.slot) != (second.names, second.records, second.slot):
+    if (first.names, first.nodes, first.slot) != (second.names, second.nodes, second.slot):
         return None
     steps = (second.start - first.start, second.number - first.number, second.version - first.version)
     found: tuple[list[int], list[int], list[int]] = ([], [], [])
@@ -291,7 +291,7 @@ def _taken_apart(
 ) -> Shape | None:
     """Separate the objects that depend on the zone from those that do not."""
     targets = {at: one.words[at] - one.start for at in places}
-    borders = sorted({0, *one.records, *targets.values(), *one.slot})
+    borders = sorted({0, *one.nodes, *targets.values(), *one.slot})
     end = len(one.octets) // 16
     if borders[0] < 0 or borders[-1] >= end:
         return None
@@ -327,7 +327,7 @@ def _taken_apart(
         zone.serial,
         len(zone.nodes) + len(zone.ents),
         Shared(
-            array("I", [moved[granule][1] for granule in one.records]),
+            array("I", [moved[granule][1] for granule in one.nodes]),
             len(parts[0]) // 16,
             sum(moved[target][0] for target in targets.values()),
             len([border for border, (common, _) in moved.items() if common]),
@@ -356,14 +356,14 @@ def _compile(zone: Zone, further: int) -> _Compiled | None:
     start, end = extents[0]
     if (end - start) * GRANULE > _MAX_OCTETS:
         return None
-    records = list(version.writer.records)
+    nodes = list(version.writer.records)
     return _Compiled(
         start,
         number,
         version.version,
         bytes(store.octets[start * GRANULE : end * GRANULE]),
-        [ref - start for ref in records],
-        [store.name_at(ref)[: -len(zone.origin)] for ref in records],
+        [ref - start for ref in nodes],
+        [store.name_at(ref)[: -len(zone.origin)] for ref in nodes],
         tuple(ref - start for ref in slot),
         zone,
     )

@@ -33,7 +33,7 @@ class Files:
         self.path = bytearray(PATH_MAX)
 
     def find(self, before: bytes, origin: bytes, after: bytes) -> int:
-        """Take the path of a zone, whose name stands in it as it is; tell whether it is short enough to be one."""
+        """Form the path of a zone, with its name as it is; return whether the path is short enough."""
         if len(before) + len(origin) + len(after) >= PATH_MAX or b"\0" in before or b"\0" in after:
             return False
         at = self.copy(0, before, 0, len(before))
@@ -57,19 +57,19 @@ class Files:
         return at + length
 
     def size(self) -> int:
-        """Return how many octets the file has, 0 if there is none."""
+        """Return the octets that the file has, 0 if there is none."""
         with cython.nogil:
             return self.look()
 
     def look(self) -> int:
-        """Do what size() does."""
+        """Return the octets of the file at .path, 0 if there is none."""
         status = cython.declare(struct_stat)
         path = cython.cast(cython.p_char, cython.address(self.path[0]))
         return status.st_size if not stat(path, cython.address(status)) else 0
 
 
 class Batch(Files):
-    """So many files at a time: named one by one, read all together without holding up other threads.
+    """Files that are named one by one and read all together, without holding up other threads.
 
     .stamp has time, size, inode and time of the last change of any kind (ctime) of the one that was taken last,
     .changed the last of these, in nanoseconds.

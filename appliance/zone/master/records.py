@@ -46,8 +46,8 @@ class Record(NamedTuple):
 class Records:
     """All records of a master file and the files it includes, in order, and what was wrong with their syntax.
 
-    octets holds so many packed records, files the paths that Record.file counts in. Where findings has errors, records
-    are missing. border is the offset of a record with its owner, somewhere in the middle; 0 if none is known.
+    `octets` holds `count` packed records, `files` the paths that Record.file counts in. Where `findings` has errors,
+    records are missing. `border` is the offset of a record with its owner, somewhere in the middle; 0 if none is known.
     """
 
     octets: memoryview

@@ -211,7 +211,7 @@ class Pack:
         return memoryview(self.memory)[: self.used]
 
     def is_full(self) -> bool:
-        """Tell whether there are more records than there should ever be."""
+        """Return whether there are more records than there should ever be."""
         return 0 < self.most < self.used
 
     def grow(self, size: int) -> int:
@@ -231,7 +231,7 @@ class Pack:
         self.used, self.count, self.owner_at, self.owner_length = state
 
     def extend(self, other: "Pack", lines: int) -> None:
-        """Take over the records of another pack, which then is empty; their lines stand so many lines further down."""
+        """Take over the records of another pack, which then is empty; `lines` is added to their line numbers."""
         size = other.used
         start = self.border = self.used
         self.grow(size)

@@ -27,7 +27,7 @@ def places(store: Store, zone: Zone) -> tuple[int, int]:
     """Return how many octets the referrals without DO, and those with it, spread over."""
     spans = []
     for which in (0, 1):
-        refs = [store.node(ref)[NODE_OTHER_PLACE + which] for cut in zone.delegations for ref in store.records_of(cut)]
+        refs = [store.node(ref)[NODE_OTHER_PLACE + which] for cut in zone.delegations for ref in store.nodes_of(cut)]
         spans.append(16 * (max(refs) - min(refs)))
     return spans[0], spans[1]
 

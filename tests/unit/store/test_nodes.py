@@ -33,8 +33,8 @@ def test_names_of_one_hash_share_a_chain(store: Store) -> None:
     refs = {text: node(store, text) for text in ("a.", "b.", "c.")}
     for ref in refs.values():
         store.insert(ref, H)
-    assert {text: store.find_record(names.from_text(text), H) for text in refs} == refs
-    assert not store.find_record(names.from_text("d."), H)
+    assert {text: store.find_node(names.from_text(text), H) for text in refs} == refs
+    assert not store.find_node(names.from_text("d."), H)
 
 
 def test_apex_before_cut_before_outside(store: Store) -> None:
@@ -61,7 +61,7 @@ def test_versions_hide_records(store: Store) -> None:
     found = []
     for version in range(4):
         store.set_zone_word(number, "version", version)
-        found.append(store.find_record(names.from_text("a."), H))
+        found.append(store.find_node(names.from_text("a."), H))
     assert found == [0, old, new, new]
 
 
@@ -120,4 +120,4 @@ def test_a_reader_sees_what_the_writer_wrote(store: Store) -> None:
     store.set_zone_word(number, "version", 1)
     reader = Store.over(*store.buffers)
     assert reader.numbers == {names.from_text("a."): number}
-    assert reader.find_record(names.from_text("a.")) == ref
+    assert reader.find_node(names.from_text("a.")) == ref

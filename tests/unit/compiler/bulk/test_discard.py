@@ -89,7 +89,7 @@ def zone(request: pytest.FixtureRequest, tmp_path: Path) -> Zone:
 
 @pytest.fixture(autouse=True)
 def _spend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let go of the records of small zones too, and compose referrals as in large ones."""
+    """Release the records of small zones too, and compose referrals as in large ones."""
     monkeypatch.setattr(loading, "_SPENT", 0)
     monkeypatch.setattr(expected, "LARGE", 0)
 

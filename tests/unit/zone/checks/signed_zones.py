@@ -33,7 +33,7 @@ class Found:
         return {finding[:2] for finding in self.findings}
 
     def says(self, kind: str, reason: str) -> bool:
-        """Tell whether a finding of a class has this in its reason."""
+        """Return whether a finding of a class has this in its reason."""
         return any(kind == found and reason in text for _, found, text in self.findings)
 
 

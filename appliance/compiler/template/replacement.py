@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many small zones that get another text, which some of them share: stamped beside the versions that are there.
+"""Many small zones that get another text, which some of them share: copied beside the versions that are served.
 
 The new version has a row of its own, and one flip shows it and hides the old row: readers see one of the two, whole.
 """
@@ -10,19 +10,19 @@ from array import array
 
 from appliance.compiler.neighbours.world import World
 from appliance.compiler.show import show
-from appliance.compiler.template.copies import Mould, Press
-from appliance.compiler.template.template import Make, Shape, Stamper
+from appliance.compiler.template.copies import Copier, Template
+from appliance.compiler.template.template import Make, Shape, Templates
 from appliance.store.heap import Extent
 from appliance.store.layout import SCHEME_UNSIGNED, ZONE_EMPTY, ZONE_SERVING
-from appliance.store.states import StampedState, ZoneState
+from appliance.store.states import CopyState, ZoneState
 from appliance.store.store import Store, StoreFull
 
 
-class Restamper(Stamper):
+class Replacements(Templates):
     """Puts zones into a store that is being served, new ones and new versions of others."""
 
     def __init__(self, world: World) -> None:
-        """Start with nothing retired."""
+        """Replace zones of a world; nothing is retired yet."""
         super().__init__(world)
         self._retired: list[Extent] = []
 
@@ -49,12 +49,12 @@ class Restamper(Stamper):
         self._replace(shape, origin, number, old)
         return shape
 
-    def _replace(self, shape: Shape, origin: bytes, number: int, old: ZoneState | StampedState) -> None:
+    def _replace(self, shape: Shape, origin: bytes, number: int, old: ZoneState | CopyState) -> None:
         store = self.store
         fresh, start = self.write(shape, origin, origin[origin[0] + 1 :])  # the old row stays taken meanwhile
-        assert shape.mould is not None
+        assert shape.template is not None
         version = store.zone_word(number, "version") + 1
-        ending = _Copied(store, self._press, shape.mould, start, old.records, version)
+        ending = _Copied(store, self._copier, shape.template, start, old.records, version)
         try:
             ending.leave(self.hang(shape, origin, start, ending.exchange))
         except StoreFull:
@@ -65,41 +65,43 @@ class Restamper(Stamper):
         shown = (fresh, 1, ZONE_SERVING, SCHEME_UNSIGNED)
         show(store, (shown, (number, version, ZONE_EMPTY, store.zone_byte(number, "scheme"))), (ending,))
         store.states.pop(number)
-        store.states.stamp(fresh, start, shape.shared)
+        store.states.put_copy(fresh, start, shape.shared)
         store.give_row(number)
         self.world.dependents.note(origin, old.chains, ())
         self._retired += old.release()
 
 
 class _Copied:
-    """The served records of a zone whose copy has taken their slots where the names are the same ones."""
+    """The served nodes of a zone whose copy has taken their slots where the names are the same ones."""
 
-    def __init__(self, store: Store, press: Press, mould: Mould, start: int, records: array[int], version: int) -> None:
-        """Compare the copy that starts at a granule with records that end before a version."""
-        self._store, self._press, self._mould, self._start = store, press, mould, start
-        self.records = records
+    def __init__(
+        self, store: Store, copier: Copier, template: Template, start: int, nodes: array[int], version: int
+    ) -> None:
+        """Compare the copy that starts at a granule with nodes that end before a version."""
+        self._store, self._copier, self._template, self._start = store, copier, template, start
+        self.nodes = nodes
         self._version = version
-        self._same = len(records) == mould.count and press.has_names_of(mould, start, records)
-        self.apart: list[int] = [] if self._same else list(records)
-        """Those that are still to be taken out of the index by themselves."""
+        self._same = len(nodes) == template.count and copier.has_names_of(template, start, nodes)
+        self.apart: list[int] = [] if self._same else list(nodes)
+        """Served nodes that must be taken out of the index one by one."""
 
-    def exchange(self, mould: Mould, start: int, record: int) -> int:
-        """Hang the copy's records from a number on in the places of these; return the first that does not go there."""
-        return self._press.exchange(mould, start, self.records, record) if self._same else record
+    def exchange(self, template: Template, start: int, node: int) -> int:
+        """Hang the copy's nodes, from number `node` on, in place of served ones; return the first that cannot go."""
+        return self._copier.exchange(template, start, self.nodes, node) if self._same else node
 
     def leave(self, left: list[int]) -> None:
-        """Note which of the copy's records have not taken their slots."""
+        """Note which of the copy's nodes, `left`, have not taken the slots of served ones."""
         if self._same:
-            self.apart = [self.records[record] for record in left]
+            self.apart = [self.nodes[node] for node in left]
 
     def expire(self) -> None:
-        """Let them end."""
-        self._press.expire(self.records, self._version)
+        """End the served nodes with their version."""
+        self._copier.expire(self.nodes, self._version)
 
     def unlink(self) -> int:
-        """Take them out of the index."""
+        """Take the served nodes out of the index."""
         for ref in self.apart:
             self._store.unlink(ref)
-        if len(self.records) == self._mould.count:
-            self._press.part(self._mould, self._start, self.records)  # what is still behind the copy's was exchanged
-        return len(self.records)
+        if len(self.nodes) == self._template.count:
+            self._copier.part(self._template, self._start, self.nodes)  # those behind the copy's
+        return len(self.nodes)
