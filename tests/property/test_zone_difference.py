@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from appliance.errors import StateError
 from appliance.zone import names, types
 from appliance.zone.diff import difference as compiled
-from appliance.zone.diff.comparison import RR
-from appliance.zone.diff.listing import NAME, RECORD, Listing
+from appliance.zone.diff.layout import NAME, RECORD, RR
+from appliance.zone.diff.listing import Listing
 from appliance.zone.load import load_zone
 from appliance.zone.model import Zone
 from appliance.zone.packed.zone import PackedZone

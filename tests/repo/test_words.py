@@ -42,6 +42,10 @@ SAY = {
 HOLDERS = {"words", "heap", "zone_words", "zone_octets"}
 UNPACKED = {"slot", "node"}
 STRUCTS = {"NODE", "ANSWER", "FRAGMENT", "TYPE_ENTRY", "ZONE_SLOT", "CHILDREN", "CHILD", "NSEC3", "NSEC3_HASH"}
+# What has packed records, listings or RDATA: arrays, and functions that read or write at a place of one.
+RECORD_FOLDERS = ("appliance/zone/packed", "appliance/zone/diff", "appliance/zone/checks", "appliance/compiler/bulk")
+RECORD_HOLDERS = {"octets", "memory", "source", "listing", "old", "new"}
+READERS = {"u16", "u32", "big16", "rdata32", "word", "copy", "put", "is_model"}
 OTHER_WORDS = {"appliance/zone/master/files.py"}
 """Files with an attribute of such a name that is none of the store's."""
 
@@ -125,6 +129,45 @@ def _is_of_the_store(value: ast.expr) -> bool:
     return isinstance(value, ast.Attribute) and value.attr in HOLDERS
 
 
+def bare_in_records(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and text of what takes a place in packed records, listings or RDATA by a bare number."""
+    inside = {
+        id(node)
+        for one in ast.walk(tree)
+        if isinstance(one, ast.FunctionDef) and one.name in READERS
+        for node in ast.walk(one)
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Subscript | ast.Call)
+            and id(node) not in inside
+            and any(map(_is_bare_sum, _taken(node)))
+        ):
+            yield node.lineno, ast.unparse(node)
+
+
+def _taken(node: ast.Subscript | ast.Call) -> list[ast.expr]:
+    """Return the places in records that an expression takes."""
+    if isinstance(node, ast.Call):
+        return node.args if _last_name(node.func) in READERS else []
+    if _last_name(node.value) not in RECORD_HOLDERS:
+        return []
+    ends = [node.slice.lower, node.slice.upper] if isinstance(node.slice, ast.Slice) else [node.slice]
+    return [one for one in ends if one is not None]
+
+
+def _last_name(node: ast.expr) -> str:
+    return ast.unparse(node).rpartition(".")[2]
+
+
+def _is_bare_sum(place: ast.expr) -> bool:
+    """Tell whether a sum has a number above 1, and no name of a field: the octet behind a named one is that and 1."""
+    if not isinstance(place, ast.BinOp) or not isinstance(place.op, ast.Add | ast.Sub):
+        return False
+    numbers = [one.value for one in ast.walk(place) if isinstance(one, ast.Constant) and type(one.value) is int]
+    return max(numbers, default=0) > 1 and not re.search(r"(_AT|SIZE|LENGTH_BEFORE)\b", ast.unparse(place))
+
+
 def test_no_bare_offsets() -> None:
     wrong = [
         f"{relative(path)}:{line}: {text}"
@@ -150,3 +193,42 @@ def test_no_bare_offsets() -> None:
 )
 def test_what_is_a_bare_offset(text: str, bare: bool) -> None:
     assert bool(list(bare_offsets(ast.parse(text)))) is bare
+
+
+def test_no_bare_offsets_in_records() -> None:
+    files = [path for folder in RECORD_FOLDERS for path in sorted((ROOT / folder).glob("*.py"))]
+    assert len(files) > len(RECORD_FOLDERS)
+    wrong = [
+        f"{relative(path)}:{line}: {text}"
+        for path in files
+        for line, text in bare_in_records(ast.parse(path.read_text()))
+    ]
+    assert not wrong, "take the names of header.py, fields.py (zone/packed) or layout.py (zone/diff):\n" + "\n".join(
+        wrong
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("self.octets[at + 14]", True),
+        ("packed.octets[at - 2]", True),
+        ("memory[at + 5 : end]", True),
+        ("self.packed.rdata32(at + 12)", True),
+        ("copy(to, 0, self.source, at + 8, 2)", True),
+        ("self.octets[at + header.OWNER_LENGTH_AT]", False),
+        ("octets[at + layout.RECORD_TTL_AT + 3 - i]", False),
+        ("self.octets[at + 1]", False),
+        ("self.heads[at + 4]", False),
+        ("def u32(octets, at):\n    return octets[at] | octets[at + 2] << 16", False),
+    ],
+)
+def test_what_is_a_bare_offset_in_records(text: str, bare: bool) -> None:
+    assert bool(list(bare_in_records(ast.parse(text)))) is bare
+
+
+def test_records_of_a_name_are_gone_through_by_the_cursor() -> None:
+    """Only what sorts runs, keeps them or lets go of them knows where they stand."""
+    know = {f"appliance/zone/packed/{name}.py" for name in ("runs", "names", "discard")}
+    found = {relative(path) for path in PACKAGE.rglob("*.py") if re.search(r"\bheads\[", path.read_text())}
+    assert found == know

@@ -7,7 +7,7 @@ from appliance.compiler.bulk.nsec3 cimport BulkChain
 from appliance.compiler.bulk.writer cimport BulkWriter
 from appliance.zone.packed.names cimport Packed
 
-cdef unsigned int _ROWS, _TTL, _MODEL_HEAD, _M32
+cdef unsigned int _ROWS, _MODEL_HEAD, _M32
 cdef size_t _MODEL
 
 

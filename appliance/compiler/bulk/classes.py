@@ -16,9 +16,11 @@ import cython
 from appliance.compiler.bulk.nsec3 import BulkChain
 
 if cython.compiled:
+    from cython.cimports.appliance.zone.packed import header
     from cython.cimports.appliance.zone.packed.sums import hash_octets
     from cython.cimports.libc.string import memcmp, memcpy
 else:
+    from appliance.zone.packed import header
     from appliance.zone.packed.sums import hash_octets
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from appliance.zone.packed.names import Packed
 
 _ROWS = 64
-_TTL = 4
-"""Where the TTL stands in a record's header, as octets of this machine."""
 _MODEL_HEAD = 3
 _MODEL = 1 << 15
 """Room for the largest copy: a name above, and 64 servers with names of 255 octets."""
@@ -78,7 +78,7 @@ class CutClasses(BulkChain):
         return slot
 
     def is_class(self, model: int, at: int, length: int) -> int:
-        """Tell whether the cut at hand has the class of which there is a copy."""
+        """Return whether the cut at hand has the class of which there is a copy."""
         packed = self.packed
         models = self.models
         place = packed.octets[at] + 1
@@ -92,7 +92,7 @@ class CutClasses(BulkChain):
         while row < self.ns_count:
             start = self.ns[row]
             size = packed.rdlength(start)
-            if not self.is_model(model, start + _TTL, 4) or models[model + 4] != size:
+            if not self.is_model(model, start + header.TTL_AT, 4) or models[model + 4] != size:
                 return False
             model += 5
             if not self.is_model(model, packed.rdata(start), size):
@@ -102,7 +102,7 @@ class CutClasses(BulkChain):
         return True
 
     def is_model(self, model: int, at: int, size: int) -> int:
-        """Tell whether `size` octets of the records are those of a copy."""
+        """Return whether `size` octets of the records are those of a copy."""
         octets = self.packed.octets
         if cython.compiled:
             return not memcmp(cython.address(self.models[model]), cython.address(octets[at]), size)
@@ -135,7 +135,7 @@ class CutClasses(BulkChain):
         while row < self.ns_count:
             start = self.ns[row]
             size = packed.rdlength(start)
-            to = self.add_model(to, start + _TTL, 4)
+            to = self.add_model(to, start + header.TTL_AT, 4)
             models[to] = size
             to = self.add_model(to + 1, packed.rdata(start), size)
             row += 1

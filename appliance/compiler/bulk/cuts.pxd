@@ -53,13 +53,13 @@ cdef class Bulk(CutClasses):
     @cython.locals(packed=Packed, total=size_t, row=size_t)
     cdef bint takes_ds(self) noexcept
 
-    @cython.locals(packed=Packed, run=size_t, at=size_t, more=bint, rtype="unsigned int")
+    @cython.locals(packed=Packed, cursor="unsigned long long", at=size_t, rtype="unsigned int")
     cdef bint gather(self, size_t i) noexcept
 
     @cython.locals(packed=Packed, cut=size_t, row=size_t, at=size_t, length=size_t, below=bint, number="long long")
     cdef bint find_targets(self, size_t i) noexcept
 
-    @cython.locals(packed=Packed, left="unsigned int", run=size_t, at=size_t, more=bint)
+    @cython.locals(packed=Packed, left="unsigned int", cursor="unsigned long long")
     cdef bint is_crowded(self, size_t i) noexcept
 
     @cython.locals(packed=Packed, other=size_t)
@@ -76,7 +76,7 @@ cdef class Bulk(CutClasses):
     @cython.locals(writer=BulkWriter, authority="unsigned int", wanted=int, k=size_t)
     cdef size_t build(self, size_t at, size_t length, bint dnssec) except? 0
 
-    @cython.locals(packed=Packed, owner=size_t, length=size_t, found="unsigned int", run=size_t, at=size_t, more=bint)
+    @cython.locals(packed=Packed, owner=size_t, length=size_t, found="unsigned int", cursor="unsigned long long", at=size_t)
     cdef void add_group(self, size_t i, unsigned int rtype, bint dnssec) noexcept
 
     @cython.locals(writer=BulkWriter, size=size_t)

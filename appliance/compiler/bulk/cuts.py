@@ -21,10 +21,10 @@ from appliance.zone.packed.flags import ADDRESSES, CUT, DATA, MATCH, OCCLUDED
 
 if cython.compiled:
     from cython.cimports.appliance.zone.packed import header
-    from cython.cimports.appliance.zone.packed.places import record_offset
+    from cython.cimports.appliance.zone.packed.places import cursor_offset, is_wildcard
 else:
     from appliance.zone.packed import header
-    from appliance.zone.packed.places import record_offset
+    from appliance.zone.packed.places import cursor_offset, is_wildcard
 
 if TYPE_CHECKING:
     from appliance.compiler.writer import Writer
@@ -188,7 +188,7 @@ class Bulk(CutClasses):
             self.writer.add_inner(ref)
 
     def takes_ds(self) -> int:
-        """Tell whether DS and its signature are what can be done here: parts to share, or whole in each answer.
+        """Return whether DS and its signature are what can be done here: parts to share, or whole in each answer.
 
         Where what DO asks for has an arena of its own, Python places it.
         """
@@ -215,7 +215,7 @@ class Bulk(CutClasses):
         """
         writer = self.writer
         flags = _NODE_CUT
-        if self.packed.octets[at] == 1 and self.packed.octets[at + 1] == 42:
+        if is_wildcard(self.packed.octets, at):
             flags |= _NODE_WILDCARD
         if not self.ds_count:
             if not proof:
@@ -258,27 +258,23 @@ class Bulk(CutClasses):
         """Find NS, DS and the RRSIGs of DS at a cut; tell whether there is room for them."""
         packed = self.packed
         self.ns_count = self.ds_count = self.sg_count = 0
-        run = packed.first[i]
-        while run < packed.first[i + 1]:
-            at = record_offset(packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if not packed.dropped(at):
-                    rtype = packed.rtype(at)
-                    if self.ns_count == _ROWS or self.ds_count == _ROWS or self.sg_count == _ROWS:
-                        return False
-                    if rtype == _NS:
-                        self.ns[self.ns_count] = at
-                        self.ns_count += 1
-                    elif rtype == _DS:
-                        self.ds[self.ds_count] = at
-                        self.ds_count += 1
-                    elif rtype == _RRSIG and packed.big16(packed.rdata(at)) == _DS:
-                        self.sg[self.sg_count] = at
-                        self.sg_count += 1
-                at = packed.after(at)
-                more = at != 0
+        cursor = packed.first_of(i)
+        while cursor:
+            at = cursor_offset(cursor)
+            if not packed.dropped(at):
+                rtype = packed.rtype(at)
+                if self.ns_count == _ROWS or self.ds_count == _ROWS or self.sg_count == _ROWS:
+                    return False
+                if rtype == _NS:
+                    self.ns[self.ns_count] = at
+                    self.ns_count += 1
+                elif rtype == _DS:
+                    self.ds[self.ds_count] = at
+                    self.ds_count += 1
+                elif rtype == _RRSIG and packed.big16(packed.rdata(at)) == _DS:
+                    self.sg[self.sg_count] = at
+                    self.sg_count += 1
+            cursor = packed.next_of(i, cursor)
         return self.find_targets(i)
 
     def find_targets(self, i: int) -> int:
@@ -306,7 +302,7 @@ class Bulk(CutClasses):
         return True
 
     def is_known(self, row: int, at: int, length: int) -> int:
-        """Tell whether the server of a row is that of an earlier one, in another case."""
+        """Return whether the server of a row is that of an earlier one, in another case."""
         packed = self.packed
         other = 0
         while other < row:
@@ -340,21 +336,16 @@ class Bulk(CutClasses):
         """Return whether a name has so many records that its addresses may be left out, which Python decides."""
         packed = self.packed
         left = _MOST_ADDED
-        run = packed.first[i]
-        while run < packed.first[i + 1]:
-            at = record_offset(packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if not left:
-                    return True
-                left -= 1
-                at = packed.after(at)
-                more = at != 0
+        cursor = packed.first_of(i)
+        while cursor:
+            if not left:
+                return True
+            left -= 1
+            cursor = packed.next_of(i, cursor)
         return False
 
     def has_addresses(self, i: int) -> int:
-        """Tell whether a name has address records."""
+        """Return whether a name has address records."""
         return self.packed.flags[i] & ADDRESSES
 
     def proof(self, i: int, at: int, length: int) -> int:
@@ -409,17 +400,13 @@ class Bulk(CutClasses):
         owner = packed.first_record(i) + header.SIZE
         length = packed.octets[owner - header.LENGTH_BEFORE]
         found = 0
-        run = packed.first[i]
-        while run < packed.first[i + 1]:
-            at = record_offset(packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if packed.rtype(at) == rtype and not packed.dropped(at):
-                    self.writer.rr(owner, length, at)
-                    found += 1
-                at = packed.after(at)
-                more = at != 0
+        cursor = packed.first_of(i)
+        while cursor:
+            at = cursor_offset(cursor)
+            if packed.rtype(at) == rtype and not packed.dropped(at):
+                self.writer.rr(owner, length, at)
+                found += 1
+            cursor = packed.next_of(i, cursor)
         if found:
             if dnssec and not packed.flags[i] & (CUT | OCCLUDED):
                 self.signatures(i, rtype, owner, length)

@@ -186,7 +186,7 @@ class BulkHeap(BulkIndex):
         return h & _M32
 
     def is_blob(self, ref: int, size: int) -> int:
-        """Tell whether the octets at a reference are the first ones of .blob."""
+        """Return whether the octets at a reference are the first ones of .blob."""
         start = heap_offset(ref)
         if cython.compiled:
             return not memcmp(cython.address(self.heap[start]), cython.address(self.blob[0]), size)

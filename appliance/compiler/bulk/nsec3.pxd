@@ -20,7 +20,7 @@ cdef class BulkChain:
     @cython.locals(writer=BulkWriter, k=size_t, number=size_t, at=size_t, owner=size_t, length=size_t, size=size_t, apex=size_t, base=size_t)
     cpdef object write_chain(self, Chain chain)
 
-    @cython.locals(packed=Packed, found="unsigned int", run=size_t, at=size_t, more=bint)
+    @cython.locals(packed=Packed, found="unsigned int", cursor="unsigned long long", at=size_t)
     cdef unsigned int signatures(self, size_t i, unsigned int covered, size_t owner, size_t length) noexcept
 
     @cython.locals(scale="unsigned long long", used=size_t, k=size_t, place=size_t, high="unsigned int", wanted="unsigned long long")

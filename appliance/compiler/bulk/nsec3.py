@@ -16,11 +16,11 @@ from appliance.zone.packed.nsec3 import Chain
 if cython.compiled:
     from cython.cimports.appliance.store import layout
     from cython.cimports.appliance.zone.packed import header
-    from cython.cimports.appliance.zone.packed.places import octet64, record_offset
+    from cython.cimports.appliance.zone.packed.places import cursor_offset, octet64, record_offset
 else:
     from appliance.store import layout
     from appliance.zone.packed import header
-    from appliance.zone.packed.places import octet64, record_offset
+    from appliance.zone.packed.places import cursor_offset, octet64, record_offset
 
 if TYPE_CHECKING:
     from appliance.compiler.writer import Writer
@@ -78,17 +78,13 @@ class BulkChain:
         """Append the RRSIGs of a name's RRset; return how many there are."""
         packed = self.packed
         found = 0
-        run = packed.first[i]
-        while run < packed.first[i + 1]:
-            at = record_offset(packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if packed.rtype(at) == _RRSIG and packed.big16(packed.rdata(at)) == covered and not packed.dropped(at):
-                    self.writer.rr(owner, length, at)
-                    found += 1
-                at = packed.after(at)
-                more = at != 0
+        cursor = packed.first_of(i)
+        while cursor:
+            at = cursor_offset(cursor)
+            if packed.rtype(at) == _RRSIG and packed.big16(packed.rdata(at)) == covered and not packed.dropped(at):
+                self.writer.rr(owner, length, at)
+                found += 1
+            cursor = packed.next_of(i, cursor)
         return found
 
     def slots(self, chain: Chain) -> bytearray:

@@ -75,7 +75,7 @@ class Judge:
         self.iterations_from = levels.iterations_from if isinstance(levels, ConfiguredLevels) else 1
 
     def wants(self, kind: CheckClass) -> bool:
-        """Tell whether findings of a class are looked for."""
+        """Return whether findings of a class are looked for."""
         return self._levels.get(kind, DEFAULTS[kind]) != "off"
 
     def note(self, kind: CheckClass, owner: bytes, rtype: int, reason: str, mild: bool = False) -> None:
@@ -90,7 +90,7 @@ class Judge:
             self._findings.rrset(owner, rtype, severity, f"{reason} [{kind}]")
 
     def is_silent(self, kind: CheckClass) -> bool:
-        """Tell whether further findings of a class would only be counted, if that."""
+        """Return whether further findings of a class would only be counted, if that."""
         level = self._levels.get(kind, DEFAULTS[kind])
         if level == "off":
             return True

@@ -30,7 +30,7 @@ def check(surface: Surface, judge: Judge) -> None:
 
 
 def _is_clean(zone: PackedZone, parameters: Parameters) -> bool:
-    """Tell whether there is certainly nothing to say about a chain, without an object for each name."""
+    """Return whether there is certainly nothing to say about a chain, without an object for each name."""
     chain = zone.chain
     if not chain.regular or nsec3.parameters(chain.head) != parameters:
         return False
@@ -52,7 +52,7 @@ def _is_clean(zone: PackedZone, parameters: Parameters) -> bool:
 
 
 def _is_owed(zone: PackedZone, ent: bytes) -> bool:
-    """Tell whether an ENT must have an NSEC3: not if all names below it are insecure cuts without one."""
+    """Return whether an ENT must have an NSEC3: not if all names below it are insecure cuts without one."""
     packed = zone.packed
     for number in range(packed.position(ent), packed.count):
         name = packed.name(number)
@@ -89,7 +89,7 @@ class _Chain:
         self.hashes = {name: nsec3.digest(name, iterations, salt) for name in (*surface.signed, *zone.ents)}
 
     def has(self, name: bytes) -> bool:
-        """Tell whether a name has an NSEC3."""
+        """Return whether a name has an NSEC3."""
         return self.hashes[name] in self.entries
 
     def check_links(self) -> None:

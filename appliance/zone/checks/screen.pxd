@@ -6,10 +6,10 @@ cimport cython
 from appliance.zone.packed.names cimport Packed
 from appliance.zone.packed.nsec3 cimport Chain
 
-cdef unsigned int CUT, DATA, HASHED, OCCLUDED, SIGNED, MATCH, _HEAD, _ROWS
+cdef unsigned int CUT, DATA, HASHED, OCCLUDED, SIGNED, MATCH, _ROWS
 cdef unsigned int _RRSIG, _NSEC, _NSEC3, _NS, _DS, _DNSKEY, _OPT_OUT
 cdef long long _NEVER, _HALF, _M32
-cdef int MISSING, MISMATCH, KEY, TIME, OWN, HASH, REST
+cdef int MISSING, MISMATCH, KEY, TIME, OWN, HASH, REST, _UNSIGNED, _EXPIRED, _NOT_YET
 
 
 cdef class Screen:
@@ -24,7 +24,7 @@ cdef class Screen:
     cpdef silence(self, int kind)
     cpdef unsigned long long counted(self, int kind)
 
-    @cython.locals(run=size_t, at=size_t, more=bint, rtype="unsigned int")
+    @cython.locals(cursor="unsigned long long", at=size_t, rtype="unsigned int")
     cdef bint gather(self, size_t i) noexcept nogil
 
     @cython.locals(found="long long")
@@ -48,7 +48,7 @@ cdef class Screen:
     @cython.locals(wanted="unsigned int", best="long long", good_best="long long", valid=int, started=int, good_valid=int, good_started=int, good=int, signatures=int, uneven=int, i=size_t, at=size_t, begun=bint, after="long long", in_force=bint)
     cdef long long look(self, size_t row, unsigned int rtype, int labels) noexcept nogil
 
-    @cython.locals(i="long long", octet="unsigned int")
+    @cython.locals(i="long long", tag="unsigned int", algorithm="unsigned int")
     cdef bint is_usable(self, size_t at, int labels) noexcept nogil
 
     @cython.locals(found="long long")

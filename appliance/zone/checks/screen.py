@@ -13,18 +13,18 @@ from array import array
 import cython
 
 from appliance.zone import types
-from appliance.zone.master.records import HEADER
 from appliance.zone.packed.flags import CUT, DATA, HASHED, MATCH, OCCLUDED, SIGNED
 from appliance.zone.packed.names import Packed
 from appliance.zone.packed.nsec3 import Chain
 from appliance.zone.threads import APART
 
 if cython.compiled:
-    from cython.cimports.appliance.zone.packed.places import record_offset
+    from cython.cimports.appliance.zone.packed import fields, header
+    from cython.cimports.appliance.zone.packed.places import cursor_offset, is_wildcard, lower, record_offset
 else:
-    from appliance.zone.packed.places import record_offset
+    from appliance.zone.packed import fields, header
+    from appliance.zone.packed.places import cursor_offset, is_wildcard, lower, record_offset
 
-_HEAD = HEADER.size
 _ROWS = 64
 _RRSIG = types.RRSIG
 _NSEC = types.NSEC
@@ -36,6 +36,8 @@ _OPT_OUT = 1
 _NEVER = 1 << 62
 _HALF = 0x80000000
 _M32 = 0xFFFFFFFF
+_UNSIGNED, _EXPIRED, _NOT_YET = 4, 5, 6
+"""Places of further counts behind those of the classes."""
 
 MISSING, MISMATCH, KEY, TIME = 0, 1, 2, 3
 """Classes of findings: rrsig-missing, rrsig-mismatch, dnskey-match, rrsig-expired."""
@@ -74,23 +76,17 @@ class Screen:
     def gather(self, i: int) -> int:
         """Find the records of a name; tell whether there is room for all of them."""
         self.rows = 0
-        run = self.packed.first[i]
-        while run < self.packed.first[i + 1]:
-            at = record_offset(self.packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if not self.packed.dropped(at):
-                    if self.rows == _ROWS:
-                        return False
-                    rtype = self.packed.rtype(at)
-                    self.at[self.rows] = at
-                    self.key[self.rows] = rtype << 16 | (
-                        self.packed.big16(self.packed.rdata(at)) if rtype == _RRSIG else 0
-                    )
-                    self.rows += 1
-                at = self.packed.after(at)
-                more = at != 0
+        cursor = self.packed.first_of(i)
+        while cursor:
+            at = cursor_offset(cursor)
+            if not self.packed.dropped(at):
+                if self.rows == _ROWS:
+                    return False
+                rtype = self.packed.rtype(at)
+                self.at[self.rows] = at
+                self.key[self.rows] = rtype << 16 | (self.packed.big16(self.packed.rdata(at)) if rtype == _RRSIG else 0)
+                self.rows += 1
+            cursor = self.packed.next_of(i, cursor)
         return True
 
     def seek(self, kind: int, i: int, high: int) -> int:
@@ -119,7 +115,7 @@ class Screen:
         return i
 
     def is_needed(self, i: int) -> int:
-        """Tell whether each RRSIG of a name is of data that are there, and signed there."""
+        """Return whether each RRSIG of a name is of data that are there, and signed there."""
         if not self.gather(i):
             return False
         found = 0
@@ -140,7 +136,7 @@ class Screen:
         return True
 
     def is_signed(self, i: int, cut: int, hashed: int) -> int:
-        """Tell whether nothing is to be said about the signatures of a name; then they are counted."""
+        """Return whether nothing is to be said about the signatures of a name; then they are counted."""
         if not self.gather(i):
             return False
         j = 0
@@ -168,14 +164,14 @@ class Screen:
         while kind < 4:
             self.unsaid[kind] += self.new[kind]
             kind += 1
-        self.missing += self.new[4]
-        self.expired += self.new[5]
-        self.not_yet_valid += self.new[6]
+        self.missing += self.new[_UNSIGNED]
+        self.expired += self.new[_EXPIRED]
+        self.not_yet_valid += self.new[_NOT_YET]
         self.earliest = earliest
         return True
 
     def is_first(self, row: int) -> int:
-        """Tell whether a row is the first of its RRset."""
+        """Return whether a row is the first of its RRset."""
         i = 0
         while i < row:
             if self.key[i] == self.key[row]:
@@ -185,9 +181,9 @@ class Screen:
 
     def label_count(self, i: int) -> int:
         """Return the number of labels of a name as RRSIGs count them."""
-        at = record_offset(self.packed.heads[self.packed.first[i]]) + _HEAD
+        at = self.packed.first_record(i) + header.SIZE
         labels = 0
-        if self.packed.octets[at] == 1 and self.packed.octets[at + 1] == 42:
+        if is_wildcard(self.packed.octets, at):
             labels = -1
         while self.packed.octets[at]:
             labels += 1
@@ -204,8 +200,8 @@ class Screen:
         while i < self.rows:
             if self.key[i] == wanted:
                 at = self.packed.rdata(self.at[i])
-                begun = distance(self.packed.rdata32(at + 12), self.now) <= 0
-                after = distance(self.packed.rdata32(at + 8), self.now)
+                begun = distance(self.packed.rdata32(at + fields.RRSIG_INCEPTION_AT), self.now) <= 0
+                after = distance(self.packed.rdata32(at + fields.RRSIG_EXPIRATION_AT), self.now)
                 in_force = begun and after >= 0
                 signatures += 1
                 uneven = self.packed.ttl(self.at[i]) != self.packed.ttl(self.at[row])
@@ -220,7 +216,7 @@ class Screen:
             i += 1
         if not signatures:
             self.new[MISSING] += 1
-            self.new[4] += 1
+            self.new[_UNSIGNED] += 1
             return _NEVER
         self.new[MISMATCH] += uneven
         if good:
@@ -229,22 +225,23 @@ class Screen:
             self.new[KEY if rtype == _DNSKEY else MISMATCH] += 1
         if not valid:
             self.new[TIME] += 1
-            self.new[5 if started else 6] += 1
+            self.new[_EXPIRED if started else _NOT_YET] += 1
         return self.now + best
 
     def is_usable(self, at: int, labels: int) -> int:
-        """Tell whether signer, labels and key of an RRSIG are as they should be."""
-        if self.packed.octets[at + 3] != labels:
+        """Return whether signer, labels and key of an RRSIG are as they should be."""
+        if self.packed.octets[at + fields.RRSIG_LABELS_AT] != labels:
             return False
         i = 0
         while i < self.packed.apex_length:
-            octet = self.packed.octets[at + 18 + i]
-            if (octet + 32 if 65 <= octet <= 90 else octet) != self.packed.apex[i]:
+            if lower(self.packed.octets[at + fields.RRSIG_SIGNER_AT + i]) != self.packed.apex[i]:
                 return False
             i += 1
+        tag = self.packed.big16(at + fields.RRSIG_KEY_TAG_AT)
+        algorithm = self.packed.octets[at + fields.RRSIG_ALGORITHM_AT]
         i = 0
         while i < self.keys:
-            if self.tags[i] == self.packed.big16(at + 16) and self.algorithms[i] == self.packed.octets[at + 2]:
+            if self.tags[i] == tag and self.algorithms[i] == algorithm:
                 return True
             i += 1
         return self.keys == 0
@@ -280,7 +277,7 @@ class Screen:
         return found
 
     def has_type(self, rtype: int) -> int:
-        """Tell whether the name at hand has records of a type."""
+        """Return whether the name at hand has records of a type."""
         i = 0
         while i < self.rows:
             if self.key[i] == rtype << 16:
@@ -289,10 +286,10 @@ class Screen:
         return False
 
     def has_bitmap(self, chain: Chain, k: int, cut: int) -> int:
-        """Tell whether an NSEC3 lists just the types of the name at hand; only types below 256 are known here."""
+        """Return whether an NSEC3 lists just the types of the name at hand; only types below 256 are known here."""
         at = self.packed.rdata(record_offset(chain.records[k]))
         end = at + self.packed.rdlength(record_offset(chain.records[k]))
-        at += 5 + self.packed.octets[at + 4]
+        at += fields.NSEC3_SALT_AT + self.packed.octets[at + fields.NSEC3_SALT_LENGTH_AT]
         at += 1 + self.packed.octets[at]
         signed = False
         i = 0
@@ -315,13 +312,13 @@ class Screen:
         length = 32
         while length and not self.bits[length - 1]:
             length -= 1
-        if end - at != (length + 2 if length else 0):
+        if end - at != (length + fields.BITMAP_BITS_AT if length else 0):
             return False
-        if length and (self.packed.octets[at] or self.packed.octets[at + 1] != length):
+        if length and (self.packed.octets[at] or self.packed.octets[at + fields.BITMAP_LENGTH_AT] != length):
             return False
         i = 0
         while i < length:
-            if self.packed.octets[at + 2 + i] != self.bits[i]:
+            if self.packed.octets[at + fields.BITMAP_BITS_AT + i] != self.bits[i]:
                 return False
             i += 1
         return True

@@ -35,7 +35,7 @@ class Surface:
         )
 
     def is_insecure(self, owner: bytes) -> bool:
-        """Tell whether a name is a cut without DS."""
+        """Return whether a name is a cut without DS."""
         return owner in self.zone.delegations and types.DS not in self.zone.nodes[owner]
 
     def bitmap_types(self, owner: bytes) -> list[int]:

@@ -17,7 +17,7 @@ Verifier = Callable[[bytes, bytes, bytes], None]
 
 
 def is_refuted(zone: Zone, rtype: int, keys: Collection[tuple[int, int]]) -> bool:
-    """Tell whether an apex RRset has signatures by these keys (tag, algorithm) none of which verifies.
+    """Return whether an apex RRset has signatures by these keys (tag, algorithm) none of which verifies.
 
     False where nothing can be said: no such signature, or an algorithm that is not supported here.
     """

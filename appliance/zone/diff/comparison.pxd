@@ -5,8 +5,7 @@ cimport cython
 
 from appliance.zone.packed.order cimport CanonicalOrder
 
-cdef long long _NAME, _RECORD, _RR
-cdef unsigned int _SOA
+cdef unsigned int _SOA, _IN_SWAPPED
 
 
 cdef class Comparison:
@@ -44,6 +43,3 @@ cdef class Comparison:
 cdef long long block(const unsigned char[::1] octets, long long at, long long end) noexcept nogil
 
 cdef bint is_sound(const unsigned char[::1] octets, long long at, long long rows, long long end) noexcept nogil
-
-@cython.locals(low="unsigned int", high="unsigned int")
-cdef unsigned int u32(const unsigned char[::1] octets, long long at) noexcept nogil

@@ -7,31 +7,25 @@ Two walks: the first one counts the records that went and those that came, the s
 
 from __future__ import annotations
 
-import struct
 from array import array
-from typing import Final
 
 import cython
 
 from appliance.errors import StateError
 from appliance.zone import types
-from appliance.zone.diff.listing import NAME, RECORD
 from appliance.zone.packed.order import CanonicalOrder
 
 if cython.compiled:
-    from cython.cimports.appliance.zone.diff.listing import copy, differs, put, u16
-    from cython.cimports.appliance.zone.packed.order import fold
+    from cython.cimports.appliance.zone.diff import layout
+    from cython.cimports.appliance.zone.diff.listing import copy, differs, put
+    from cython.cimports.appliance.zone.packed.places import lower, u16, u32
 else:
-    from appliance.zone.diff.listing import copy, differs, put, u16
-    from appliance.zone.packed.order import fold
+    from appliance.zone.diff import layout
+    from appliance.zone.diff.listing import copy, differs, put
+    from appliance.zone.packed.places import lower, u16, u32
 
-RR: Final = struct.Struct(">HHIH")
-"""Type, class, TTL and octets of the RDATA of a record in a message, between its owner and the RDATA."""
-
-_NAME = NAME.size
-_RECORD = RECORD.size
-_RR = RR.size
 _SOA = types.SOA
+_IN_SWAPPED = types.IN << 8
 _KEY = 600
 
 
@@ -103,18 +97,18 @@ class Comparison:
 
     def key(self, octets: memoryview, at: int, key: bytearray) -> int:
         """Write the key of the name of a block, and return how long it is; -1 where that is no name of the zone."""
-        length = octets[at + _NAME - 1]
+        length = octets[at + layout.NAME_OWNER_LENGTH_AT]
         place = 0
-        while place + self.apex_length < length and octets[at + _NAME + place]:
-            place += octets[at + _NAME + place] + 1
-        if place + self.apex_length != length or not self.ends_in_apex(octets, at + _NAME + place):
+        while place + self.apex_length < length and octets[at + layout.NAME_SIZE + place]:
+            place += octets[at + layout.NAME_SIZE + place] + 1
+        if place + self.apex_length != length or not self.ends_in_apex(octets, at + layout.NAME_SIZE + place):
             return -1
-        return self.order.write_key(octets, at + _NAME, place, key, 0)
+        return self.order.write_key(octets, at + layout.NAME_SIZE, place, key, 0)
 
     def ends_in_apex(self, octets: memoryview, at: int) -> int:
-        """Tell whether the origin stands at a place, in any case of letters."""
+        """Return whether the origin stands at a place, in any case of letters."""
         i = 0
-        while i < self.apex_length and fold(octets[at + i]) == self.apex[i]:
+        while i < self.apex_length and lower(octets[at + i]) == self.apex[i]:
             i += 1
         return i == self.apex_length
 
@@ -123,10 +117,10 @@ class Comparison:
 
         Tells whether both blocks are sound.
         """
-        rows = u32(self.old, a + 4) if a >= 0 else 0
-        others = u32(self.new, b + 4) if b >= 0 else 0
-        at = a + _NAME + self.old[a + _NAME - 1] if a >= 0 else 0
-        to = b + _NAME + self.new[b + _NAME - 1] if b >= 0 else 0
+        rows = u32(self.old, a + layout.NAME_RECORDS_AT) if a >= 0 else 0
+        others = u32(self.new, b + layout.NAME_RECORDS_AT) if b >= 0 else 0
+        at = a + layout.NAME_SIZE + self.old[a + layout.NAME_OWNER_LENGTH_AT] if a >= 0 else 0
+        to = b + layout.NAME_SIZE + self.new[b + layout.NAME_OWNER_LENGTH_AT] if b >= 0 else 0
         end = a + block(self.old, a, self.old_end) if a >= 0 else 0
         stop = b + block(self.new, b, self.new_end) if b >= 0 else 0
         differing = 0
@@ -142,10 +136,10 @@ class Comparison:
             if order > 0 or (order == 0 and self.ttl_differs(at, to)):
                 differing |= self.take(self.new, b, to, False)
             if order <= 0:
-                at += _RECORD + u16(self.old, at + 6)
+                at += layout.RECORD_SIZE + u16(self.old, at + layout.RECORD_RDLENGTH_AT)
                 rows -= 1
             if order >= 0:
-                to += _RECORD + u16(self.new, to + 6)
+                to += layout.RECORD_SIZE + u16(self.new, to + layout.RECORD_RDLENGTH_AT)
                 others -= 1
         self.names += differing
         return True
@@ -154,42 +148,42 @@ class Comparison:
         """Return less than, exactly or more than 0 as an old record sorts before, like or behind a new one."""
         if u16(self.old, at) != u16(self.new, to):
             return -1 if u16(self.old, at) < u16(self.new, to) else 1
-        size = u16(self.old, at + 6)
-        other = u16(self.new, to + 6)
-        found: int = differs(self.old, at + _RECORD, self.new, to + _RECORD, min(size, other))
+        size = u16(self.old, at + layout.RECORD_RDLENGTH_AT)
+        other = u16(self.new, to + layout.RECORD_RDLENGTH_AT)
+        found: int = differs(self.old, at + layout.RECORD_SIZE, self.new, to + layout.RECORD_SIZE, min(size, other))
         if found:
             return found
         return -1 if size < other else size > other
 
     def ttl_differs(self, at: int, to: int) -> int:
-        """Tell whether two records have different TTLs."""
-        return u32(self.old, at + 2) != u32(self.new, to + 2)
+        """Return whether two records have different TTLs."""
+        return u32(self.old, at + layout.RECORD_TTL_AT) != u32(self.new, to + layout.RECORD_TTL_AT)
 
     def take(self, octets: memoryview, head: int, at: int, old: int) -> int:
         """Count a record, or write it; tell whether that was done: the SOA is left aside."""
-        length = octets[head + _NAME - 1]
-        size = u16(octets, at + 6)
+        length = octets[head + layout.NAME_OWNER_LENGTH_AT]
+        size = u16(octets, at + layout.RECORD_RDLENGTH_AT)
         if length == self.apex_length and u16(octets, at) == _SOA:
             return False
         to = self.removed if old else self.added
         if self.writing:
             target = self.gone if old else self.came
-            copy(target, to, octets, head + _NAME, length)
+            copy(target, to, octets, head + layout.NAME_SIZE, length)
             put(target, to + length, octets[at + 1], 1)
             put(target, to + length + 1, octets[at], 1)
-            put(target, to + length + 2, 256, 2)
+            put(target, to + length + layout.RR_CLASS_AT, _IN_SWAPPED, 2)
             i = 0
             while i < 4:
-                put(target, to + length + 4 + i, octets[at + 5 - i], 1)
+                put(target, to + length + layout.RR_TTL_AT + i, octets[at + layout.RECORD_TTL_AT + 3 - i], 1)
                 i += 1
-            put(target, to + length + 8, size >> 8, 1)
-            put(target, to + length + 9, size & 255, 1)
-            copy(target, to + length + _RR, octets, at + _RECORD, size)
+            put(target, to + length + layout.RR_RDLENGTH_AT, size >> 8, 1)
+            put(target, to + length + layout.RR_RDLENGTH_AT + 1, size & 255, 1)
+            copy(target, to + length + layout.RR_SIZE, octets, at + layout.RECORD_SIZE, size)
         if old:
-            self.removed += length + _RR + size
+            self.removed += length + layout.RR_SIZE + size
             self.removed_records += 1
         else:
-            self.added += length + _RR + size
+            self.added += length + layout.RR_SIZE + size
             self.added_records += 1
         return True
 
@@ -198,22 +192,15 @@ def block(octets: memoryview, at: int, end: int) -> int:
     """Return how long the block of a name is, 0 at the end, -1 where it cannot be."""
     if at >= end:
         return 0
-    if end - at < _NAME:
+    if end - at < layout.NAME_SIZE:
         return -1
     size = u32(octets, at)
-    return size if size >= _NAME + octets[at + _NAME - 1] and size <= end - at else -1
+    return size if size >= layout.NAME_SIZE + octets[at + layout.NAME_OWNER_LENGTH_AT] and size <= end - at else -1
 
 
 def is_sound(octets: memoryview, at: int, rows: int, end: int) -> int:
-    """Tell whether there is a record within a block that has so many left."""
-    if rows and at + _RECORD <= end:
-        at += _RECORD + u16(octets, at + 6)
+    """Return whether there is a record within a block that has so many left."""
+    if rows and at + layout.RECORD_SIZE <= end:
+        at += layout.RECORD_SIZE + u16(octets, at + layout.RECORD_RDLENGTH_AT)
         return at <= end
     return not rows
-
-
-def u32(octets: memoryview, at: int) -> int:
-    """Return a number."""
-    low: int = u16(octets, at)
-    high: int = u16(octets, at + 2)
-    return low | high << 16

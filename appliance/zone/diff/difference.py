@@ -10,8 +10,11 @@ from typing import Final
 
 from appliance.errors import StateError
 from appliance.zone import types
-from appliance.zone.diff.comparison import RR, Comparison
-from appliance.zone.diff.listing import NAME, RECORD
+from appliance.zone.diff.comparison import Comparison
+from appliance.zone.diff.layout import NAME, RECORD, RR
+
+_SERIAL: Final = slice(-20, -16)
+"""Of an SOA's RDATA, which ends with five numbers (RFC 1035 §3.3.13)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Difference:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether both versions have the same records."""
+        """Return whether both versions have the same records."""
         return not self.names and not self.removed_records
 
     def serials(self) -> tuple[int, int]:
@@ -98,7 +101,7 @@ def _serial(octets: bytes) -> int:
     """Return the serial of the SOA that comes first."""
     at = _name_end(octets, 0)
     end = at + RR.size + RR.unpack_from(octets, at)[3]
-    return int.from_bytes(octets[end - 20 : end - 16])
+    return int.from_bytes(octets[at:end][_SERIAL])
 
 
 def _owners(octets: bytes) -> Iterator[tuple[bytes, int]]:

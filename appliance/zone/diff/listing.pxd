@@ -5,15 +5,14 @@ cimport cython
 
 from appliance.zone.packed.names cimport Packed
 
-cdef size_t _NAME, _RECORD, _HEAD, _PIECE, _ROWS
-cdef unsigned char DROPPED
+cdef size_t _PIECE, _ROWS
 
 
 cdef class Listing:
     cdef Packed packed
     cdef unsigned char[::1] source, buffer
-    cdef unsigned int[::1] first, heads, rows
-    cdef size_t used, count, size, end
+    cdef unsigned int[::1] rows
+    cdef size_t used, count, size
     cdef unsigned long long octets
     cdef unsigned int sum
     cdef int failure
@@ -36,12 +35,8 @@ cdef class Listing:
     @cython.locals(room=bint)
     cdef size_t fill_on(self, size_t number) noexcept nogil
 
-    @cython.locals(run=size_t, at=size_t, more=bint)
+    @cython.locals(cursor="unsigned long long", at=size_t)
     cdef void collect(self, size_t number) noexcept nogil
-
-    cdef size_t place(self, size_t number) noexcept nogil
-
-    cdef size_t rdata(self, size_t at) noexcept nogil
 
     @cython.locals(gap=size_t, i=size_t, k=size_t, row="unsigned int")
     cdef void sort_rows(self) noexcept nogil
@@ -60,7 +55,3 @@ cdef void copy(unsigned char[::1] to, size_t start, const unsigned char[::1] oct
 
 @cython.locals(i=size_t)
 cdef void put(unsigned char[::1] to, size_t at, unsigned long long number, size_t octets) noexcept nogil
-
-cdef unsigned int u16(const unsigned char[::1] octets, size_t at) noexcept nogil
-
-cdef size_t scaled(size_t unit) noexcept nogil

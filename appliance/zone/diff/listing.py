@@ -8,35 +8,31 @@ docs/state.md has the format. It is written without the interpreter's lock, so t
 from __future__ import annotations
 
 import os
-import struct
 import zlib
 from array import array
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import cython
 
-from appliance.zone.master.records import DROPPED, HEADER
-
 if cython.compiled:
+    from cython.cimports.appliance.zone.diff import layout
     from cython.cimports.appliance.zone.libz import crc32
+    from cython.cimports.appliance.zone.packed import header
+    from cython.cimports.appliance.zone.packed.places import cursor_offset, record_offset, u16
     from cython.cimports.libc.errno import EINTR, errno
     from cython.cimports.libc.string import memcmp, memcpy
     from cython.cimports.posix.unistd import write
+else:
+    from appliance.zone.diff import layout
+    from appliance.zone.packed import header
+    from appliance.zone.packed.places import cursor_offset, record_offset, u16
 
 if TYPE_CHECKING:
     from appliance.zone.packed.names import Packed
 
-NAME: Final = struct.Struct("<IIB")
-"""Octets of a name's block, how many records it has, octets of its owner, which follows."""
-RECORD: Final = struct.Struct("<HIH")
-"""Type, TTL and octets of the RDATA, which follows."""
-
 Octets = memoryview | bytearray
 
-_NAME = NAME.size
-_RECORD = RECORD.size
-_HEAD = HEADER.size
 _PIECE = 1 << 20
 _ROWS = 64
 
@@ -48,9 +44,6 @@ class Listing:
         """Look at a settled zone, whose records must stay until the last piece."""
         self.packed = packed
         self.source = self.packed.octets
-        self.end = self.packed.length
-        self.first = self.packed.first
-        self.heads = self.packed.heads
         self.buffer = bytearray(_PIECE)
         self.rows = array("I", bytes(4 * _ROWS))
         self.used = 0
@@ -150,28 +143,16 @@ class Listing:
     def collect(self, number: int) -> None:
         """Find the records of a name; note how many there are and how many octets its block takes."""
         self.count = 0
-        self.size = _NAME + self.source[self.place(number) + 14]
-        run = self.first[number]
-        while run < self.first[number + 1]:
-            at = scaled(self.heads[run])
-            run += 1
-            more = True
-            while more:
-                if not self.source[at + 15] & DROPPED:
-                    if self.count < len(self.rows):
-                        self.rows[self.count] = at >> 2
-                    self.count += 1
-                    self.size += _RECORD + u16(self.source, at + 12)
-                at = (self.rdata(at) + u16(self.source, at + 12) + 3) & ~3
-                more = at < self.end and not self.source[at + 14]
-
-    def place(self, number: int) -> int:
-        """Return where the first record of a name stands."""
-        return scaled(self.heads[self.first[number]])
-
-    def rdata(self, at: int) -> int:
-        """Return where the RDATA of a record starts."""
-        return at + _HEAD + self.source[at + 14]
+        self.size = layout.NAME_SIZE + self.source[self.packed.first_record(number) + header.OWNER_LENGTH_AT]
+        cursor = self.packed.first_of(number)
+        while cursor:
+            at = cursor_offset(cursor)
+            if not self.source[at + header.FLAGS_AT] & header.DROPPED:
+                if self.count < len(self.rows):
+                    self.rows[self.count] = at >> 2
+                self.count += 1
+                self.size += layout.RECORD_SIZE + u16(self.source, at + header.RDLENGTH_AT)
+            cursor = self.packed.next_of(number, cursor)
 
     def sort_rows(self) -> None:
         """Bring the records of a name into the order of their types and RDATA (Shell, 1959)."""
@@ -189,14 +170,20 @@ class Listing:
                 i += 1
 
     def is_before(self, row: int, other: int) -> int:
-        """Tell whether a record sorts before another one."""
-        a = scaled(row)
-        b = scaled(other)
-        if u16(self.source, a + 8) != u16(self.source, b + 8):
-            return u16(self.source, a + 8) < u16(self.source, b + 8)
-        size = u16(self.source, a + 12)
-        end = u16(self.source, b + 12)
-        found = differs(self.source, self.rdata(a), self.source, self.rdata(b), min(size, end))
+        """Return whether a record sorts before another one."""
+        a = record_offset(row)
+        b = record_offset(other)
+        if u16(self.source, a + header.TYPE_AT) != u16(self.source, b + header.TYPE_AT):
+            return u16(self.source, a + header.TYPE_AT) < u16(self.source, b + header.TYPE_AT)
+        size = u16(self.source, a + header.RDLENGTH_AT)
+        end = u16(self.source, b + header.RDLENGTH_AT)
+        found = differs(
+            self.source,
+            header.rdata_of(self.source, a),
+            self.source,
+            header.rdata_of(self.source, b),
+            min(size, end),
+        )
         return found < 0 or (found == 0 and size < end)
 
     def lay_out(self, number: int) -> None:
@@ -204,22 +191,22 @@ class Listing:
         if not self.count:
             return
         to = self.used
-        head = self.place(number)
-        length = self.source[head + 14]
+        head = self.packed.first_record(number)
+        length = self.source[head + header.OWNER_LENGTH_AT]
         put(self.buffer, to, self.size, 4)
-        put(self.buffer, to + 4, self.count, 4)
-        put(self.buffer, to + 8, length, 1)
-        copy(self.buffer, to + _NAME, self.source, head + _HEAD, length)
-        to += _NAME + length
+        put(self.buffer, to + layout.NAME_RECORDS_AT, self.count, 4)
+        put(self.buffer, to + layout.NAME_OWNER_LENGTH_AT, length, 1)
+        copy(self.buffer, to + layout.NAME_SIZE, self.source, head + header.SIZE, length)
+        to += layout.NAME_SIZE + length
         i = 0
         while i < self.count:
-            at = scaled(self.rows[i])
-            size = u16(self.source, at + 12)
-            copy(self.buffer, to, self.source, at + 8, 2)
-            copy(self.buffer, to + 2, self.source, at + 4, 4)
-            put(self.buffer, to + 6, size, 2)
-            copy(self.buffer, to + _RECORD, self.source, self.rdata(at), size)
-            to += _RECORD + size
+            at = record_offset(self.rows[i])
+            size = u16(self.source, at + header.RDLENGTH_AT)
+            copy(self.buffer, to, self.source, at + header.TYPE_AT, 2)
+            copy(self.buffer, to + layout.RECORD_TTL_AT, self.source, at + header.TTL_AT, 4)
+            put(self.buffer, to + layout.RECORD_RDLENGTH_AT, size, 2)
+            copy(self.buffer, to + layout.RECORD_SIZE, self.source, header.rdata_of(self.source, at), size)
+            to += layout.RECORD_SIZE + size
             i += 1
         self.used = to
 
@@ -254,13 +241,3 @@ def put(to: bytearray, at: int, number: int, octets: int) -> None:
     while i < octets:
         to[at + i] = number >> 8 * i & 255
         i += 1
-
-
-def u16(octets: Octets, at: int) -> int:
-    """Return a number."""
-    return octets[at] | octets[at + 1] << 8
-
-
-def scaled(unit: int) -> int:
-    """Return the offset of a record from its place in units of four octets."""
-    return unit << 2

@@ -3,7 +3,7 @@
 
 cimport cython
 
-cdef long long _NAME, _RECORD, _HEAD, _UNKNOWN
+cdef long long _UNKNOWN
 
 
 cdef class Packing:
@@ -14,11 +14,8 @@ cdef class Packing:
 
     cpdef long long pack(self)
 
-    @cython.locals(at="long long", to="long long", stop="long long", rows="long long", length="long long", owner="long long")
+    @cython.locals(at="long long", to="long long", stop="long long", rows="long long", size="long long", length="long long", owner="long long")
     cdef long long walk(self) noexcept nogil
 
     @cython.locals(size="long long")
     cdef long long put_record(self, long long at, long long to, long long owner, long long length) noexcept nogil
-
-
-cdef long long u32(const unsigned char[::1] octets, long long at) noexcept nogil

@@ -12,17 +12,19 @@ from typing import Any
 import cython
 
 from appliance.errors import StateError
-from appliance.zone.diff.listing import NAME, RECORD
-from appliance.zone.master.records import HEADER, Records, reserve
+from appliance.zone.master.records import Records, reserve
 
 if cython.compiled:
-    from cython.cimports.appliance.zone.diff.listing import copy, put, u16
+    from cython.cimports.appliance.zone.diff import layout
+    from cython.cimports.appliance.zone.diff.listing import copy, put
+    from cython.cimports.appliance.zone.packed import header
+    from cython.cimports.appliance.zone.packed.places import u16, u32
 else:
-    from appliance.zone.diff.listing import copy, put, u16
+    from appliance.zone.diff import layout
+    from appliance.zone.diff.listing import copy, put
+    from appliance.zone.packed import header
+    from appliance.zone.packed.places import u16, u32
 
-_NAME = NAME.size
-_RECORD = RECORD.size
-_HEAD = HEADER.size
 _MOST = 3
 """Times its octets that a listing's packed records take at most: a record of one octet has 9 there and 20 here."""
 _UNKNOWN = -1
@@ -30,7 +32,7 @@ _UNKNOWN = -1
 
 def records_of(listing: memoryview, file: str) -> Records:
     """Return the records of a listing, as if they stood in a file. Raises StateError for a damaged one."""
-    memory = reserve(_MOST * len(listing) + _HEAD)
+    memory = reserve(_MOST * len(listing) + header.SIZE)
     packing = Packing(listing, memory)
     size = packing.pack()
     if size < 0:
@@ -57,20 +59,23 @@ class Packing:
         """Do what pack() does."""
         at = to = 0
         while at < self.end:
-            if self.end - at < _NAME:
+            if self.end - at < layout.NAME_SIZE:
                 return _UNKNOWN
             stop = at + u32(self.listing, at)
-            rows = u32(self.listing, at + 4)
-            length: int = self.listing[at + 8]
-            owner = at + _NAME
+            rows = u32(self.listing, at + layout.NAME_RECORDS_AT)
+            length: int = self.listing[at + layout.NAME_OWNER_LENGTH_AT]
+            owner = at + layout.NAME_SIZE
             at = owner + length
             if stop > self.end or at > stop or not length:
                 return _UNKNOWN
             while rows > 0:
-                if stop - at < _RECORD or stop - at - _RECORD < u16(self.listing, at + 6):
+                if stop - at < layout.RECORD_SIZE:
+                    return _UNKNOWN
+                size = layout.RECORD_SIZE + u16(self.listing, at + layout.RECORD_RDLENGTH_AT)
+                if stop - at < size:
                     return _UNKNOWN
                 to = self.put_record(at, to, owner, length)
-                at += _RECORD + u16(self.listing, at + 6)
+                at += size
                 length = 0
                 rows -= 1
             if at != stop:
@@ -79,19 +84,13 @@ class Packing:
 
     def put_record(self, at: int, to: int, owner: int, length: int) -> int:
         """Pack one record, with its owner if that has a length; return where the next one goes."""
-        size = u16(self.listing, at + 6)
-        put(self.memory, to + 4, u32(self.listing, at + 2), 4)
-        put(self.memory, to + 8, u16(self.listing, at), 2)
-        put(self.memory, to + 12, size, 2)
-        self.memory[to + 14] = length
-        copy(self.memory, to + _HEAD, self.listing, owner, length)
-        copy(self.memory, to + _HEAD + length, self.listing, at + _RECORD, size)
+        size = u16(self.listing, at + layout.RECORD_RDLENGTH_AT)
+        put(self.memory, to + header.TTL_AT, u32(self.listing, at + layout.RECORD_TTL_AT), 4)
+        put(self.memory, to + header.TYPE_AT, u16(self.listing, at), 2)
+        put(self.memory, to + header.RDLENGTH_AT, size, 2)
+        self.memory[to + header.OWNER_LENGTH_AT] = length
+        copy(self.memory, to + header.SIZE, self.listing, owner, length)
+        copy(self.memory, to + header.SIZE + length, self.listing, at + layout.RECORD_SIZE, size)
         self.count += 1
-        end: int = to + (_HEAD + length + size + 3 & ~3)
+        end: int = header.end_of(self.memory, to)
         return end
-
-
-def u32(octets: memoryview, at: int) -> int:
-    """Return a number."""
-    number: int = u16(octets, at) | u16(octets, at + 2) << 16
-    return number

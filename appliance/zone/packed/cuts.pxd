@@ -6,7 +6,7 @@ cimport cython
 from appliance.zone.packed.names cimport Packed
 
 cdef unsigned int ADDRESSES, ALIAS, CUT, DATA, DNAME, HASHED, OCCLUDED, SIGNED
-cdef unsigned int _ROWS, _HEAD, _FLAGGED, _WILDCARD, _BELOW_ENTS
+cdef unsigned int _ROWS, _FLAGGED, _WILDCARD, _BELOW_ENTS
 cdef unsigned int A, AAAA, NS, CNAME, SOA, RRSIG, NSEC, NSEC3, DS, DNAME_TYPE
 
 
@@ -20,10 +20,9 @@ cdef class Settling:
     cdef unsigned int[::1] rows_key
     cdef unsigned long long[::1] rows_at
 
-    @cython.locals(at=size_t)
     cpdef look_through(self, long long i, long long high)
 
-    @cython.locals(rows="unsigned int", flags="unsigned int", others="unsigned int", odd=bint, run=size_t, at=size_t, more=bint, rtype="unsigned int", key="unsigned int")
+    @cython.locals(rows="unsigned int", flags="unsigned int", others="unsigned int", odd=bint, cursor="unsigned long long", at=size_t, rtype="unsigned int", key="unsigned int")
     cdef bint look(self, size_t i) noexcept nogil
 
     @cython.locals(ttl="unsigned int", length=size_t, start=size_t, row="unsigned int", other=size_t)
@@ -45,6 +44,3 @@ cdef class Settling:
 
     @cython.locals(packed=Packed, before="long long", i="long long", at=size_t, place="long long")
     cpdef fill_lists(self)
-
-
-cdef size_t scaled(size_t unit) noexcept nogil

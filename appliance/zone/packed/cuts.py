@@ -10,10 +10,16 @@ from functools import partial
 import cython
 
 from appliance.zone import types
-from appliance.zone.master.records import HEADER
 from appliance.zone.packed.flags import ADDRESSES, ALIAS, CUT, DATA, DNAME, HASHED, OCCLUDED, SIGNED
 from appliance.zone.packed.names import Packed
 from appliance.zone.threads import APART, divided, side_by_side
+
+if cython.compiled:
+    from cython.cimports.appliance.zone.packed import header
+    from cython.cimports.appliance.zone.packed.places import cursor_offset, is_wildcard
+else:
+    from appliance.zone.packed import header
+    from appliance.zone.packed.places import cursor_offset, is_wildcard
 
 _ROWS = 24
 """Records of a name that are compared with each other here; where there are more, Python does it with a set."""
@@ -29,7 +35,6 @@ DS = types.DS
 NSEC3 = types.NSEC3
 DNAME_TYPE = types.DNAME
 
-_HEAD = HEADER.size
 _FLAGGED, _WILDCARD, _BELOW_ENTS = 1, 2, 4
 """Marks of names that go into lists."""
 
@@ -66,8 +71,7 @@ class Settling:
             while i < high:
                 if self.look(i):
                     self.marks[i] |= _FLAGGED
-                at = self.packed.first_record(i) + _HEAD
-                if self.packed.octets[at] == 1 and self.packed.octets[at + 1] == 42:
+                if is_wildcard(self.packed.octets, self.packed.first_record(i) + header.SIZE):
                     self.marks[i] |= _WILDCARD
                 i += 1
 
@@ -77,44 +81,36 @@ class Settling:
         flags = 0
         others = 0
         odd = False
-        run = self.packed.first[i]
-        while run < self.packed.first[i + 1]:
-            at = scaled(self.packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                rtype = self.packed.rtype(at)
-                key = rtype << 16
-                if rtype == RRSIG:
-                    flags |= SIGNED
-                    key |= self.packed.big16(self.packed.rdata(at))
-                elif rtype == NSEC3:
-                    flags |= HASHED
-                else:
-                    flags |= DATA
-                    if rtype < 256:
-                        self.seen[rtype] = 1
-                    if rtype == NS:
-                        flags |= CUT
-                    elif rtype == DNAME_TYPE:
-                        flags |= DNAME
-                    elif rtype == CNAME:
-                        flags |= ALIAS
-                    elif rtype in (A, AAAA):
-                        flags |= ADDRESSES
-                    others += rtype != NSEC
-                odd = odd or rows == _ROWS or self.clashes(at, key, rows) != 0
-                if rows < _ROWS:
-                    self.rows_at[rows] = at
-                    self.rows_key[rows] = key
-                    rows += 1
-                odd = odd or (
-                    rtype == SOA
-                    and self.packed.octets[scaled(self.packed.heads[self.packed.first[i]]) + 14]
-                    != self.packed.apex_length
-                )
-                at = self.packed.after(at)
-                more = at != 0
+        cursor = self.packed.first_of(i)
+        while cursor:
+            at = cursor_offset(cursor)
+            rtype = self.packed.rtype(at)
+            key = rtype << 16
+            if rtype == RRSIG:
+                flags |= SIGNED
+                key |= self.packed.big16(self.packed.rdata(at))
+            elif rtype == NSEC3:
+                flags |= HASHED
+            else:
+                flags |= DATA
+                if rtype < 256:
+                    self.seen[rtype] = 1
+                if rtype == NS:
+                    flags |= CUT
+                elif rtype == DNAME_TYPE:
+                    flags |= DNAME
+                elif rtype == CNAME:
+                    flags |= ALIAS
+                elif rtype in (A, AAAA):
+                    flags |= ADDRESSES
+                others += rtype != NSEC
+            odd = odd or rows == _ROWS or self.clashes(at, key, rows) != 0
+            if rows < _ROWS:
+                self.rows_at[rows] = at
+                self.rows_key[rows] = key
+                rows += 1
+            odd = odd or (rtype == SOA and not self.packed.is_apex(i))
+            cursor = self.packed.next_of(i, cursor)
         if (flags & ALIAS and others > 1) or (flags & DNAME and flags & CUT):
             odd = True
         if self.packed.is_apex(i):
@@ -123,7 +119,7 @@ class Settling:
         return odd
 
     def clashes(self, at: int, key: int, rows: int) -> int:
-        """Tell whether a record may be the same as one of the rows, or has another TTL than its RRset."""
+        """Return whether a record may be the same as one of the rows, or has another TTL than its RRset."""
         ttl = self.packed.ttl(at)
         length = self.packed.rdlength(at)
         start = self.packed.rdata(at)
@@ -149,8 +145,11 @@ class Settling:
         if packed.is_apex(0) and packed.flags[0] & DNAME:
             return packed.count
         while i < packed.count:
-            at = packed.first_record(i) + _HEAD
-            if packed.flags[i] & DATA and packed.octets[at - 2] == packed.apex_length + 1 + packed.octets[at]:
+            at = packed.first_record(i) + header.SIZE
+            if (
+                packed.flags[i] & DATA
+                and packed.octets[at - header.LENGTH_BEFORE] == packed.apex_length + 1 + packed.octets[at]
+            ):
                 break
             i += 1
         return i
@@ -186,13 +185,15 @@ class Settling:
 
         ENTs are neither owners nor above the owner before.
         """
-        at = self.packed.first_record(i) + _HEAD
-        length = self.packed.octets[at - 2]
+        at = self.packed.first_record(i) + header.SIZE
+        length = self.packed.octets[at - header.LENGTH_BEFORE]
         place += 1 + self.packed.octets[at + place]
         if length - place <= self.packed.apex_length:
             return 0
-        other = self.packed.first_record(before) + _HEAD
-        above = self.packed.ends_with(other, self.packed.octets[other - 2], at + place, length - place)
+        other = self.packed.first_record(before) + header.SIZE
+        above = self.packed.ends_with(
+            other, self.packed.octets[other - header.LENGTH_BEFORE], at + place, length - place
+        )
         return 0 if above else place
 
     def hand_over(self) -> None:
@@ -213,16 +214,13 @@ class Settling:
             if self.marks[i] & _WILDCARD:
                 packed.wildcards.append(i)
             if self.marks[i] & _BELOW_ENTS:
-                at = packed.first_record(i) + _HEAD
+                at = packed.first_record(i) + header.SIZE
                 place = self.ent_above(i, before, 0)
                 while place:
-                    packed.ent_names.append(bytes(packed.memory[at + place : at + packed.octets[at - 2]]).lower())
+                    packed.ent_names.append(
+                        bytes(packed.memory[at + place : at + packed.octets[at - header.LENGTH_BEFORE]]).lower()
+                    )
                     place = self.ent_above(i, before, place)
             if packed.flags[i] & DATA and not packed.flags[i] & OCCLUDED:
                 before = i
             i += 1
-
-
-def scaled(unit: int) -> int:
-    """Return the offset of a record from its place in units of four octets."""
-    return unit << 2

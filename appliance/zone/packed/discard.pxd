@@ -6,7 +6,7 @@ cimport cython
 from appliance.zone.packed.names cimport Packed
 
 cdef unsigned int ADDRESSES, CUT, DATA
-cdef size_t _HEAD, _STEPS, _SHARE, _PAGE
+cdef size_t _STEPS, _SHARE, _PAGE
 cdef unsigned int _NONE
 
 

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import cython
 
-from appliance.zone.master.records import HEADER
 from appliance.zone.packed.flags import ADDRESSES, CUT, DATA
 
 if cython.compiled:
+    from cython.cimports.appliance.zone.packed import header
     from cython.cimports.appliance.zone.packed.places import record_offset
 else:
+    from appliance.zone.packed import header
     from appliance.zone.packed.places import record_offset
 
 if TYPE_CHECKING:
     from appliance.zone.packed.names import Packed
 
-_HEAD = HEADER.size
 _STEPS = 64
 _SHARE = 4
 """Where more than one part in so many would have to be copied first, nothing is let go of."""
@@ -69,7 +69,7 @@ class SpentRecords:
         packed.kept = kept
         packed.kept_count = names
         # The header behind the last cut is still read: its run ends there.
-        self.let_go(self.look_ahead() + _HEAD + _PAGE - 1, self.end)
+        self.let_go(self.look_ahead() + header.SIZE + _PAGE - 1, self.end)
         return True
 
     def end_of_step(self, i: int) -> int:
@@ -91,7 +91,7 @@ class SpentRecords:
             self.memory.madvise(mmap.MADV_DONTNEED, start, end - start)
 
     def is_kept(self, i: int) -> int:
-        """Tell whether a name is more than a cut without addresses."""
+        """Return whether a name is more than a cut without addresses."""
         flags = self.packed.flags[i]
         return flags & DATA and (not flags & CUT or flags & ADDRESSES)
 
@@ -112,13 +112,13 @@ class SpentRecords:
         return names, octets
 
     def is_orphan(self) -> int:
-        """Tell whether the name above any cut owns nothing."""
+        """Return whether the name above any cut owns nothing."""
         packed = self.packed
         i = 0
         while i < packed.count:
             if packed.flags[i] & CUT:
-                at = packed.first_record(i) + _HEAD
-                length = packed.octets[at - 2]
+                at = packed.first_record(i) + header.SIZE
+                length = packed.octets[at - header.LENGTH_BEFORE]
                 above = packed.octets[at] + 1
                 if length - above != packed.apex_length and packed.find_at(at + above, length - above) < 0:
                     return True
@@ -132,7 +132,7 @@ class SpentRecords:
         while more:
             at = more
             more = packed.after(at)
-        return (at + _HEAD + packed.octets[at + 14] + packed.u16(at + 12) + 3) & ~3
+        return header.end_of(packed.octets, at)
 
     def copy(self, kept: array[int]) -> None:
         """Copy the records of kept names behind all others, and note their numbers."""

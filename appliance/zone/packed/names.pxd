@@ -6,7 +6,7 @@ cimport cython
 from appliance.zone.packed.order cimport CanonicalOrder
 from appliance.zone.packed.octets cimport PackedOctets
 
-cdef unsigned int MAX_ODD, _HEAD
+cdef unsigned int MAX_ODD
 
 
 cdef class Packed(PackedOctets):
@@ -23,6 +23,12 @@ cdef class Packed(PackedOctets):
     cpdef sort(self, size_t border)
 
     cdef size_t first_record(self, size_t i) noexcept nogil
+
+    @cython.locals(run="unsigned long long")
+    cdef unsigned long long first_of(self, size_t i) noexcept nogil
+
+    @cython.locals(at=size_t, run="unsigned long long")
+    cdef unsigned long long next_of(self, size_t i, unsigned long long cursor) noexcept nogil
 
     cdef bint is_apex(self, size_t i) noexcept nogil
 
@@ -53,6 +59,3 @@ cdef class Packed(PackedOctets):
 
     @cython.locals(total=size_t, i=size_t)
     cpdef size_t how_many(self, unsigned int wanted, unsigned int unwanted) noexcept
-
-
-cdef size_t scaled(size_t unit) noexcept nogil

@@ -11,14 +11,21 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 
-from appliance.zone.master.records import HEADER
+import cython
+
 from appliance.zone.packed.flags import MAX_ODD
 from appliance.zone.packed.octets import PackedOctets
 from appliance.zone.packed.order import CanonicalOrder
 from appliance.zone.packed.runs import Runs
 from appliance.zone.threads import processors, side_by_side
 
-_HEAD = HEADER.size
+if cython.compiled:
+    from cython.cimports.appliance.zone.packed import header
+    from cython.cimports.appliance.zone.packed.places import cursor_offset, record_offset
+else:
+    from appliance.zone.packed import header
+    from appliance.zone.packed.places import cursor_offset, record_offset
+
 SPLIT = 1 << 20
 """Octets of records whose halves are worth a second thread."""
 
@@ -65,19 +72,41 @@ class Packed(PackedOctets):
         self.flags = bytearray(self.count + 1)
 
     def first_record(self, i: int) -> int:
-        """Return the first record of a name; owner_at tells where its name stands."""
-        return scaled(self.heads[self.first[i]])
+        """Return the first record of a name, whose owner stands behind its header."""
+        return record_offset(self.heads[self.first[i]])
+
+    def first_of(self, i: int) -> int:
+        """Return a cursor at the first record of a name.
+
+        In its lowest 32 bits is the place of the record in units of four octets, above them the number behind that of
+        the record's run. A cursor is never 0, and a number, not an object: threads have theirs in registers.
+        """
+        run = self.first[i]
+        return (run + 1) << 32 | self.heads[run]
+
+    def next_of(self, i: int, cursor: int) -> int:
+        """Return a cursor at the next record of a name, in file order within its runs; 0 behind the last one."""
+        at = header.next_in_run(self.octets, self.length, cursor_offset(cursor))
+        run = cursor >> 32
+        if at:
+            return run << 32 | at >> 2
+        if run == self.first[i + 1]:
+            return 0
+        return (run + 1) << 32 | self.heads[run]
 
     def is_apex(self, i: int) -> int:
-        """Tell whether a name is the origin."""
-        return self.octets[scaled(self.heads[self.first[i]]) + 14] == self.apex_length
+        """Return whether a name is the origin."""
+        return self.octets[record_offset(self.heads[self.first[i]]) + header.OWNER_LENGTH_AT] == self.apex_length
 
     def is_below(self, i: int, above: int) -> int:
-        """Tell whether a name lies strictly below another one."""
-        at = scaled(self.heads[self.first[i]])
-        top = scaled(self.heads[self.first[above]])
-        return self.octets[at + 14] > self.octets[top + 14] and self.ends_with(
-            at + _HEAD, self.octets[at + 14], top + _HEAD, self.octets[top + 14]
+        """Return whether a name lies strictly below another one."""
+        at = record_offset(self.heads[self.first[i]])
+        top = record_offset(self.heads[self.first[above]])
+        return self.octets[at + header.OWNER_LENGTH_AT] > self.octets[top + header.OWNER_LENGTH_AT] and self.ends_with(
+            at + header.SIZE,
+            self.octets[at + header.OWNER_LENGTH_AT],
+            top + header.SIZE,
+            self.octets[top + header.OWNER_LENGTH_AT],
         )
 
     def find_name(self, name: bytes) -> int:
@@ -110,9 +139,9 @@ class Packed(PackedOctets):
         while low < high:
             middle = (low + high) >> 1
             number = middle if self.kept_count < 0 else self.kept[middle]
-            at = scaled(self.heads[self.first[number]])
-            length = self.octets[at + 14] - self.apex_length
-            end = self.order.write_key(self.octets, at + _HEAD, length, self.probe, 0)
+            at = record_offset(self.heads[self.first[number]])
+            length = self.octets[at + header.OWNER_LENGTH_AT] - self.apex_length
+            end = self.order.write_key(self.octets, at + header.SIZE, length, self.probe, 0)
             order = self.order.compare_two(self.probe, end, self.wanted, size)
             if order == 0:
                 return number
@@ -127,27 +156,28 @@ class Packed(PackedOctets):
 
     def name(self, i: int) -> bytes:
         """Return a name, folded."""
-        at = scaled(self.heads[self.first[i]])
-        return bytes(self.memory[at + _HEAD : at + _HEAD + self.octets[at + 14]]).lower()
+        at = record_offset(self.heads[self.first[i]])
+        return bytes(
+            self.memory[at + header.SIZE : at + header.SIZE + self.octets[at + header.OWNER_LENGTH_AT]]
+        ).lower()
 
     def places(self, i: int) -> Iterator[tuple[int, int]]:
         """Yield where the records of a name stand and where its owner does, in file order, also of dropped ones.
 
         One by one: a bad file may have millions under one name.
         """
-        run = self.first[i]
-        while run < self.first[i + 1]:
-            at = scaled(self.heads[run])
-            head = at
-            run += 1
-            more = True
-            while more:
-                yield at, head
-                at = self.after(at)
-                more = at != 0
+        head = run = 0
+        cursor = self.first_of(i)
+        while cursor:
+            at = cursor_offset(cursor)
+            if cursor >> 32 != run:
+                head = at
+                run = cursor >> 32
+            yield at, head
+            cursor = self.next_of(i, cursor)
 
     def has_type(self, rtype: int) -> int:
-        """Tell whether any name has records of a type below 256, RRSIG and NSEC3 aside."""
+        """Return whether any name has records of a type below 256, RRSIG and NSEC3 aside."""
         return self.seen[rtype]
 
     def flags_of(self, i: int) -> int:
@@ -174,8 +204,3 @@ class Packed(PackedOctets):
             total += (self.flags[i] & wanted) != 0 and not self.flags[i] & unwanted
             i += 1
         return total
-
-
-def scaled(unit: int) -> int:
-    """Return the offset of a record from its place in units of four octets."""
-    return unit << 2

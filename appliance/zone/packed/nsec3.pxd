@@ -5,7 +5,7 @@ cimport cython
 
 from appliance.zone.packed.names cimport Packed
 
-cdef unsigned int DATA, HASHED, OCCLUDED, MATCH, _HEAD, _NSEC3, _DIGEST, _LABEL
+cdef unsigned int DATA, HASHED, OCCLUDED, MATCH, _NSEC3, _DIGEST, _LABEL
 
 
 cdef class Hasher:
@@ -15,7 +15,7 @@ cdef class Hasher:
     cdef public unsigned char[::1] block
     cdef unsigned int[::1] state
 
-    @cython.locals(i=size_t, octet="unsigned int", done="unsigned int")
+    @cython.locals(i=size_t, done="unsigned int")
     cdef void hash(self, const unsigned char[::1] octets, size_t at, size_t length) noexcept nogil
 
     cpdef bytes digest(self, bytes name)
@@ -41,7 +41,7 @@ cdef class Chain:
     @cython.locals(at=size_t, found=size_t)
     cdef bint read_one(self, size_t k) noexcept nogil
 
-    @cython.locals(found=size_t, run=size_t, at=size_t, more=bint)
+    @cython.locals(found=size_t, cursor="unsigned long long", at=size_t)
     cdef size_t find_record(self, size_t i) noexcept nogil
 
     @cython.locals(bits="unsigned int", value="unsigned int", i="unsigned int", octet="unsigned int")
@@ -50,6 +50,7 @@ cdef class Chain:
     @cython.locals(a=size_t, b=size_t, i=size_t)
     cdef bint same_head(self, size_t one, size_t other) noexcept nogil
 
+    @cython.locals(at=size_t, end=size_t)
     cdef bytes parameters(self)
 
     @cython.locals(bucket="unsigned int", low="unsigned int", high="unsigned int", middle="unsigned int", order=int, i="unsigned int")

@@ -16,20 +16,19 @@ from typing import Any
 import cython
 
 from appliance.zone import types
-from appliance.zone.master.records import HEADER
 from appliance.zone.packed.flags import DATA, HASHED, MATCH, OCCLUDED
 from appliance.zone.packed.names import Packed
 from appliance.zone.threads import APART, divided, side_by_side
 
 if cython.compiled:
     from cython.cimports.appliance.zone.libcrypto import SHA1_Transform
-
-if cython.compiled:
-    from cython.cimports.appliance.zone.packed.places import record_offset
+    from cython.cimports.appliance.zone.packed import fields, header
+    from cython.cimports.appliance.zone.packed.places import cursor_offset, lower, record_offset
 else:
-    from appliance.zone.packed.places import record_offset
+    from appliance.zone.packed import fields, header
+    from appliance.zone.packed.places import cursor_offset, lower, record_offset
 
-_HEAD = HEADER.size
+
 _NSEC3 = types.NSEC3
 _DIGEST = 20
 _SHA_CTX = 96
@@ -52,8 +51,7 @@ class Hasher:
         """Leave the hash of a name, folded on the way, in .block."""
         i = 0
         while i < length:
-            octet = octets[at + i]
-            self.block[i] = octet + 32 if 65 <= octet <= 90 else octet
+            self.block[i] = lower(octets[at + i])
             i += 1
         self.finish(length)
         done = 0
@@ -153,32 +151,30 @@ class Chain:
     def read_one(self, k: int) -> int:
         """Decode the owner of one NSEC3 and find its record."""
         at = self.packed.first_record(self.numbers[k])
-        if self.packed.octets[at + 14] != self.packed.apex_length + _LABEL + 1:
+        if self.packed.octets[at + header.OWNER_LENGTH_AT] != self.packed.apex_length + _LABEL + 1:
             return False
-        if self.packed.octets[at + _HEAD] != _LABEL or not self.decode(self.packed.octets, at + _HEAD + 1, _DIGEST * k):
+        if self.packed.octets[at + header.SIZE] != _LABEL or not self.decode(
+            self.packed.octets, at + header.SIZE + 1, _DIGEST * k
+        ):
             return False
         found = self.find_record(self.numbers[k])
         if not found:
             return False
         self.records[k] = found >> 2
-        self.flags[k] = self.packed.octets[self.packed.rdata(found) + 1]
+        self.flags[k] = self.packed.octets[self.packed.rdata(found) + fields.NSEC3_FLAGS_AT]
         return k == 0 or self.same_head(self.records[0], self.records[k])
 
     def find_record(self, i: int) -> int:
         """Return the only NSEC3 record of a name, 0 where there are several."""
         found = 0
-        run = self.packed.first[i]
-        while run < self.packed.first[i + 1]:
-            at = record_offset(self.packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                if self.packed.rtype(at) == _NSEC3 and not self.packed.dropped(at):
-                    if found:
-                        return 0
-                    found = at
-                at = self.packed.after(at)
-                more = at != 0
+        cursor = self.packed.first_of(i)
+        while cursor:
+            at = cursor_offset(cursor)
+            if self.packed.rtype(at) == _NSEC3 and not self.packed.dropped(at):
+                if found:
+                    return 0
+                found = at
+            cursor = self.packed.next_of(i, cursor)
         # A record at the very start of the octets is the SOA, or the zone has none.
         return found
 
@@ -207,11 +203,11 @@ class Chain:
         return True
 
     def same_head(self, one: int, other: int) -> int:
-        """Tell whether two NSEC3s have the same algorithm, flags and parameters."""
+        """Return whether two NSEC3s have the same algorithm, flags and parameters."""
         a = self.packed.rdata(record_offset(one))
         b = self.packed.rdata(record_offset(other))
         i = 0
-        while i < 5 + self.packed.octets[a + 4]:
+        while i < fields.NSEC3_SALT_AT + self.packed.octets[a + fields.NSEC3_SALT_LENGTH_AT]:
             if self.packed.octets[a + i] != self.packed.octets[b + i]:
                 return False
             i += 1
@@ -220,8 +216,8 @@ class Chain:
     def parameters(self) -> bytes:
         """Return algorithm, flags, iterations and salt of the first NSEC3, as they stand in its RDATA."""
         at = self.packed.rdata(record_offset(self.records[0]))
-        head = bytes(self.packed.memory[at : at + 5])
-        return head + bytes(self.packed.memory[at + 5 : at + 5 + head[4]])
+        end = at + fields.NSEC3_SALT_AT + self.packed.octets[at + fields.NSEC3_SALT_LENGTH_AT]
+        return bytes(self.packed.memory[at:end])
 
     def find(self, block: bytes | bytearray) -> int:
         """Return the place of a hash, with MATCH, or of the one before it around the circle."""
@@ -249,8 +245,8 @@ class Chain:
         i = low
         while i < high:
             if self.packed.flags[i] & DATA and not self.packed.flags[i] & OCCLUDED:
-                at = record_offset(self.packed.heads[self.packed.first[i]])
-                hasher.hash(self.packed.octets, at + _HEAD, self.packed.octets[at + 14])
+                at = self.packed.first_record(i)
+                hasher.hash(self.packed.octets, at + header.SIZE, self.packed.octets[at + header.OWNER_LENGTH_AT])
                 self.places[i] = self.find(hasher.block)
                 matches += self.places[i] >> 31
             i += 1
@@ -277,7 +273,7 @@ class Chain:
         return self.places[i]
 
     def leads_on(self, low: int, high: int) -> int:
-        """Tell whether each NSEC3 from one place up to another leads to the next one, the last of all to the first.
+        """Return whether each NSEC3 from one place up to another leads to the next one, the last of all to the first.
 
         Other threads run meanwhile.
         """
@@ -289,9 +285,9 @@ class Chain:
         return right
 
     def leads_to(self, k: int, following: int) -> int:
-        """Tell whether an NSEC3 names the hash at another place as the next one."""
+        """Return whether an NSEC3 names the hash at another place as the next one."""
         at = self.packed.rdata(record_offset(self.records[k]))
-        at += 5 + self.packed.octets[at + 4]
+        at += fields.NSEC3_SALT_AT + self.packed.octets[at + fields.NSEC3_SALT_LENGTH_AT]
         if self.packed.octets[at] != _DIGEST:
             return False
         i = 0

@@ -4,7 +4,7 @@
 cimport cython
 
 cdef unsigned int MAX_TTL
-cdef unsigned int _HEAD, _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END
+cdef unsigned int _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END
 
 
 cdef class PackedOctets:
@@ -15,12 +15,7 @@ cdef class PackedOctets:
     cdef unsigned short[::1] layout_starts
     cdef long long apex_length
 
-    cdef unsigned int u16(self, size_t at) noexcept nogil
-
     cdef unsigned int big16(self, size_t at) noexcept nogil
-
-    @cython.locals(low="unsigned int", high="unsigned int")
-    cdef unsigned int u32(self, size_t at) noexcept nogil
 
     @cython.locals(high="unsigned int")
     cdef unsigned int rdata32(self, size_t at) noexcept nogil
@@ -66,6 +61,3 @@ cdef class PackedOctets:
 
     @cython.locals(i=int)
     cpdef set_ttl(self, size_t at, unsigned int ttl)
-
-
-cdef unsigned int fold(unsigned int octet) noexcept nogil

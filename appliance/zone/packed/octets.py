@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from array import array
 
+import cython
+
 from appliance.zone import rdata as layouts
-from appliance.zone.master.records import HEADER
 from appliance.zone.packed.flags import MAX_TTL
+
+if cython.compiled:
+    from cython.cimports.appliance.zone.packed import header
+    from cython.cimports.appliance.zone.packed.places import lower, u16, u32
+else:
+    from appliance.zone.packed import header
+    from appliance.zone.packed.places import lower, u16, u32
 
 _NAME, _TEXT, _TEXTS, _BITMAP, _REST, _END = 250, 251, 252, 253, 254, 255
 _CODES = {"name": _NAME, "text": _TEXT, "texts": _TEXTS, "bitmap": _BITMAP, "rest": _REST}
-_HEAD = HEADER.size
 
 
 def _programs() -> tuple[array[int], array[int]]:
@@ -45,19 +52,9 @@ class PackedOctets:
         self.layout_starts = _STARTS
         self.layouts = _PROGRAM
 
-    def u16(self, at: int) -> int:
-        """Return a number of a header."""
-        return self.octets[at] | self.octets[at + 1] << 8
-
     def big16(self, at: int) -> int:
         """Return a number of RDATA."""
         return self.octets[at] << 8 | self.octets[at + 1]
-
-    def u32(self, at: int) -> int:
-        """Return a number of a header."""
-        low = self.octets[at] | self.octets[at + 1] << 8 | self.octets[at + 2] << 16
-        high: int = self.octets[at + 3]
-        return low | high << 24
 
     def rdata32(self, at: int) -> int:
         """Return a number of RDATA."""
@@ -66,33 +63,32 @@ class PackedOctets:
 
     def ttl(self, at: int) -> int:
         """Return the TTL of a record."""
-        return self.u32(at + 4)
+        return u32(self.octets, at + header.TTL_AT)
 
     def rtype(self, at: int) -> int:
         """Return the type of a record."""
-        return self.u16(at + 8)
+        return u16(self.octets, at + header.TYPE_AT)
 
     def rdlength(self, at: int) -> int:
         """Return the length of a record's RDATA."""
-        return self.u16(at + 12)
+        return u16(self.octets, at + header.RDLENGTH_AT)
 
     def rdata(self, at: int) -> int:
         """Return where the RDATA of a record starts."""
-        return at + _HEAD + self.octets[at + 14]
+        return header.rdata_of(self.octets, at)
 
     def dropped(self, at: int) -> int:
-        """Tell whether a record is not part of the zone."""
-        return self.octets[at + 15] & 1
+        """Return whether a record is not part of the zone."""
+        return self.octets[at + header.FLAGS_AT] & header.DROPPED
 
     def after(self, at: int) -> int:
         """Return the next record of the same run, 0 at its end."""
-        at += (_HEAD + self.octets[at + 14] + self.u16(at + 12) + 3) & ~3
-        return at if at < self.length and not self.octets[at + 14] else 0
+        return header.next_in_run(self.octets, self.length, at)
 
     # building
 
     def in_zone(self, at: int, length: int) -> int:
-        """Tell whether a name is the origin or below it."""
+        """Return whether a name is the origin or below it."""
         border = length - self.apex_length
         if border < 0:
             return False
@@ -103,13 +99,13 @@ class PackedOctets:
             return False
         i = 0
         while i < self.apex_length:
-            if fold(self.octets[at + border + i]) != self.apex[i]:
+            if lower(self.octets[at + border + i]) != self.apex[i]:
                 return False
             i += 1
         return True
 
     def ends_with(self, at: int, length: int, suffix: int, size: int) -> int:
-        """Tell whether a name is another one or lies below it."""
+        """Return whether a name is another one or lies below it."""
         if length < size:
             return False
         border = length - size
@@ -120,15 +116,15 @@ class PackedOctets:
             return False
         i = 0
         while i < size:
-            if fold(self.octets[at + border + i]) != fold(self.octets[suffix + i]):
+            if lower(self.octets[at + border + i]) != lower(self.octets[suffix + i]):
                 return False
             i += 1
         return True
 
     def is_sound(self, at: int) -> int:
-        """Tell whether class, type, TTL and RDATA of a record are acceptable beyond doubt."""
+        """Return whether class, type, TTL and RDATA of a record are acceptable beyond doubt."""
         rtype = self.rtype(at)
-        if self.u16(at + 10) >> 10 or rtype == 0 or rtype == 41 or 128 <= rtype <= 255:
+        if u16(self.octets, at + header.CLASS_AT) >> 10 or rtype == 0 or rtype == 41 or 128 <= rtype <= 255:
             return False
         if self.ttl(at) > MAX_TTL:
             return False
@@ -138,7 +134,7 @@ class PackedOctets:
         return self.fits(self.layout_starts[rtype], start, start + self.rdlength(at))
 
     def fits(self, program: int, at: int, end: int) -> int:
-        """Tell whether RDATA has a layout of rdata.py."""
+        """Return whether RDATA has a layout of rdata.py."""
         while self.layouts[program] != _END:
             field = self.layouts[program]
             program += 1
@@ -182,9 +178,9 @@ class PackedOctets:
         return at
 
     def is_same_text(self, at: int, other: int, length: int) -> int:
-        """Tell whether two stretches are the same but for the case of letters."""
+        """Return whether two stretches are the same but for the case of letters."""
         i = 0
-        while i < length and fold(self.octets[at + i]) == fold(self.octets[other + i]):
+        while i < length and lower(self.octets[at + i]) == lower(self.octets[other + i]):
             i += 1
         return i == length
 
@@ -199,7 +195,7 @@ class PackedOctets:
         return self.rtype(at)
 
     def is_dropped(self, at: int) -> int:
-        """Tell whether a record is not part of the zone."""
+        """Return whether a record is not part of the zone."""
         return self.dropped(at)
 
     def value(self, at: int) -> bytes:
@@ -209,16 +205,11 @@ class PackedOctets:
 
     def drop(self, at: int) -> None:
         """Leave a record out."""
-        self.octets[at + 15] |= 1
+        self.octets[at + header.FLAGS_AT] |= header.DROPPED
 
     def set_ttl(self, at: int, ttl: int) -> None:
         """Give a record another TTL."""
         i = 0
         while i < 4:
-            self.octets[at + 4 + i] = ttl >> (8 * i) & 255
+            self.octets[at + header.TTL_AT + i] = ttl >> (8 * i) & 255
             i += 1
-
-
-def fold(octet: int) -> int:
-    """Return an octet of a name in lower case."""
-    return octet + 32 if 65 <= octet <= 90 else octet

@@ -12,6 +12,3 @@ cdef class CanonicalOrder:
 
     @cython.locals(i=size_t)
     cdef int compare_two(self, const unsigned char[::1] one, size_t size, const unsigned char[::1] other, size_t other_size) noexcept nogil
-
-
-cdef unsigned int fold(unsigned int octet) noexcept nogil

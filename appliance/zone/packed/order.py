@@ -7,7 +7,14 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
+import cython
+
 from appliance.zone.threads import APART
+
+if cython.compiled:
+    from cython.cimports.appliance.zone.packed.places import lower
+else:
+    from appliance.zone.packed.places import lower
 
 
 class CanonicalOrder:
@@ -34,7 +41,7 @@ class CanonicalOrder:
             end = place + octets[place]
             while place < end:
                 place += 1
-                octet = fold(octets[place])
+                octet = lower(octets[place])
                 if octet < 2:
                     keys[k] = 1
                     k += 1
@@ -55,8 +62,3 @@ class CanonicalOrder:
         if i < size:
             return 1
         return -1 if i < other_size else 0
-
-
-def fold(octet: int) -> int:
-    """Return an octet of a name in lower case."""
-    return octet + 32 if 65 <= octet <= 90 else octet

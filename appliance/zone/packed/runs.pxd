@@ -6,7 +6,7 @@ cimport cython
 from appliance.zone.packed.order cimport CanonicalOrder
 from appliance.zone.packed.octets cimport PackedOctets
 
-cdef unsigned int MAX_ODD, _HEAD
+cdef unsigned int MAX_ODD
 
 
 cdef class Runs(PackedOctets):
@@ -50,6 +50,3 @@ cdef class Runs(PackedOctets):
 
     @cython.locals(i=size_t, k=size_t, at=size_t, names=size_t, order="long long", same=bint, new=bint)
     cdef size_t merge_names(self, Runs other, size_t count, unsigned int[::1] heads, unsigned int[::1] first) noexcept nogil
-
-
-cdef size_t scaled(size_t unit) noexcept nogil

@@ -11,15 +11,17 @@ from array import array
 
 import cython
 
-from appliance.zone.master.records import HEADER
 from appliance.zone.packed.flags import MAX_ODD
 from appliance.zone.packed.octets import PackedOctets
 from appliance.zone.packed.order import CanonicalOrder
 
 if cython.compiled:
+    from cython.cimports.appliance.zone.packed import header
+    from cython.cimports.appliance.zone.packed.places import record_offset
     from cython.cimports.libc.string import memcmp
-
-_HEAD = HEADER.size
+else:
+    from appliance.zone.packed import header
+    from appliance.zone.packed.places import record_offset
 
 
 class Runs(PackedOctets):
@@ -59,8 +61,8 @@ class Runs(PackedOctets):
         at = self.low
         found = 0
         while at < self.high:
-            found += self.octets[at + 14] != 0
-            at += (_HEAD + self.octets[at + 14] + self.u16(at + 12) + 3) & ~3
+            found += self.octets[at + header.OWNER_LENGTH_AT] != 0
+            at = header.end_of(self.octets, at)
         return found
 
     def find_heads(self) -> None:
@@ -69,16 +71,16 @@ class Runs(PackedOctets):
         found = odd = room = 0
         inside = False
         while at < self.high:
-            length = self.octets[at + 14]
+            length = self.octets[at + header.OWNER_LENGTH_AT]
             if length:
-                inside = self.in_zone(at + _HEAD, length) != 0
+                inside = self.in_zone(at + header.SIZE, length) != 0
                 if inside:
                     self.heads[found] = at >> 2
                     found += 1
                     room += 2 * length
             if not inside or not self.is_sound(at):
                 odd += 1
-            at += (_HEAD + length + self.u16(at + 12) + 3) & ~3
+            at = header.end_of(self.octets, at)
         self.count = found
         self.odd = odd
         self.key_octets = room
@@ -89,12 +91,12 @@ class Runs(PackedOctets):
         at = run = self.low
         inside = False
         while at < self.high and len(found) < min(self.odd, MAX_ODD):
-            if self.octets[at + 14]:
+            if self.octets[at + header.OWNER_LENGTH_AT]:
                 run = at
-                inside = self.in_zone(at + _HEAD, self.octets[at + 14]) != 0
+                inside = self.in_zone(at + header.SIZE, self.octets[at + header.OWNER_LENGTH_AT]) != 0
             if not inside or not self.is_sound(at):
                 found.append((at, run))
-            at += (_HEAD + self.octets[at + 14] + self.u16(at + 12) + 3) & ~3
+            at = header.end_of(self.octets, at)
         return found
 
     def write_keys(self) -> None:
@@ -102,8 +104,10 @@ class Runs(PackedOctets):
         i = 0
         k = 0
         while i < self.count:
-            at = scaled(self.heads[i])
-            k = self.order.write_key(self.octets, at + _HEAD, self.octets[at + 14] - self.apex_length, self.keys, k)
+            at = record_offset(self.heads[i])
+            k = self.order.write_key(
+                self.octets, at + header.SIZE, self.octets[at + header.OWNER_LENGTH_AT] - self.apex_length, self.keys, k
+            )
             i += 1
             self.places[i] = k
 
@@ -224,8 +228,3 @@ class Runs(PackedOctets):
 def in_order(one: bytearray, other: bytearray) -> int:
     """Return a number below, at or above 0 as one key sorts before, like or behind another."""
     return (one > other) - (one < other)
-
-
-def scaled(unit: int) -> int:
-    """Return the offset of a record from its place in units of four octets."""
-    return unit << 2

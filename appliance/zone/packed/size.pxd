@@ -24,7 +24,7 @@ cdef class Scale:
     @cython.locals(place="unsigned int")
     cdef void weigh_cut(self, long long size) noexcept nogil
 
-    @cython.locals(flags="unsigned int", total="long long", run=size_t, at=size_t, more=bint, rtype="unsigned int", size="long long")
+    @cython.locals(flags="unsigned int", total="long long", cursor="unsigned long long", at=size_t, rtype="unsigned int", size="long long")
     cdef long long weigh_records(self, size_t i) noexcept nogil
 
     @cython.locals(i=size_t)
@@ -35,6 +35,3 @@ cdef class Scale:
 
     @cython.locals(found="long long", i=size_t, octet="unsigned int")
     cpdef long long used(self) noexcept
-
-
-cdef size_t scaled(size_t unit) noexcept nogil

@@ -14,6 +14,13 @@ from appliance.zone.packed.flags import CUT, DATA, OCCLUDED
 from appliance.zone.packed.names import Packed
 from appliance.zone.threads import divided, side_by_side
 
+if cython.compiled:
+    from cython.cimports.appliance.zone.packed import header
+    from cython.cimports.appliance.zone.packed.places import cursor_offset
+else:
+    from appliance.zone.packed import header
+    from appliance.zone.packed.places import cursor_offset
+
 _RRSIG = types.RRSIG
 _NSEC3 = types.NSEC3
 _NS = types.NS
@@ -69,7 +76,9 @@ class Scale:
         while i < high:
             flags = self.packed.flags[i]
             own = self.weigh_records(i)
-            size = (48 + self.packed.octets[self.packed.first_record(i) + 14] - self.packed.apex_length) & ~7
+            size = (
+                48 + self.packed.octets[self.packed.first_record(i) + header.OWNER_LENGTH_AT] - self.packed.apex_length
+            ) & ~7
             if not flags & DATA or flags & OCCLUDED:
                 self.total += own
             elif flags & CUT:
@@ -96,32 +105,28 @@ class Scale:
         flags = self.packed.flags[i]
         total = 0
         self.cut_octets = self.ds_octets = 0
-        self.sum = self.packed.octets[scaled(self.packed.heads[self.packed.first[i]]) + 14]
-        run = self.packed.first[i]
-        while run < self.packed.first[i + 1]:
-            at = scaled(self.packed.heads[run])
-            run += 1
-            more = True
-            while more:
-                rtype = self.packed.rtype(at)
-                size = self.packed.rdlength(at)
-                if rtype == _NSEC3 or (rtype == _RRSIG and self.packed.big16(self.packed.rdata(at)) == _NSEC3):
-                    total += size + 60
-                elif rtype == _RRSIG:
-                    total += size + 12
-                    if self.packed.big16(self.packed.rdata(at)) == _DS:
-                        self.ds_octets += size + 12
-                elif flags & OCCLUDED:
-                    total += 4 * (size + 12)
-                else:
-                    total += (size + 12) * (2 if self.signed else 1) + 64
-                if rtype == _DS:
+        self.sum = self.packed.octets[self.packed.first_record(i) + header.OWNER_LENGTH_AT]
+        cursor = self.packed.first_of(i)
+        while cursor:
+            at = cursor_offset(cursor)
+            rtype = self.packed.rtype(at)
+            size = self.packed.rdlength(at)
+            if rtype == _NSEC3 or (rtype == _RRSIG and self.packed.big16(self.packed.rdata(at)) == _NSEC3):
+                total += size + 60
+            elif rtype == _RRSIG:
+                total += size + 12
+                if self.packed.big16(self.packed.rdata(at)) == _DS:
                     self.ds_octets += size + 12
-                elif rtype == _NS:
-                    self.cut_octets += size + 12
-                    self.add_sum(self.packed.rdata(at), size)
-                at = self.packed.after(at)
-                more = at != 0
+            elif flags & OCCLUDED:
+                total += 4 * (size + 12)
+            else:
+                total += (size + 12) * (2 if self.signed else 1) + 64
+            if rtype == _DS:
+                self.ds_octets += size + 12
+            elif rtype == _NS:
+                self.cut_octets += size + 12
+                self.add_sum(self.packed.rdata(at), size)
+            cursor = self.packed.next_of(i, cursor)
         return total
 
     def add_sum(self, at: int, size: int) -> None:
@@ -158,8 +163,3 @@ class Scale:
 def distinct(used: int) -> int:
     """Return how many different hashes set so many of 2^20 bits."""
     return int(-log(max(1 - used / (1 << 20), 1e-6)) * (1 << 20)) + 1
-
-
-def scaled(unit: int) -> int:
-    """Return the offset of a record from its place in units of four octets."""
-    return unit << 2

@@ -12,8 +12,8 @@ from appliance.errors import StateError
 from appliance.state import journal
 from appliance.state.database import Database
 from appliance.zone import names, types
-from appliance.zone.diff.comparison import RR
 from appliance.zone.diff.difference import Difference
+from appliance.zone.diff.layout import RR
 
 pytestmark = pytest.mark.unit
 

@@ -2,6 +2,9 @@
 """Facts that more than one place states, because it may not or cannot import the other: they are the same."""
 
 import re
+import struct
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from msgspec.structs import fields
@@ -17,27 +20,61 @@ from appliance.store import layout, verdict_names
 from appliance.store.capacity import Capacity
 from appliance.store.message_sizes import EDNS_SIZE
 from appliance.store.store import Store
-from appliance.zone.master.records import HEADER
+from appliance.zone.diff import layout as listings
+from appliance.zone.master.records import DROPPED, HEADER
+from appliance.zone.packed import fields as rdata_fields
 from appliance.zone.packed import header
 from tests.repo.sources import ROOT
 
 pytestmark = pytest.mark.unit
 
 
+def places(form: struct.Struct, count: int) -> list[int]:
+    """Return where the fields of a struct lie."""
+    return [form.pack(*(255 * (other == place) for other in range(count))).index(255) for place in range(count)]
+
+
 def test_the_header_of_a_packed_record() -> None:
     parts = ("", "TTL", "TYPE", "CLASS", "RDLENGTH", "OWNER_LENGTH", "FLAGS")
     assert HEADER.size == header.SIZE
-    for place, name in enumerate(parts):
-        marked = HEADER.pack(*(255 * (other == place) for other in range(len(parts))))
-        if name:
-            assert getattr(header, f"{name}_AT") == marked.index(255), name
+    for name, place in zip(parts, places(HEADER, len(parts)), strict=True):
+        assert not name or getattr(header, f"{name}_AT") == place, name
     assert header.SIZE - header.LENGTH_BEFORE == header.OWNER_LENGTH_AT
+    assert header.DROPPED == DROPPED
 
 
-def test_its_numbers_in_c() -> None:
-    text = (ROOT / "appliance" / "zone" / "packed" / "header.pxd").read_text()
+def test_the_fields_of_listings() -> None:
+    assert places(listings.NAME, 3) == [0, listings.NAME_RECORDS_AT, listings.NAME_OWNER_LENGTH_AT]
+    assert places(listings.RECORD, 3) == [0, listings.RECORD_TTL_AT, listings.RECORD_RDLENGTH_AT]
+    marked = [listings.RR.pack(*(other == place for other in range(4))).index(1) for place in range(4)]
+    ends = [listings.RR_CLASS_AT, listings.RR_TTL_AT, listings.RR_RDLENGTH_AT, listings.RR_SIZE]
+    assert [place + 1 for place in marked] == ends
+    sizes = (listings.NAME_SIZE, listings.RECORD_SIZE, listings.RR_SIZE)
+    assert sizes == (listings.NAME.size, listings.RECORD.size, listings.RR.size)
+
+
+def test_the_fields_of_rdata() -> None:
+    """RRSIG (RFC 4034 §3.1), and what stands before the salt of an NSEC3 (RFC 5155 §3.2)."""
+    one = rdata_fields
+    algorithm, labels, _, expiration, inception, tag, signer = places(struct.Struct("<HBBIIIHB"), 8)[1:]
+    assert (algorithm, labels) == (one.RRSIG_ALGORITHM_AT, one.RRSIG_LABELS_AT)
+    assert (expiration, inception) == (one.RRSIG_EXPIRATION_AT, one.RRSIG_INCEPTION_AT)
+    assert (tag, signer) == (one.RRSIG_KEY_TAG_AT, one.RRSIG_SIGNER_AT)
+    assert places(struct.Struct("<BBHBB"), 5)[1:] == [
+        one.NSEC3_FLAGS_AT,
+        2,
+        one.NSEC3_SALT_LENGTH_AT,
+        one.NSEC3_SALT_AT,
+    ]
+    assert places(struct.Struct("<BBB"), 3)[1:] == [one.BITMAP_LENGTH_AT, one.BITMAP_BITS_AT]
+
+
+@pytest.mark.parametrize("module", [header, rdata_fields, listings], ids=lambda module: str(module.__name__))
+def test_their_numbers_in_c(module: ModuleType) -> None:
+    assert module.__file__
+    text = Path(module.__file__).with_suffix(".pxd").read_text()
     found = {name: int(number) for name, number in re.findall(r"^    (\w+) = (\d+)$", text, re.MULTILINE)}
-    assert found == {name: value for name, value in vars(header).items() if name.isupper()}
+    assert found == {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, int)}
 
 
 def test_what_fits_through_every_path() -> None:
