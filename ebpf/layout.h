@@ -52,7 +52,7 @@ struct ctl {
   u32 bucket_bits, chunks, zones;    /* capacities */
   u32 refused, servfail, formerr, notimp, badvers, reserved_ref; /* built-in answers */
   u32 heap_next;                     /* first never-used granule */
-  u32 records;                       /* nodes in the index */
+  u32 nodes;                         /* in the index */
   u64 generation;
   u32 pass_rate, pass_burst;         /* policer, packets per second and CPU; 0 = no limit */
   u32 opcode_pass;                   /* bit n: pass opcode n up */

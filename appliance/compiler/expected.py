@@ -79,7 +79,7 @@ def larger_than(store: Store, zone: Zone | None = None) -> Capacity:
     """Return the sizes of arrays with room for more than a full store has, and for one more version of a zone."""
     count = len(store.numbers)
     chunks = store.heap.chunks + store.heap.chunks // 4 + 2
-    names = store.get("records")
+    names = store.get("nodes")
     if zone is not None:
         octets = expected_octets(zone)
         chunks += (octets + octets // 4) // layout.HEAP_CHUNK

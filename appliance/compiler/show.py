@@ -116,7 +116,7 @@ def begin(store: Store, zone: Zone, expected: int) -> Version:
 
 def roll_back(store: Store, version: Version) -> None:
     """Forget a version that was never visible; its room is freed with the next reclaim."""
-    for ref in version.writer.records:
+    for ref in version.writer.nodes:
         store.unlink(ref)
     store.abandoned += version.writer.close()
     if not store.zone_word(version.number, "version"):
@@ -156,7 +156,7 @@ def serve(world: World, version: Version, state: int | None = None) -> Retired:
     if state is None:
         state = store.zone_word(number, "state")
     row = (number, version.version, state, SCHEMES[zone.scheme])
-    ending = [Nodes(store, before.records, version.version)] if version.ending is None else version.ending
+    ending = [Nodes(store, before.nodes, version.version)] if version.ending is None else version.ending
     ended = show(store, [row], ending, version.slot[ZONE_SLOT_APEX_PLACE] if zone.origin == names.ROOT else None)
     retired = _succeed(world, version, before, ended)
     if version.version == 1:
@@ -170,17 +170,17 @@ def _succeed(world: World, version: Version, before: ZoneState | CopyState, ende
     store, writer, chains = world.store, version.writer, version.chains
     extents = writer.close()
     if version.ending is None:
-        store.states[version.number] = ZoneState(writer.records, extents, chains, writer.tally())
+        store.states[version.number] = ZoneState(writer.nodes, extents, chains, writer.tally())
         world.dependents.note(version.zone.origin, before.chains, chains)
         return Retired(before.release())
     assert isinstance(before, ZoneState)
     world.dependents.note(version.zone.origin, before.chains, before.chains | chains)
     before.extents += extents
     before.waste += sum(end - start for start, end in extents)
-    before.records += writer.records
+    before.nodes += writer.nodes
     before.ended += ended
     before.chains |= chains
-    if before.ended > len(before.records) // 4 + 1024:
+    if before.ended > len(before.nodes) // 4 + 1024:
         before.drop_ended(store.words)
     return Retired()
 
@@ -193,7 +193,7 @@ def remove(world: World, origin: bytes) -> Retired:
     outside.add_for_gone(world, origin)
     before = store.states.pop(number, None) or ZoneState()
     row = (number, version, ZONE_EMPTY, store.zone_byte(number, "scheme"))
-    show(store, [row], [Nodes(store, before.records, version)], 0 if origin == names.ROOT else None)
+    show(store, [row], [Nodes(store, before.nodes, version)], 0 if origin == names.ROOT else None)
     store.forget_zone(origin)
     world.dependents.note(origin, before.chains, ())
     world.remove(origin)

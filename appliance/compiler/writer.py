@@ -50,7 +50,7 @@ class Writer:
         self.arena = store.arena(expected)
         self.aside = store.arena(expected) if divided else self.arena
         self._place = self.arena
-        self.records: array[int] = array("I")
+        self.nodes: array[int] = array("I")
         self._suffix = len(store.suffix(number))
         self._shared: dict[bytes, int] = {}
         self._references = 0
@@ -164,4 +164,4 @@ class Writer:
     def publish(self, name: bytes, ref: int) -> None:
         """Hang a node into the index."""
         self.store.insert(ref, self.hash(name))
-        self.records.append(ref)
+        self.nodes.append(ref)

@@ -267,7 +267,7 @@ class Loading:
         To find out by filling one store after the other takes a multiple of the time: ENTs take more than their text.
         """
         store = world.store
-        bits = max(store.bucket_bits, index_bits(store.get("records") + names))
+        bits = max(store.bucket_bits, index_bits(store.get("nodes") + names))
         used = -(-store.heap.highest * 16 // HEAP_CHUNK)
         chunks = max(store.heap.chunks, used + 2 + (octets + octets // 2) // HEAP_CHUNK if octets else 0)
         if not self._fixed and (bits, chunks) != (store.bucket_bits, store.heap.chunks):
@@ -289,7 +289,7 @@ class Loading:
             for batch, files in batches:
                 self._check()
                 if at == _BATCH:
-                    self._with_room(world, world.store.get("records") * (len(small) - at) // at)
+                    self._with_room(world, world.store.get("nodes") * (len(small) - at) // at)
                 at += len(batch)
                 if templates is None or templates.store is not world.store:
                     templates = Templates(world)

@@ -44,7 +44,7 @@ _mmap.restype = ctypes.c_void_p
 
 
 class _ZonePart(msgspec.Struct, array_like=True):
-    records: bytes
+    nodes: bytes
     extents: list[Extent]
     chains: list[bytes]
     tally: tuple[int, ...]
@@ -52,7 +52,7 @@ class _ZonePart(msgspec.Struct, array_like=True):
 
 
 class _SharedPart(msgspec.Struct, array_like=True):
-    records: bytes
+    nodes: bytes
     granules: int
     references: int
     objects: int
@@ -91,7 +91,7 @@ def _state_of(store: Store, notes: bytes, chunks: int) -> bytes:
                 column.append(value)
         else:
             zones[number] = _ZonePart(
-                state.records.tobytes(), state.extents, sorted(state.chains), state.tally, state.waste
+                state.nodes.tobytes(), state.extents, sorted(state.chains), state.tally, state.waste
             )
     displaced = store.index.displaced
     return msgspec.msgpack.encode(
@@ -104,7 +104,7 @@ def _state_of(store: Store, notes: bytes, chunks: int) -> bytes:
             store.numbers,
             zones,
             [
-                _SharedPart(one.records.tobytes(), one.granules, one.references, one.objects, one.extent)
+                _SharedPart(one.nodes.tobytes(), one.granules, one.references, one.objects, one.extent)
                 for _, one in shared.values()
             ],
             (copies[0].tobytes(), copies[1].tobytes(), copies[2].tobytes()),
@@ -312,10 +312,10 @@ def _restore(store: Store, state: _State) -> None:
     store.numbers = state.numbers
     for number, part in state.zones.items():
         store.states[number] = ZoneState(
-            _words(part.records), list(part.extents), frozenset(part.chains), Tally(*part.tally), part.waste
+            _words(part.nodes), list(part.extents), frozenset(part.chains), Tally(*part.tally), part.waste
         )
     shared = [
-        Shared(_words(part.records), part.granules, part.references, part.objects, part.extent) for part in state.shared
+        Shared(_words(part.nodes), part.granules, part.references, part.objects, part.extent) for part in state.shared
     ]
     for number, start, at in zip(*map(_words, state.copies), strict=True):
         store.states.put_copy(number, start, shared[at])

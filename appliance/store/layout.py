@@ -95,8 +95,8 @@ CTL_BADVERS_AT: Final = 72
 CTL_BADVERS_WORD: Final = 18
 CTL_HEAP_NEXT_AT: Final = 80
 CTL_HEAP_NEXT_WORD: Final = 20
-CTL_RECORDS_AT: Final = 84
-CTL_RECORDS_WORD: Final = 21
+CTL_NODES_AT: Final = 84
+CTL_NODES_WORD: Final = 21
 CTL_GENERATION_AT: Final = 88
 CTL_GENERATION_WORD: Final = 22
 CTL_PASS_RATE_AT: Final = 96
@@ -358,7 +358,7 @@ OFFSETS: Final[Mapping[str, Mapping[str, int]]] = {
         "badvers": 72,
         "reserved_ref": 76,
         "heap_next": 80,
-        "records": 84,
+        "nodes": 84,
         "generation": 88,
         "pass_rate": 96,
         "pass_burst": 100,

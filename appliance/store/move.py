@@ -20,8 +20,8 @@ _SPARE: Final = 4 << 20
 def room_for(store: Store) -> Capacity:
     """Return the sizes of arrays that hold a store, with some room for changes."""
     used = store.heap.highest * layout.GRANULE
-    records = store.get("records")
-    bits = store.bucket_bits if records else index_bits(0)
+    nodes = store.get("nodes")
+    bits = store.bucket_bits if nodes else index_bits(0)
     zones = max(16, len(store.numbers) + len(store.numbers) // 4)
     spare = min(used // 8, _SPARE + used // 64)
     return Capacity(bits, 2 + (used + spare) // layout.HEAP_CHUNK, zones)
@@ -53,13 +53,13 @@ def move(store: Store, target: Store) -> None:
 
 
 def _hang_again(store: Store, target: Store) -> None:
-    records = [ref for state in store.states.values() for ref in state.records]
-    records += store.outside.values()
+    nodes = [ref for state in store.states.values() for ref in state.nodes]
+    nodes += store.outside.values()
     target.depths = [0] * len(target.depths)
     after = layout.OFFSETS["node"]["next"] // 4
     until = layout.OFFSETS["node"]["until"] // 4
-    records = [ref for ref in records if target.words[ref * 4 + until] == layout.FOREVER]
-    for ref in records:
+    nodes = [ref for ref in nodes if target.words[ref * 4 + until] == layout.FOREVER]
+    for ref in nodes:
         target.words[ref * 4 + after] = 0
-    for ref in records:
+    for ref in nodes:
         target.insert(ref, hashing.name_hash(target.seed, target.name_at(ref)))

@@ -33,7 +33,7 @@ NO_TALLY: Final = Tally()
 class ZoneState:
     """What belongs to the current version of a zone: its nodes in the index and its extents in the heap."""
 
-    records: array[int] = field(default_factory=lambda: array("I"))
+    nodes: array[int] = field(default_factory=lambda: array("I"))
     extents: list[Extent] = field(default_factory=list)
     chains: frozenset[bytes] = frozenset()
     """Zones that alias chains lead through, and targets in no loaded zone: what this version depends on."""
@@ -49,8 +49,8 @@ class ZoneState:
 
     def drop_ended(self, words: memoryview) -> None:
         """Forget the nodes that are not in the index any more; `words` are those of the heap."""
-        kept = [ref for ref in self.records if words[ref * GRANULE_WORDS + NODE_UNTIL_WORD] == FOREVER]
-        self.records = array("I", kept)
+        kept = [ref for ref in self.nodes if words[ref * GRANULE_WORDS + NODE_UNTIL_WORD] == FOREVER]
+        self.nodes = array("I", kept)
         self.ended = 0
 
 
@@ -58,7 +58,7 @@ class ZoneState:
 class Shared:
     """What zones with one text have in common (template.py): an extent, and how each one's own octets are laid out."""
 
-    records: array[int]
+    nodes: array[int]
     """Granule of each node in a zone's own octets."""
     granules: int
     references: int = 0
@@ -77,9 +77,9 @@ class CopyState:
     shared: Shared
 
     @property
-    def records(self) -> array[int]:
+    def nodes(self) -> array[int]:
         """The zone's nodes in the index."""
-        return array("I", [self.start + granule for granule in self.shared.records])
+        return array("I", [self.start + granule for granule in self.shared.nodes])
 
     @property
     def chains(self) -> frozenset[bytes]:

@@ -398,7 +398,7 @@ class Store:
         self.set("max_depth", max(used, default=0))
         self.set("min_depth", min(used, default=0))
         self.set("hint_depth", max(used, key=lambda depth: self.depths[depth], default=0))
-        self.set("records", sum(self.depths))
+        self.set("nodes", sum(self.depths))
         self.set("heap_next", self.heap.highest)
 
     def reclaim(self, retired: Retired) -> None:

@@ -39,7 +39,7 @@ def holdings(store: Store) -> Holdings:
     """Count what a store holds; the work grows with the number of zones, not of names."""
     found = Holdings(
         zones=len(store.numbers),
-        names=store.get("records"),
+        names=store.get("nodes"),
         index_octets=layout.SIZES["bucket"] << store.bucket_bits,
         zone_table_octets=len(store.zone_octets),
         free_octets=store.heap.free_octets(),
@@ -49,7 +49,7 @@ def holdings(store: Store) -> Holdings:
     for state in store.states.values():
         if isinstance(state, CopyState):
             found.stamped_zones += 1
-            found.nodes += len(state.shared.records)
+            found.nodes += len(state.shared.nodes)
             found.node_octets += state.shared.granules * layout.GRANULE
             found.references += state.shared.references
             shapes.setdefault(id(state.shared), state)

@@ -90,7 +90,8 @@ def digests(store: Store) -> dict[str, str]:
         if hasattr(state, "shared"):  # a copy
             states.append((number, state.start, state.shared))
         else:
-            found_of = (state.records.tobytes(), state.extents, sorted(state.chains), state.tally, state.waste)
+            nodes = state.nodes if hasattr(state, "nodes") else state.records  # until December 2026
+            found_of = (nodes.tobytes(), state.extents, sorted(state.chains), state.tally, state.waste)
             states.append((number, *found_of))
     free = (store.heap.free, store.heap.highest, store.abandoned)
     beside = (store.depths, sorted(store.numbers.items()), sorted(store.outside.items()), free, states)

@@ -85,6 +85,6 @@ def test_changing_zones(data: st.DataObject) -> None:
     for origin in here:
         store.reclaim(remove_zone(store, origin))
     assert store.heap.free_octets() == free
-    assert store.get("records") == 0
+    assert store.get("nodes") == 0
     assert not store.index.displaced
     assert not any(store.index.words)

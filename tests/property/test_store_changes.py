@@ -161,7 +161,7 @@ def check_bounds(store: Store) -> None:
     """A long run keeps neither room nor records that it does not need."""
     for state in store.states.values():
         assert isinstance(state, ZoneState)
-        assert len(state.records) < 3000
+        assert len(state.nodes) < 3000
         assert sum(end - start for start, end in state.extents) * NODE.size < 1 << 24
 
 

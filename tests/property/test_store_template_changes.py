@@ -56,7 +56,7 @@ class Served:
         fresh = empty()
         compile_zones(fresh, self.zones.values())
         assert replies(self.store) == replies(fresh)
-        for word in ("records", "max_depth", "min_depth"):
+        for word in ("nodes", "max_depth", "min_depth"):
             assert self.store.get(word) == fresh.get(word)
         assert set(self.store.numbers) == set(fresh.numbers)
         assert len(set(self.store.numbers.values())) == len(self.zones)
@@ -152,7 +152,7 @@ def test_a_full_store_keeps_what_it_has(tmp_path: Path) -> None:
     first = (APEX + LINES[0] + LINES[4]).encode()
     served.all(origins, lambda: first)
     fill(store)
-    before, records = replies(store), store.get("records")
+    before, nodes = replies(store), store.get("nodes")
     second = first.replace(b" 1 3600", b" 2 3600")
     served.path.write_bytes(second)
     full = 0
@@ -165,7 +165,7 @@ def test_a_full_store_keeps_what_it_has(tmp_path: Path) -> None:
     served.templates.close()
     assert full
     assert set(store.numbers) == set(origins)
-    assert store.get("records") == records
+    assert store.get("nodes") == nodes
 
 
 def test_a_full_zone_table_keeps_what_it_has(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_like_compiled_zones(seed: int, tmp_path: Path) -> None:
     store = texts.store
     assert replies(store) == replies(fresh)
     assert store.get("max_depth") == fresh.get("max_depth")
-    assert store.get("records") == fresh.get("records")
+    assert store.get("nodes") == fresh.get("nodes")
     world_of(store).fetch = lambda origin: next(zone for zone in zones if zone.origin == origin)
     save(store, tmp_path / "image")
     loaded, _ = load(tmp_path / "image")
@@ -169,7 +169,7 @@ def test_crowded_buckets_and_a_full_index(tmp_path: Path) -> None:
     templates.close()
     assert full
     assert len(served) > 60
-    assert store.get("records") == len(served) * 6 + 1
+    assert store.get("nodes") == len(served) * 6 + 1
     assert set(store.numbers) == set(served)
     assert len(store.states) == len(served) == len(list(store.states.items()))
     for origin in served:

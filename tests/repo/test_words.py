@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of the RFCs mean what the RFCs mean, and places in the store have names.
-
-A name that stands in an exception here is still to go.
-"""
+"""Words of the RFCs mean what the RFCs mean, and places in the store have names."""
 
 import ast
 import re
@@ -28,9 +25,6 @@ TAKEN = {
     "record": re.compile(r"(?!appliance/(store|datapath)/)"),
     "cut": re.compile(r"(?!appliance/(store|datapath|server|control|cli)/)"),
     "chain": re.compile(r"(?!appliance/(datapath|server|control|cli)/)"),
-}
-TO_GO = {
-    ("appliance/store/states.py", "records"),
 }
 # Words of texts → what to say.
 SAY = {
@@ -76,14 +70,9 @@ def test_words_that_are_taken(word: str) -> None:
         for path in sorted(PACKAGE.rglob("*.py"))
         if not TAKEN[word].match(relative(path))
         for line, name in definitions(path)
-        if word in words(name) and (relative(path), name) not in TO_GO
+        if word in words(name)
     ]
     assert wrong == []
-
-
-def test_what_is_still_to_go_is_still_there() -> None:
-    found = {(relative(path), name) for path in PACKAGE.rglob("*.py") for _, name in definitions(path)}
-    assert found >= TO_GO
 
 
 @pytest.mark.parametrize("phrase", SAY)

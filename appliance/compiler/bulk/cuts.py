@@ -333,7 +333,7 @@ class Bulk(CutClasses):
         return number
 
     def is_crowded(self, i: int) -> int:
-        """Return whether a name has so many records that its addresses may be left out, which Python decides."""
+        """Return whether a name has more than _MOST_ADDED records: then Python decides which addresses are left out."""
         packed = self.packed
         left = _MOST_ADDED
         cursor = packed.first_of(i)

@@ -14,10 +14,10 @@ cdef class BulkHeap(BulkIndex):
     cdef public object writer, arena
     cdef Packed packed
     cdef unsigned char[::1] heap, blob, starts
-    cdef unsigned int[::1] heap_words, table, sums, depths, records, waiting_ref
+    cdef unsigned int[::1] heap_words, table, sums, depths, refs, waiting_ref
     cdef unsigned long long[::1] waiting
     cdef unsigned int number, version
-    cdef size_t suffix, slots, used, record_count, at, end, slab, slab_at, slab_end
+    cdef size_t suffix, slots, used, ref_count, at, end, slab, slab_at, slab_end
     cdef size_t nodes, node_octets, answer_octets, objects, object_octets, references
     cdef size_t wait_count
     cdef unsigned long long apex_hash, touched
@@ -26,7 +26,7 @@ cdef class BulkHeap(BulkIndex):
 
     cpdef leave(self)
 
-    cdef void leave_records(self) except *
+    cdef void leave_nodes(self) except *
 
     @cython.locals(granules=size_t, at=size_t)
     cdef size_t take(self, size_t size) except? 0

@@ -41,7 +41,7 @@ _WAITING = 64
 
 
 class BulkHeap(BulkIndex):
-    """Places objects for a Writer, sharing its arena, its zone's row and its list of records."""
+    """Places objects for a Writer, sharing its arena, its zone's row and its list of nodes."""
 
     def __init__(self, writer: Writer, packed: Packed) -> None:
         """Take over from a writer; give back with leave."""
@@ -63,8 +63,8 @@ class BulkHeap(BulkIndex):
         self.sums = array("I", bytes(4 * self.slots))
         self.used = 0
         self.depths = array("I", bytes(4 * 128))
-        self.records = array("I", bytes(4 * 4096))
-        self.record_count = 0
+        self.refs = array("I", bytes(4 * 4096))
+        self.ref_count = 0
         self.waiting = array("Q", bytes(8 * _WAITING))
         self.waiting_ref = array("I", bytes(4 * _WAITING))
         self.wait_count = 0
@@ -84,13 +84,13 @@ class BulkHeap(BulkIndex):
         try:
             self.hang_waiting()
         finally:
-            self.leave_records()
+            self.leave_nodes()
 
-    def leave_records(self) -> None:
-        """Tell the store and the writer what was written."""
+    def leave_nodes(self) -> None:
+        """Note in the store and in the writer what was written."""
         self.arena.resume(self.at)
-        self.writer.records.frombytes(memoryview(self.records)[: self.record_count].tobytes())
-        self.record_count = 0
+        self.writer.nodes.frombytes(memoryview(self.refs)[: self.ref_count].tobytes())
+        self.ref_count = 0
         for depth in range(128):
             self.store.depths[depth] += self.depths[depth]
             self.depths[depth] = 0
@@ -235,11 +235,11 @@ class BulkHeap(BulkIndex):
     # the index
 
     def publish(self, ref: int, at: int) -> None:
-        """Have the node of a name hung into the index, after those that wait, by leave at the latest."""
-        if self.record_count == len(self.records):
+        """Hang the node of a name into the index, after those that wait, by leave at the latest."""
+        if self.ref_count == len(self.refs):
             self.leave()
-        self.records[self.record_count] = ref
-        self.record_count += 1
+        self.refs[self.ref_count] = ref
+        self.ref_count += 1
         if self.wait_count == _WAITING:
             self.hang_waiting()
         self.waiting[self.wait_count] = self.hash(at, self.packed.octets[at - header.LENGTH_BEFORE])

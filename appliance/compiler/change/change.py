@@ -120,7 +120,7 @@ class Change:
         at_cut = _AT_CUT
         if zone.scheme == "nsec":
             at_cut -= {types.RRSIG}  # it may be that of the NSEC RR
-            if not StoredNsecProofs(self.store, self.number, self.records).has(zone, zone.origin):
+            if not StoredNsecProofs(self.store, self.number, self.nodes).has(zone, zone.origin):
                 return False
         for name, kinds in self.changed.items():
             if name == zone.origin:
@@ -130,7 +130,7 @@ class Change:
                 return False
         return not self._aliases()
 
-    def records(self, name: bytes) -> list[int]:
+    def nodes(self, name: bytes) -> list[int]:
         """Return the zone's served nodes of a name."""
         found = self._known.get(name)
         if found is None:
@@ -148,7 +148,7 @@ class Change:
     def _is_cut(self, name: bytes) -> bool:
         """Return whether a name is or was a cut."""
         return name in self.zone.delegations or any(
-            self.store.octets[ref * GRANULE + NODE_FLAGS_AT] & NODE_CUT for ref in self.records(name)
+            self.store.octets[ref * GRANULE + NODE_FLAGS_AT] & NODE_CUT for ref in self.nodes(name)
         )
 
     def _was_glue(self, name: bytes) -> bool:
@@ -164,7 +164,7 @@ class Change:
                 found |= self.reach.quoting(name)
         for name in list(found):
             for above in self._above(name):
-                if above not in found and bool(self.records(above)) != zone.exists(above):
+                if above not in found and bool(self.nodes(above)) != zone.exists(above):
                     found.add(above)
         for name in list(found):
             if names.is_wildcard(name) and zone.scheme != "unsigned":
@@ -183,10 +183,10 @@ class Change:
 
     def _turns(self, name: bytes) -> bool:
         """Return whether a name turns from a cut to another name or back, which may hide or show names below it."""
-        records = self.records(name)
+        nodes = self.nodes(name)
         exists = self.zone.exists(name)
-        was = bool(records and self.store.octets[records[0] * GRANULE + NODE_FLAGS_AT] & NODE_CUT)
-        return bool(records) and exists and was is not (name in self.zone.delegations)
+        was = bool(nodes and self.store.octets[nodes[0] * GRANULE + NODE_FLAGS_AT] & NODE_CUT)
+        return bool(nodes) and exists and was is not (name in self.zone.delegations)
 
     def write(self) -> Version | None:
         """Write the new nodes; None if the SOA is not as long as the old one, which answers that stay count on."""
@@ -210,9 +210,9 @@ class Change:
 
     def _proofs(self) -> Proofs:
         if self.zone.scheme == "nsec3":
-            return StoredProofs(self.store, self.number, self.version, self.zone, self.records)
+            return StoredProofs(self.store, self.number, self.version, self.zone, self.nodes)
         if self.zone.scheme == "nsec":
-            return StoredNsecProofs(self.store, self.number, self.records)
+            return StoredNsecProofs(self.store, self.number, self.nodes)
         return NoProofs()
 
     def _quotes_alike(self, context: Context) -> bool:
@@ -250,7 +250,7 @@ class _ChangedNames(Names):
         ordered = sorted(found, key=len, reverse=True)
         self._write_wildcards(ordered)
         for name in ordered:
-            self.served += self._change.records(name)
+            self.served += self._change.nodes(name)
             if self._change.zone.exists(name):
                 self.write(name)
         return ()
@@ -267,10 +267,10 @@ class _ChangedNames(Names):
 
     def _kept_wildcard(self, name: bytes, wildcard: bytes) -> int:
         """Return the served node that answers for a wildcard; in a signed zone only the name above refers to it."""
-        records = self._change.records
+        nodes = self._change.nodes
         if self._context.zone.scheme == "unsigned":
-            return next(iter(records(wildcard)), 0)
-        return next((self._change.store.node(ref)[NODE_WILDCARD_PLACE] for ref in records(name)), 0)
+            return next(iter(nodes(wildcard)), 0)
+        return next((self._change.store.node(ref)[NODE_WILDCARD_PLACE] for ref in nodes(name)), 0)
 
 
 def owners(changed: Iterable[tuple[bytes, int]]) -> dict[bytes, set[int]]:

@@ -98,7 +98,7 @@ class NodePairs(BulkWriter):
     # showing
 
     def link(self) -> None:
-        """Hang the nodes into the index, each before the served one; those before a StoreFull are in .records."""
+        """Hang the nodes into the index, each before the served one; those before a StoreFull are in .refs."""
         self.enter()
         try:
             k = 0
@@ -112,7 +112,7 @@ class NodePairs(BulkWriter):
     def hang(self, k: int) -> None:
         """Hang one node into the index."""
         ref, old = self.new[k], self.old[k]
-        if self.record_count == len(self.records):
+        if self.ref_count == len(self.refs):
             self.leave()
         slot = self.slot_of(self.hashes[k])
         if slot and self.index[slot] & _M32 == old and self.chain_length(old) < layout.CHAIN_MAX:
@@ -121,8 +121,8 @@ class NodePairs(BulkWriter):
             self.depths[self.heap[heap_offset(ref) + layout.NODE_LABELS_AT]] += 1
         else:
             self.store.insert(ref, self.hashes[k])
-        self.records[self.record_count] = ref
-        self.record_count += 1
+        self.refs[self.ref_count] = ref
+        self.ref_count += 1
 
     def chain_length(self, ref: int) -> int:
         """Return the number of nodes that are linked from a node on, itself included."""

@@ -75,13 +75,13 @@ class StoredProofs(Nsec3Proofs):
     """The proofs of a zone whose NSEC3 RRs stay: a served cut has its own, others stand in the served table."""
 
     def __init__(
-        self, store: Store, number: int, version: Version, zone: Zone, records: Callable[[bytes], list[int]]
+        self, store: Store, number: int, version: Version, zone: Zone, nodes: Callable[[bytes], list[int]]
     ) -> None:
         self._writer = version.writer
         self._zone = zone
         self._evidence = StoredEvidence(store, number, zone)
         self._store = store
-        self._records = records
+        self._nodes = nodes
         self._proved: dict[bytes, list[int]] = {}
         self.zone_material = 0
 
@@ -97,21 +97,21 @@ class StoredProofs(Nsec3Proofs):
 
     def _served(self, cut: bytes) -> list[int]:
         """Return the proofs of a served insecure cut."""
-        return next((found for ref in self._records(cut) if (found := cut_proofs(self._store, ref))), [])
+        return next((found for ref in self._nodes(cut) if (found := cut_proofs(self._store, ref))), [])
 
 
 class StoredNsecProofs:
     """The proofs of a zone whose NSEC RRs stay: each served name has its own, in its answer for other types."""
 
-    def __init__(self, store: Store, number: int, records: Callable[[bytes], list[int]]) -> None:
+    def __init__(self, store: Store, number: int, nodes: Callable[[bytes], list[int]]) -> None:
         self._store = store
-        self._records = records
+        self._nodes = nodes
         self.zone_material = store.slot(number)[ZONE_SLOT_DENIAL_PLACE]
 
     def nodata(self, name: bytes) -> list[int]:
         """Return the fragments that show which types an existing name lacks."""
         store = self._store
-        for ref in self._records(name):
+        for ref in self._nodes(name):
             fields = store.node(ref)
             if fields[NODE_FLAGS_PLACE] & NODE_CUT:
                 return cut_proofs(store, ref)
@@ -124,7 +124,7 @@ class StoredNsecProofs:
 
     def material(self, name: bytes) -> int:
         """Return `node.denial` of an existing name."""
-        return next((self._store.node(ref)[NODE_DENIAL_PLACE] for ref in self._records(name)), 0)
+        return next((self._store.node(ref)[NODE_DENIAL_PLACE] for ref in self._nodes(name)), 0)
 
     def piece(self, owner: bytes) -> int:
         """Return the fragment of a name's NSEC RRset, 0 where its answer does not list it."""

@@ -54,7 +54,7 @@ class Replacements(Templates):
         fresh, start = self.write(shape, origin, origin[origin[0] + 1 :])  # the old row stays taken meanwhile
         assert shape.template is not None
         version = store.zone_word(number, "version") + 1
-        ending = _Copied(store, self._copier, shape.template, start, old.records, version)
+        ending = _Copied(store, self._copier, shape.template, start, old.nodes, version)
         try:
             ending.leave(self.hang(shape, origin, start, ending.exchange))
         except StoreFull:

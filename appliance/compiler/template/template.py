@@ -69,7 +69,7 @@ class Shape:
     """The words that refer to what is shared."""
     common_octets: bytes
     names: list[bytes]
-    """The nodes' names without the apex, as in shared.records."""
+    """The nodes' names without the apex, as in shared.nodes."""
     slot: tuple[tuple[bool, int], ...]
     """Apex, nxdomain, nodata: whether each is shared, and its granule."""
     serial: int
@@ -97,7 +97,7 @@ class Shape:
         for name in self.names:
             _add_name(name, places, parents, firsts, labels)
         template.put_names(parents, firsts, labels)
-        template.put_nodes(self.shared.records, array("I", [places[name] for name in self.names]))
+        template.put_nodes(self.shared.nodes, array("I", [places[name] for name in self.names]))
         return template
 
 
@@ -356,7 +356,7 @@ def _compile(zone: Zone, further: int) -> _Compiled | None:
     start, end = extents[0]
     if (end - start) * GRANULE > _MAX_OCTETS:
         return None
-    nodes = list(version.writer.records)
+    nodes = list(version.writer.nodes)
     return _Compiled(
         start,
         number,

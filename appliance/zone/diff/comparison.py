@@ -199,7 +199,7 @@ def block(octets: memoryview, at: int, end: int) -> int:
 
 
 def is_sound(octets: memoryview, at: int, rows: int, end: int) -> int:
-    """Return whether there is a record within a block that has so many left."""
+    """Return whether a block with `rows` records left has a record at `at` that ends before `end`, or none is left."""
     if rows and at + layout.RECORD_SIZE <= end:
         at += layout.RECORD_SIZE + u16(octets, at + layout.RECORD_RDLENGTH_AT)
         return at <= end

@@ -197,7 +197,7 @@ class Settling:
         return 0 if above else place
 
     def hand_over(self) -> None:
-        """Tell the zone which types there are."""
+        """Note in the packed records which types were seen."""
         i = 0
         while i < 256:
             self.packed.seen[i] |= self.seen[i]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _STEPS = 64
 _SHARE = 4
-"""Where more than one part in so many would have to be copied first, nothing is let go of."""
+"""Where more than one part in _SHARE would have to be copied first, nothing is let go of."""
 _NONE = 0xFFFFFFFF
 _PAGE = mmap.PAGESIZE
 

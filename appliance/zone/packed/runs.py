@@ -191,7 +191,7 @@ class Runs(PackedOctets):
         return names
 
     def merge_names(self, other: Runs, count: int, heads: array[int], first: array[int]) -> int:
-        """Do that with so many runs of the other one."""
+        """Fill heads and first from all runs of this and `count` of the other one; return the number of names."""
         i = 0
         k = 0
         at = 0

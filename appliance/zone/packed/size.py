@@ -161,5 +161,5 @@ class Scale:
 
 
 def distinct(used: int) -> int:
-    """Return how many different hashes set so many of 2^20 bits."""
+    """Return how many different hashes set `used` of 2^20 bits."""
     return int(-log(max(1 - used / (1 << 20), 1e-6)) * (1 << 20)) + 1

@@ -163,13 +163,13 @@ def test_a_full_store_keeps_what_it_has() -> None:
     store = Store.create(12, 1, 4, SEED)
     compile_zones(store, [small])
     before = [ask(store, names.from_text(text), 1) for text in ("ns1.a.", "ns1.b.", "x.a.")]
-    free, records = store.heap.free_octets(), store.get("records")
+    free, nodes = store.heap.free_octets(), store.get("nodes")
     with pytest.raises(StoreFull, match="more chunks"):
         replace_zone(store, large)
     assert [ask(store, names.from_text(text), 1) for text in ("ns1.a.", "ns1.b.", "x.a.")] == before
     store.reclaim(remove_zone(store, names.from_text("a.")))
-    assert store.get("records") == 0
-    assert records
+    assert store.get("nodes") == 0
+    assert nodes
     assert store.heap.free_octets() > free
 
 

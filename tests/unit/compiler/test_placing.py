@@ -62,6 +62,6 @@ def test_no_object_of_a_large_zone_starts_at_the_end_of_a_chunk(tmp_path: Path) 
     path.write_text("$TTL 300\n" + APEX + cuts)
     store = store_of([load_zone(path, names.from_text("example."))])
     (state,) = (state for state in store.states.values() if isinstance(state, ZoneState))
-    refs = [*state.records, *(answer for ref in state.records for answer in store.node(ref)[8:10])]
+    refs = [*state.nodes, *(answer for ref in state.nodes for answer in store.node(ref)[8:10])]
     assert store.heap.highest > 16 * CHUNK_GRANULES, "many chunks"
     assert [hex(ref) for ref in refs if ref % CHUNK_GRANULES >= START_GRANULES] == []

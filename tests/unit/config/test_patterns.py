@@ -113,7 +113,7 @@ def test_the_bound_on_memory(folder: Path) -> None:
     (folder / "zones" / "z03.test.zone").write_text(SMALL + "".join(f"n{n} TXT {'x' * 200}\n" for n in range(9000)))
     with pytest.raises(StateError, match=r"needs \d+ MiB, \[store\] memory_mib = 2 allows less; nothing is changed"):
         loading(folder, 2).run()
-    assert loading(folder, 20).run().store.get("records") > 9000
+    assert loading(folder, 20).run().store.get("nodes") > 9000
 
 
 def test_cancelled(folder: Path) -> None:

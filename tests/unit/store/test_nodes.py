@@ -71,7 +71,7 @@ def test_depths(store: Store) -> None:
         refs.append(node(store, text))
         store.insert(refs[-1], hashing.name_hash(SEED, names.from_text(text)))
     store.note_depths()
-    assert [store.get(field) for field in ("min_depth", "hint_depth", "max_depth", "records")] == [1, 2, 4, 4]
+    assert [store.get(field) for field in ("min_depth", "hint_depth", "max_depth", "nodes")] == [1, 2, 4, 4]
     store.unlink(refs[3])
     store.note_depths()
     assert store.get("max_depth") == 2
