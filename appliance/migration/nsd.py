@@ -159,7 +159,7 @@ class _Reader:
                 self._zone(name, place, made)
 
     def _zone(self, name: str, place: Place, clause: Clause) -> None:
-        name = name.rstrip(".") or "."
+        written, name = name, name.rstrip(".") or "."
         if name.lower() in self._seen:
             raise wrong(place, f"zone {name} is there twice; take one of them out")
         self._seen.add(name.lower())
@@ -170,7 +170,7 @@ class _Reader:
         zone.pattern = named[-1].value if named else ""
         zone.restricted = nsd_grants.restriction(self._old, name, options)
         if file:
-            zone.file = zone_file(self._folder, file, name)
+            zone.file = zone_file(self._folder, file, written)
         else:
             zone.left_out = "it has no zonefile: let NSD write one (zonefile:, `nsd-control write`), and import again"
         self._old.zones.append(zone)

@@ -11,7 +11,7 @@ _SIGN: Final = re.compile(r"%([s123zyx%])")
 
 
 def zone_file(folder: str, file: str, zone: str) -> str:
-    """Return the path of a zone's file."""
+    """Return the path of a zone's file; a final dot of its name stands in the file's name too."""
     labels = [label for label in zone.split(".") if label]
 
     def said(match: re.Match[str]) -> str:
