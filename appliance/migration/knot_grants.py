@@ -59,7 +59,7 @@ class Clients:
         grants = self._grants(said.get("acl"), "query")
         if not grants or lets_everybody(grants):
             return ""
-        return f"acl with action query in {grants[0].place} lets only some clients ask"
+        return f"{grants[0].what} in {grants[0].place} may keep clients from asking"
 
     def _named(self, item: Item | None) -> list[Entry]:
         found = []

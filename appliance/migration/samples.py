@@ -4,10 +4,8 @@
 The file is looked through as text, within bounds; it needs not be right for that.
 """
 
-import os
 import random
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -15,6 +13,8 @@ from typing import Final
 import dns.exception
 import dns.name
 import dns.rdatatype
+
+from appliance.migration.sources import regular
 
 Question = tuple[dns.name.Name, dns.rdatatype.RdataType]
 
@@ -90,13 +90,10 @@ def _until_comment(line: str) -> Iterator[str]:
 
 def _lines(file: str) -> Iterator[str]:
     try:
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, encoding="utf-8", errors="replace") as text:  # noqa: PTH123 - it is open already
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return
+        with regular(file) as octets:
             left = READ_MIB << 20
-            while left > 0 and (line := text.readline(1 << 16)):
+            while left > 0 and (line := octets.readline(1 << 16)):
                 left -= len(line)
-                yield line
+                yield line.decode("utf-8", "replace")
     except (OSError, ValueError):
         return

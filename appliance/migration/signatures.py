@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Zones that the old server signs itself: whether their file has the signatures, without which they would be bogus."""
 
-import os
-import stat
 from typing import Final
+
+from appliance.migration.sources import regular
 
 SIGNED_ALREADY: Final = (
     "signatures in its file are served, and nobody here renews them: sign the zone elsewhere before they end"
@@ -19,17 +19,12 @@ _CHUNK: Final = 1 << 20
 def has_signatures(path: str) -> bool:
     """Return whether there are RRSIGs in the first 64 MiB of a zone file."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, "rb") as file:  # noqa: PTH123 - it is open already
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return False
+        with regular(path) as file:
             before = b""
             for _ in range(_SEARCHED // _CHUNK):
                 chunk = file.read(_CHUNK)
                 if b"RRSIG" in (before + chunk).upper():
                     return True
-                if not chunk:
-                    return False
                 before = chunk[-8:]
     except (OSError, ValueError):
         pass

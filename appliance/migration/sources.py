@@ -5,9 +5,11 @@ import errno
 import glob
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from appliance.access import why_not_read
 from appliance.errors import ConfigError
@@ -86,17 +88,26 @@ def _text(path: Path, by: Place | None) -> str:
 def _octets(path: Path, by: Place | None) -> bytes:
     before = f"{by}: error: include " if by else ""
     try:
-        # A pipe or a device would be waited for, and might never end.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, "rb") as file:  # noqa: PTH123 - it is open already
-            status = os.fstat(fd)
-            if stat.S_ISDIR(status.st_mode):
-                raise OSError(errno.EISDIR, "it is a folder; name a file")
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file; copy it into one")
+        with regular(path) as file:
             octets = file.read((FILE_MIB << 20) + 1)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{before}{path}: cannot be read: {why_not_read(path, error)}") from error
     if len(octets) > FILE_MIB << 20:
         raise ConfigError(f"{before}{path}: more than {FILE_MIB} MiB; no configuration is that long")
     return octets
+
+
+@contextmanager
+def regular(path: str | Path) -> Iterator[IO[bytes]]:
+    """Yield a regular file, open. Raises OSError or ValueError; a pipe would be waited for, a device may never end."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, "it is a folder; name a file")
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file; copy it into one")
+        with open(fd, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(fd)
