@@ -27,6 +27,72 @@ ns.sub A 192.0.2.7
 a.b.c TXT "below an empty non-terminal"
 """
 
+KNOT = """server:
+    rundir: "{folder}"
+    pidfile: "{folder}/knot.pid"
+    user: root:root
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    listen: [ "127.0.0.1@{port}" ]
+    identity: "ns1.example"
+    tcp-max-clients: 300
+log:
+  - target: stderr
+    any: notice
+database:
+    storage: "{folder}"
+control:
+    listen: "{folder}/knot.sock"
+mod-rrl:
+  - id: default
+    rate-limit: 100000
+mod-queryacl:
+  - id: internal
+    address: [ 10.0.0.0/8 ]
+key:
+  - id: xfer.example
+    algorithm: hmac-sha512
+    secret: {secret}
+remote:
+  - id: first
+    address: [ 127.0.0.9@5999, 127.0.0.8@5999 ]
+    key: xfer.example
+  - id: second
+    address: 127.0.0.7@5999
+remotes:
+  - id: both
+    remote: [ first, second ]
+acl:
+  - id: secondaries
+    address: [ 192.0.2.0/24, 2001:db8::1-2001:db8::f ]
+    key: xfer.example
+    action: transfer   # a comment
+  - id: updates
+    key: xfer.example
+    action: [ update, transfer ]
+template:
+  - id: default
+    storage: "{folder}/zones"
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: none
+    global-module: mod-rrl/default
+  - id: common
+    storage: "{folder}/zones"
+    file: "%s.zone"
+    acl: secondaries
+    journal-content: none
+    zonefile-sync: -1
+  - id: told
+    storage: "{folder}/zones"
+    notify: both
+    acl: [ secondaries, updates ]
+    journal-content: none
+    zonefile-sync: -1
+include: "zones.conf"
+"""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -114,71 +180,7 @@ def knot(folder: Path) -> Case:
     zones[3] = f'  - domain: "z03.example."\n    file: "{folder}/zones/%l[1].%l[0].zone"\n'
     zones[7] += "    module: mod-queryacl/internal\n"
     (folder / "zones.conf").write_text("zone:\n" + "".join(zones))
-    (folder / "knot.conf").write_text(f"""server:
-    rundir: "{folder}"
-    pidfile: "{folder}/knot.pid"
-    user: root:root
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-    listen: [ "127.0.0.1@{PORT}" ]
-    identity: "ns1.example"
-    tcp-max-clients: 300
-log:
-  - target: stderr
-    any: notice
-database:
-    storage: "{folder}"
-control:
-    listen: "{folder}/knot.sock"
-mod-rrl:
-  - id: default
-    rate-limit: 100000
-mod-queryacl:
-  - id: internal
-    address: [ 10.0.0.0/8 ]
-key:
-  - id: xfer.example
-    algorithm: hmac-sha512
-    secret: {SECRET}
-remote:
-  - id: first
-    address: [ 127.0.0.9@5999, 127.0.0.8@5999 ]
-    key: xfer.example
-  - id: second
-    address: 127.0.0.7@5999
-remotes:
-  - id: both
-    remote: [ first, second ]
-acl:
-  - id: secondaries
-    address: [ 192.0.2.0/24, 2001:db8::1-2001:db8::f ]
-    key: xfer.example
-    action: transfer   # a comment
-  - id: updates
-    key: xfer.example
-    action: [ update, transfer ]
-template:
-  - id: default
-    storage: "{folder}/zones"
-    zonefile-sync: -1
-    zonefile-load: whole
-    journal-content: none
-    global-module: mod-rrl/default
-  - id: common
-    storage: "{folder}/zones"
-    file: "%s.zone"
-    acl: secondaries
-    journal-content: none
-    zonefile-sync: -1
-  - id: told
-    storage: "{folder}/zones"
-    notify: both
-    acl: [ secondaries, updates ]
-    journal-content: none
-    zonefile-sync: -1
-include: "zones.conf"
-""")
+    (folder / "knot.conf").write_text(KNOT.format(folder=folder, port=PORT, secret=SECRET))
     command = ["knotd", "-c", str(folder / "knot.conf")]
     return Case("knot", folder / "knot.conf", command, COUNT - 1, frozenset({"z07.example"}))
 

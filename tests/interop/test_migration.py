@@ -239,3 +239,23 @@ def test_the_zones_of_debians_named(tmp_path: Path, unique_name: Callable[[], st
         status, result = compared(home, served, 53)
         assert status == 0, json.dumps(result, indent=1)
         assert result["zones"] == 4
+
+
+def test_the_commands_of_the_page(tmp_path: Path) -> None:
+    """Each import of a configuration that Debian installs; the database is made for it."""
+    database = tmp_path / "confdb"
+    subprocess.run(
+        ["knotc", "-C", str(database), "conf-import", "/etc/knot/knot.conf"], check=True, capture_output=True
+    )
+    lines = (ROOT / "docs" / "migrate.md").read_text().splitlines()
+    commands = [line.split()[1:] for line in lines if line.startswith("appliance import /")]
+    assert len(commands) >= 6
+    for words in commands:
+        place = words.index("--output") + 1
+        words = [*words[:place], str(tmp_path / "made.toml"), *words[place + 1 :], "--force"]
+        words = [
+            word.replace("/var/lib/knot/confdb", str(database)).replace("example.com", "localhost") for word in words
+        ]
+        done = appliance(*words)
+        assert done.returncode == 0, done.stderr
+        assert load_config(tmp_path / "made.toml").listen.port == 53

@@ -62,7 +62,7 @@ WRONG = [
     ("knot", "zone:\n  - domain: a\n    template: t\n", 3, "there is no template t"),
     ("knot", "zone:\n  - domain: a\n    master: t\n", 3, "there is no remote t"),
     ("knot", "zone:\n  - domain: a\n    acl: t\n", 3, "there is no acl t"),
-    ("knot", "acl:\n  - id: t\n    action: notify\n    address: x\nzone:\n  - domain: a\n    acl: t\n", 2, "an address"),
+    ("knot", "acl:\n  - id: t\n    action: notify\n    address: x\nzone:\n  - domain: a\n    acl: t\n", 2, "address"),
     ("knot", "zone:\n  - domain: a\n  - domain: A.\n", 3, "is there twice"),
     ("knot", "template:\n  - id: a\n  - id: a\n", 3, "is there twice"),
     ("knot", "\ninclude: missing\n", 2, "No such file"),
