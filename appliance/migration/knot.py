@@ -96,6 +96,7 @@ class _Reader:
         for entry in self._entries:
             if entry.section == "zone":
                 self._zone(entry)
+        self._clients.add_unused()
 
     def _key(self, entry: Entry) -> None:
         algorithm, secret = entry.get("algorithm"), entry.get("secret")

@@ -13,6 +13,8 @@ from appliance.migration.reasons import why_not
 from appliance.migration.sources import wrong
 
 _READ: Final = ("id", "address", "key", "via", "remote", "action", "deny", "protocol", "quic", "tls", "automatic-acl")
+_OF_UPDATES: Final = ("comment", "update-type", "update-owner", "update-owner-match", "update-owner-name")
+"""Items of an ACL that narrow nothing which is taken over; where others stand, nobody is let in."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,15 @@ class Clients:
             if one.name not in _READ:
                 reason = why_not("knot", one.name)
                 self.old.leave(one.place, f"{entry.section} {entry.name}: {one.name}", reason)
+
+    def add_unused(self) -> None:
+        """Take over the remotes and ACLs that no zone names; zones that come later may."""
+        for entry in self.remotes.values():
+            for _ in self._remote(entry):
+                pass
+        for name, entry in self.acls.items():
+            item = Item("acl", [name], entry.place)
+            granted(self.old, name, [*self._grants(item, "transfer"), *self._grants(item, "notify")])
 
     def lists(self, zone: str, said: dict[str, Item], automatic: bool) -> Lists:
         """Return who gives, is told of, and may fetch a zone."""
@@ -113,9 +124,13 @@ class Clients:
             actions, deny = entry.values("action"), entry.get("deny")
             if "update" in actions:
                 self.old.leave(entry.place, f"acl {name}: action update", why_not("knot", "ddns-primary"))
+            refuses = deny is not None and deny.is_on
+            narrowed = [one.name for one in entry.items if one.name not in (*_READ, *_OF_UPDATES)]
+            if narrowed and not refuses and action != "query":
+                continue
             if action not in actions and not (deny is not None and deny.is_on and not actions):
                 continue
-            made += self._of_acl(entry, refuses=deny is not None and deny.is_on)
+            made += self._of_acl(entry, refuses=refuses)
         return made
 
     def _of_acl(self, entry: Entry, *, refuses: bool) -> list[Grant]:

@@ -30,6 +30,7 @@ _NUMBERS: Final = {
 _LISTS: Final = ("allow-query", "allow-query-on", "allow-transfer", "allow-notify", "also-notify", *_SERVERS)
 _TAKEN: Final = (*_LISTS, "directory", "listen-on", "listen-on-v6", "port", "type", "file", "masterfile-format")
 _SIGNING: Final = ("dnssec-policy", "inline-signing", "auto-dnssec")
+_NARROWED: Final = "an ACL here knows no ports, and TLS is not served; nobody is let in by it"
 _IN_VIEW: Final = ("match-clients", "match-destinations", "zone", "key", "server")
 _MIRROR: Final = "it is a copy of another's zone (mirror), for resolvers"
 _NO_ZONE: Final = "it is no zone that is answered for (type {kind}); this server answers for its own zones only"
@@ -77,6 +78,10 @@ class _Reader:
                 old.leave(one.place, one.name, why_not("named", one.name))
         for later in self._later:
             later()
+        for named, kind in ((self._names.acls, "acl"), (self._names.servers, "list of servers")):
+            for name, one in named.items():
+                if name not in self._names.used:
+                    old.leave(one.place, f"{kind} {name}", "nothing that is carried over names it")
 
     def _keys(self, found: list[Statement]) -> None:
         for one in found:
@@ -237,6 +242,9 @@ class _Reader:
             if one is None or (key == "allow-notify" and kind not in _SECONDARY):
                 continue
             owner = f"{name}-{key.removeprefix('allow-')}" if one in own else key
+            if len(one.terms) > 1:  # port and transport
+                old.leave(one.place, " ".join(one.terms), _NARROWED)
+                continue
             acls = granted(old, owner, grants(old, self._names, one))
             if acls:
                 old.leave(one.place, f"zone {name}: {key}" if one in own else key, reason)

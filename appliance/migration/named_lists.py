@@ -27,6 +27,8 @@ class Names:
     acls: dict[str, Statement] = field(default_factory=dict)
     servers: dict[str, Statement] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    """Names of acl and primaries statements that something names which is taken over."""
 
 
 def grants(old: Old, names: Names, found: Statement, way: tuple[str, ...] = ()) -> list[Grant]:
@@ -79,6 +81,7 @@ def _named(old: Old, names: Names, word: str, entry: Grant, way: tuple[str, ...]
     if word in names.acls:
         if word in way or len(way) >= _DEPTH:
             raise wrong(place, f"acl {word} contains itself, or too many others: {' → '.join([*way, word])}")
+        names.used.add(word)
         return grants(old, names, names.acls[word], (*way, word))
     try:
         return [Grant(place, what, tuple(map(_prefix, networks(_filled(word)))))]
@@ -109,6 +112,7 @@ def remotes(old: Old, names: Names, found: Statement, source: str = "", way: tup
         if first in names.servers:
             if first in way or len(way) >= _DEPTH:
                 raise wrong(one.place, f"the list {first} contains itself, or too many others; take it out of it")
+            names.used.add(first)
             made += remotes(old, names, names.servers[first], source, (*way, first))
             continue
         made.append(old.remote(_server(names, one, default, source)))

@@ -53,6 +53,9 @@ def _grants(old: Old, options: Iterable[Option], name: str) -> list[Grant]:
         what = f"{name} {address} {key}"
         spec, _, port = address.partition("@")
         refuses = key == "BLOCKED"
+        if len(one.values) > 2 and not refuses:
+            old.leave(one.place, " ".join([name, *one.values]), "TLS is not served; nobody is let in by this line")
+            continue
         if port and not refuses:
             old.leave(one.place, what, "an ACL here knows no ports; nobody is let in by this line")
             continue

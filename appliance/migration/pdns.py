@@ -148,6 +148,9 @@ def _everywhere(old: Old, settings: dict[str, _Setting]) -> None:
         except ValueError:
             raise wrong(place, f"allow-axfr-ips: {spec} is no address or prefix") from None
         grants.append(Grant(place, f"allow-axfr-ips {word}", prefixes, refuses=refuses))
+    refused = settings.get("disable-axfr")
+    if refused and refused.value.lower() not in ("no", "off", "false", "0", ""):
+        grants = []
     acls = granted(old, "allow-axfr-ips", grants)
     if acls and gives:
         old.leave(place, "allow-axfr-ips", NO_GIVING)

@@ -87,6 +87,8 @@ def test_zone_files(file: str, zone: str, path: str, tmp_path: Path) -> None:
         ("action: transfer", (("0.0.0.0/0", "::/0"), ())),
         ("remote: up\n    action: transfer", (("192.0.2.9",), ("k",))),
         ("address: 192.0.2.1\n    action: notify", None),
+        ("address: 192.0.2.1\n    action: transfer\n    cert-key: abc", None),
+        ("address: 192.0.2.1\n    action: transfer\n    comment: abc", (("192.0.2.1",), ())),
         ("address: 192.0.2.1\n    action: update", None),
         ("address: 192.0.2.1\n    action: transfer\n    deny: on", None),
         ("address: 192.0.2.1\n    key: missing\n    action: transfer", None),
@@ -109,6 +111,18 @@ def test_what_is_denied_first_lets_nobody_in(tmp_path: Path) -> None:
     made = carried(tmp_path, "knot", text)
     assert made.zone("example.com").allow_transfer == ()
     assert "nobody is let in" in made.not_carried["acl yes"]
+
+
+def test_remotes_and_acls_that_no_zone_names(tmp_path: Path) -> None:
+    made = carried(
+        tmp_path,
+        "knot",
+        "remote:\n  - id: r\n    address: 192.0.2.1\n"
+        "acl:\n  - id: a\n    address: 192.0.2.2\n    action: [ transfer, notify ]\n"
+        "  - id: b\n    address: 192.0.2.3\n    deny: on\n  - id: c\n    address: 192.0.2.4\n    action: update\n",
+    )
+    assert [one.name for one in made.config.remote] == ["r"]
+    assert made.acls == {"a": (("192.0.2.2",), ())}
 
 
 def test_automatic_acl(tmp_path: Path) -> None:

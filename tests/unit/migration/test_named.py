@@ -153,6 +153,19 @@ def test_who_may_fetch(match: str, acls: list[object], tmp_path: Path) -> None:
     assert [made.acls[name] for name in given] == acls
 
 
+@pytest.mark.parametrize("narrow", ["port 853", "transport tls", "port 853 transport tls"])
+def test_fetching_by_one_way_only(narrow: str, tmp_path: Path) -> None:
+    made = made_of(tmp_path, zone(f"{FILE} allow-transfer {narrow} {{ any; }};"))
+    assert (made.config.acl, made.zone("example.com").allow_transfer) == ((), ())
+    assert "nobody is let in" in made.not_carried[f"allow-transfer {narrow}"]
+
+
+def test_lists_that_nothing_names(tmp_path: Path) -> None:
+    made = made_of(tmp_path, "acl a { b; }; acl b { 192.0.2.1; }; acl c { b; };\nmasters m { 192.0.2.1; };\n"
+                   + zone(f"{FILE} allow-transfer {{ a; }};"))  # fmt: skip
+    assert made.not_carried.keys() == {"acl c", "list of servers m", "zone example.com: allow-transfer"}
+
+
 def test_lists_of_servers(tmp_path: Path) -> None:
     made = made_of(
         tmp_path,

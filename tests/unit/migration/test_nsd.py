@@ -108,6 +108,7 @@ def test_patterns_give_their_files_and_lists(tmp_path: Path) -> None:
         ("provide-xfr: ::0/0 k", (("::/0",), ("k",))),
         ("provide-xfr: 192.0.2.1@5300 NOKEY", None),
         ("provide-xfr: 192.0.2.1 nokeythere", None),
+        ("provide-xfr: 192.0.2.1 k tls", None),
         ("provide-xfr: 192.0.2.0/24 NOKEY\n provide-xfr: 192.0.2.5 BLOCKED", None),
         ("provide-xfr: 192.0.2.1 NOKEY\n provide-xfr: 198.51.100.0/24 BLOCKED", (("192.0.2.1",), ())),
     ],

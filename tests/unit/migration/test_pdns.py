@@ -45,6 +45,10 @@ def test_defaults(tmp_path: Path) -> None:
     assert made.acls == {"allow-axfr-ips": (("127.0.0.0/8", "::1"), ())}
 
 
+def test_where_nobody_may_fetch(tmp_path: Path) -> None:
+    assert made_of(tmp_path, "disable-axfr=yes\nallow-axfr-ips=192.0.2.1\n").config.acl == ()
+
+
 @pytest.mark.parametrize(
     ("zone", "is_served"),
     [
