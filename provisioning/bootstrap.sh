@@ -14,8 +14,9 @@ venv=.venv
 # Packages of each level. linux-headers-amd64 gives bcc a header tree even where the running kernel has none of its own.
 run_packages=(python3-bpfcc python3-venv python3-dev python3-cryptography libknot-dev gcc libc6-dev make iproute2 ethtool
               bind9-dnsutils ca-certificates linux-headers-amd64)
-test_packages=(systemd nsd knot bind9 bind9-utils unbound dnsperf knot-dnsutils debootstrap gpgv)
-lab_packages=(yadifa pdns-server pdns-backend-bind)
+test_packages=(systemd nsd knot bind9 bind9-utils pdns-server pdns-backend-bind unbound dnsperf knot-dnsutils
+               debootstrap gpgv)
+lab_packages=(yadifa)
 kernels_packages=(qemu-system-x86 busybox-static cpio kmod)
 # Services these packages would start or enable; none of them may take port 53 because somebody runs our tests.
 declare -A services=([nsd]=nsd [knot]=knot [bind9]=named [unbound]=unbound [yadifa]=yadifad [pdns-server]=pdns)

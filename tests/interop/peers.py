@@ -120,7 +120,7 @@ def _knot(folder: Path, port: int, zones: Sequence[ZoneFile]) -> list[str]:
 
 
 @functools.cache
-def _bind_lock() -> str:
+def bind_lock() -> str:
     """Return what lets servers run beside each other: 9.18 has a lock file, 9.20 refuses the option."""
     version = subprocess.run(["named", "-v"], capture_output=True, text=True, check=True).stdout
     found = re.match(r"BIND 9\.(\d+)\.", version)
@@ -130,7 +130,7 @@ def _bind_lock() -> str:
 def _bind(folder: Path, port: int, zones: Sequence[ZoneFile]) -> list[str]:
     lines = [
         "options {",
-        f' directory "{folder}"; pid-file none; session-keyfile "{folder}/session.key"; {_bind_lock()}',
+        f' directory "{folder}"; pid-file none; session-keyfile "{folder}/session.key"; {bind_lock()}',
         f" listen-on port {port} {{ {LOOPBACK}; }}; listen-on-v6 {{ none; }};",
         " recursion no; notify no; allow-query { any; }; check-integrity no; check-names primary ignore;",
         " dnssec-validation no; empty-zones-enable no; querylog no; tcp-clients 500;",

@@ -18,7 +18,8 @@ BENCH = ROOT / "bench"
 # A folder may import itself and every folder named before it.
 ORDER = [
     *("wording", "errors", "access", "crash"),
-    *("zone", "store", "lookup", "compiler", "config", "datapath", "state", "served"),
+    *("zone", "store", "lookup", "compiler", "config", "datapath", "state"),
+    *("migration", "served"),
     *("server", "publish", "hardware", "control", "cli"),
 ]
 # The same for the folders within one; files that lie beside them may be used by all, and use all.
