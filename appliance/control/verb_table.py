@@ -42,6 +42,8 @@ class Row(NamedTuple):
     command: str = ""
     """The command, where it is not the verb's name."""
     slow: bool = False
+    bulk: bool = False
+    """Whether lines of standard input follow the request."""
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from appliance.control.bulk import Bulk, BulkVerb, Streaming
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
 from appliance.control.reload import Reloader
@@ -42,6 +43,7 @@ class Verbs:
             "stop": self._end,
         }
         self._waiting: Mapping[str, WaitingVerb] = {"reload": self._reload}
+        self._bulk: Mapping[str, BulkVerb] = {}
 
     def serve(self, told: Told, reloader: Reloader) -> None:
         """Answer in full from now on."""
@@ -49,17 +51,24 @@ class Verbs:
         self._reloader = reloader
 
     @property
-    def reading(self) -> Mapping[str, Verb | Waiting]:
+    def reading(self) -> Mapping[str, Verb | Waiting | Streaming]:
         """The verbs that change nothing."""
         return {row.name: self._bound(row) for row in VERBS if row.access == "read"}
 
     @property
-    def control(self) -> Mapping[str, Verb | Waiting]:
+    def control(self) -> Mapping[str, Verb | Waiting | Streaming]:
         """All verbs."""
         return {row.name: self._bound(row) for row in VERBS}
 
-    def _bound(self, row: Row) -> Verb | Waiting:
+    def _bound(self, row: Row) -> Verb | Waiting | Streaming:
         """Return what answers a request: arguments are checked before anything is done."""
+        if row.name in self._bulk:
+            taking = self._bulk[row.name]
+
+            async def take(request: dict[str, Any], bulk: Bulk) -> Any:
+                return await taking(checked(row, request), bulk)
+
+            return Streaming(take)
         if row.name in self._waiting:
             late = self._waiting[row.name]
 
