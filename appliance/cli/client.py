@@ -18,6 +18,8 @@ from appliance.errors import ApplianceError
 
 READING: Final = frozenset(row.name for row in VERBS if row.access == "read")
 """Verbs that change nothing."""
+VERSION: Final = 1
+"""Of the protocol that this command speaks."""
 SHORT_S: Final = 10.0
 """Time for verbs that the server answers at once."""
 LONG_S: Final = 86400.0
@@ -65,7 +67,7 @@ def ask(
     deadline = time.monotonic() + whole
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
         call = Call(path, verb, line, deadline, whole, say)
-        return result_of(call, {"verb": verb, "notes": say is not None, "begin": True, **arguments})
+        return result_of(call, {"verb": verb, "version": VERSION, "notes": say is not None, "begin": True, **arguments})
 
 
 def result_of(call: "Call", request: dict[str, Any]) -> Any:
@@ -250,7 +252,7 @@ def leave(path: Path, verb: str, **arguments: Any) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
         line.setblocking(False)
         line.connect(str(path))
-        line.send(json.dumps({"verb": verb, "leave": True, **arguments}).encode() + b"\n")
+        line.send(json.dumps({"verb": verb, "version": VERSION, "leave": True, **arguments}).encode() + b"\n")
 
 
 def stop(path: Path, *, limit_s: float = 0.0) -> Any:

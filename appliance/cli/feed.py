@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from appliance.cli.client import LONG_S, SILENCE_S, Call, Note, NotRunningError, result_of
+from appliance.cli.client import LONG_S, SILENCE_S, VERSION, Call, Note, NotRunningError, result_of
 from appliance.errors import ApplianceError
 from appliance.wording import counted
 
@@ -47,7 +47,9 @@ def feed(
         call = Feed(path, verb, line, time.monotonic() + whole, whole, say)
         call.take_from(source, told)
         with _interrupts(call):
-            report = result_of(call, {"verb": verb, "notes": say is not None, "begin": True, **arguments})
+            report = result_of(
+                call, {"verb": verb, "version": VERSION, "notes": say is not None, "begin": True, **arguments}
+            )
     if call.wrong:
         raise ApplianceError(f"{call.wrong}; {call.give_up()}")
     return report

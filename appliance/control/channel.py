@@ -14,18 +14,21 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import crash
+from appliance import __version__, crash
 from appliance.control.bulk import Bulk, Streaming
+from appliance.control.peers import Asked, Peer, in_words, peer_of
 from appliance.control.sockets import bind_for
 from appliance.errors import ApplianceError, StateError
 
+VERSION: Final = 1
+"""Of the protocol; docs/control.md describes it."""
 LINE_OCTETS: Final = 65536
 IDLE_S: Final = 30.0
 """Time that a client may take for a line, or to read what it was sent."""
@@ -72,6 +75,7 @@ class _Client:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     since: float | None
+    peer: Peer
     bulk: Bulk | None = None
     """The data that it sends, while a verb takes them."""
 
@@ -110,15 +114,18 @@ class Channel:
         group: str = "",
         doing: Callable[[], str] = lambda: "",
         turns: AbstractAsyncContextManager[None] | None = None,
+        operating: Collection[str] = (),
     ) -> None:
         """Serve the owner and the members of `group`; `doing` returns in words what keeps the server busy.
 
-        Requests take `turns` where there are any.
+        Requests take `turns` where there are any. The log tells who asks for `operating` verbs, served here or not.
         """
         self.path = path
         self._verbs = verbs
         self._group = group
         self._doing = doing
+        self._operating = operating
+        self._asked = Asked()
         self._turns = turns if turns is not None else contextlib.nullcontext()
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -194,7 +201,7 @@ class Channel:
         loop = asyncio.get_running_loop()
         line, _ = await loop.sock_accept(self._listener)
         reader, writer = await asyncio.open_unix_connection(sock=line, limit=LINE_OCTETS)
-        client = _Client(line, reader, writer, loop.time())
+        client = _Client(line, reader, writer, loop.time(), peer_of(line))
         task = loop.create_task(self._converse(client))
         self._clients[task] = client
         task.add_done_callback(self._end)
@@ -234,7 +241,7 @@ class Channel:
                 try:
                     line = await asyncio.wait_for(client.reader.readline(), IDLE_S)
                 except ValueError:
-                    await self._send(client, {"ok": False, "error": f"a line has at most {LINE_OCTETS} octets"})
+                    await self._send_whole(client, ApplianceError(f"a line has at most {LINE_OCTETS} octets"))
                     return
                 if not line:
                     return
@@ -267,6 +274,7 @@ class Channel:
                 work.add_done_callback(self._work.discard)
                 await asyncio.wait((work,), timeout=_TURN_S)
         if refused is not None:
+            await self._tell_refused(client, str(refused))
             await self._send_whole(client, refused)
             return True
         try:
@@ -288,6 +296,16 @@ class Channel:
         if not isinstance(request, dict) or not isinstance(request.get("verb"), str):
             raise ApplianceError('a request is an object such as {"verb": "status"}')
         name = request.pop("verb")
+        version = request.pop("version", VERSION)
+        if version != VERSION or isinstance(version, bool):
+            raise ApplianceError(
+                f"version {str(version)[:20]} of the protocol is not known: this server speaks version {VERSION}; ask "
+                f"with the command `appliance` of its release ({__version__}), or as its docs/control.md says"
+            )
+        if name in self._operating and name not in self._verbs:
+            raise ApplianceError(
+                f"verb {name} changes the server: ask for it on the control socket, not on {self.path}"
+            )
         if name not in self._verbs:
             raise ApplianceError(f"unknown verb; known are {', '.join(sorted(self._verbs))}")
         return name, request
@@ -298,6 +316,17 @@ class Channel:
             await self._send(client, {"note": self._doing()})
 
     async def _result(self, client: _Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
+        who = await client.peer.described() if name in self._operating else ""
+        what = in_words(name, request)
+        if who:
+            self._asked.begun(what, who)
+        answer = await self._done(client, name, request, begin)
+        if who and isinstance(answer, ApplianceError):
+            self._asked.failed(what, who, str(answer))
+        return answer
+
+    async def _done(self, client: _Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
+        """Return the result of a verb, or the error that it ends with."""
         verb = self._verbs[name]
         try:
             if isinstance(verb, Streaming):
@@ -315,9 +344,14 @@ class Channel:
             _log.error("%s", said)
             return ApplianceError(said)
 
+    async def _tell_refused(self, client: _Client, why: str) -> None:
+        """Log who asked for what cannot be asked; one who does so without end fills no disk."""
+        if self._asked.may_tell(asyncio.get_running_loop().time()):
+            self._asked.refused(self.path.name, await client.peer.described(), why.partition(";")[0])
+
     async def _send_whole(self, client: _Client, answer: Any) -> None:
         if isinstance(answer, ApplianceError):
-            await self._send(client, {"ok": False, "error": str(answer)})
+            await self._send(client, {"version": VERSION, "ok": False, "error": str(answer)})
         elif isinstance(answer, Listing):
             parts = iter(answer.parts)
             while True:
@@ -327,9 +361,9 @@ class Channel:
                 if part is None:
                     break
                 await self._drain(client)
-            await self._send(client, {"ok": True, "parts_are": answer.key, "result": answer.result})
+            await self._send(client, {"version": VERSION, "ok": True, "parts_are": answer.key, "result": answer.result})
         else:
-            await self._send(client, {"ok": True, "result": answer})
+            await self._send(client, {"version": VERSION, "ok": True, "result": answer})
 
     async def _send(self, client: _Client, message: dict[str, Any]) -> None:
         """Send one line; a client that does not read the line may lose its place, and loses it after IDLE_S."""

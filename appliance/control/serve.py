@@ -30,6 +30,7 @@ from appliance.control.start import Start
 from appliance.control.status import Told
 from appliance.control.turns import Turns
 from appliance.control.update import Update
+from appliance.control.verb_table import OPERATING
 from appliance.control.verbs import Verbs
 from appliance.publish.lease import keep_renewing
 from appliance.publish.nic_path import keep_looking
@@ -142,8 +143,8 @@ def _channels(config: Config, verbs: Verbs, stage: Stage) -> tuple[Channel, Chan
     """Return the two sockets: one for those who may change something, one for those who may look."""
     server = config.server
     return (
-        Channel(config.control_socket, verbs.control, server.operate_group, stage.doing),
-        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing, Turns()),
+        Channel(config.control_socket, verbs.control, server.operate_group, stage.doing, operating=OPERATING),
+        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing, Turns(), OPERATING),
     )
 
 

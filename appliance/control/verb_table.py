@@ -98,6 +98,8 @@ VERBS: Final = (
 )
 
 BY_NAME: Final[Mapping[str, Row]] = {row.name: row for row in VERBS}
+OPERATING: Final = frozenset(row.name for row in VERBS if row.access == "operate")
+"""Verbs that change the server."""
 
 _TYPES: Final = {"text": (str, "text"), "flag": (bool, "true or false")}
 
