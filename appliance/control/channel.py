@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from appliance import __version__, crash
 from appliance.control.bulk import Bulk, Streaming
-from appliance.control.peers import Asked, Peer, in_words, peer_of
+from appliance.control.peers import ASKING, Asked, Peer, in_words, peer_of
 from appliance.control.sockets import bind_for
 from appliance.errors import ApplianceError, StateError
 
@@ -316,12 +316,15 @@ class Channel:
             await self._send(client, {"note": self._doing()})
 
     async def _result(self, client: _Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
-        who = await client.peer.described() if name in self._operating else ""
+        operating = name in self._operating
+        if not operating and not self._asked.tells_all:
+            return await self._done(client, name, request, begin)
+        who = await client.peer.described()
         what = in_words(name, request)
-        if who:
-            self._asked.begun(what, who)
+        (self._asked.begun if operating else self._asked.looked)(what, who)
+        ASKING.set(who)  # in the context of this task alone
         answer = await self._done(client, name, request, begin)
-        if who and isinstance(answer, ApplianceError):
+        if isinstance(answer, ApplianceError):
             self._asked.failed(what, who, str(answer))
         return answer
 

@@ -9,6 +9,7 @@ import pwd
 import socket
 import struct
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ REFUSED: Final = 20
 PERIOD_S: Final = 60.0
 _CREDENTIALS: Final = struct.Struct("iII")
 _SHOWN: Final = 200
+
+ASKING: Final[ContextVar[str]] = ContextVar("asking", default="the server itself")
+"""Who asks for the verb that is at work, in words."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +71,15 @@ class Asked:
     def begun(self, what: str, who: str) -> None:
         """Log that something was asked for that changes the server."""
         _log.info("%s: asked for by %s", what, who)
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether verbs that change nothing are told too."""
+        return _log.isEnabledFor(logging.DEBUG)
+
+    def looked(self, what: str, who: str) -> None:
+        """Log that something was asked for that changes nothing."""
+        _log.debug("%s: asked for by %s", what, who)
 
     def failed(self, what: str, who: str, why: str) -> None:
         """Log that it was not done."""

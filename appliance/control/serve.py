@@ -20,6 +20,7 @@ from appliance.control.background import Background
 from appliance.control.channel import Channel
 from appliance.control.config_file import ConfigFile
 from appliance.control.config_findings import examine_machine
+from appliance.control.drain import Drain
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.reload import Reloader
@@ -91,6 +92,7 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         cleanup.callback(listening.close)
         pool = WorkerPool(config, listening)
         stage = Stage(Progress(), lambda: pool.alive > 0)
+        stage.drain = Drain(Path(config.server.state_dir), Path(config.server.run_dir))
         verbs = Verbs(stage, pool, listening.endpoints, stop)
         channels = _channels(config, verbs, stage)
         for channel in channels:

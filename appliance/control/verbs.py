@@ -13,7 +13,9 @@ from appliance.control.bulk import Bulk, BulkVerb, Streaming
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
 from appliance.control.reload import Reloader
+from appliance.control.server_verbs import server_verbs
 from appliance.control.stage import Stage
+from appliance.control.stats_difference import StatsDifference
 from appliance.control.status import Told, starting
 from appliance.control.verb_table import VERBS, Row, checked
 from appliance.errors import ApplianceError
@@ -41,12 +43,15 @@ class Verbs:
             "journal": self._journal,
             "detach": self._detach,
             "stop": self._end,
+            **server_verbs(stage),
+            **dict.fromkeys(("notify", "transfer", "force_transfer"), self._ask_peers),
         }
         self._waiting: Mapping[str, WaitingVerb] = {"reload": self._reload}
         self._bulk: Mapping[str, BulkVerb] = {}
 
     def serve(self, told: Told, reloader: Reloader) -> None:
         """Answer in full from now on."""
+        self._difference = StatsDifference(self._stage.began)
         self._told = told
         self._reloader = reloader
 
@@ -89,7 +94,16 @@ class Verbs:
         return await self._told.status(request["zones"])
 
     async def _stats(self, request: dict[str, Any]) -> Any:
-        return self._served()[0].stats()
+        stats = self._served()[0].stats()
+        return self._difference.of(stats) if request["diff"] else stats
+
+    async def _ask_peers(self, request: dict[str, Any]) -> Any:
+        if request["zone"]:
+            self._served()[1].find(request["zone"])
+        raise ApplianceError(
+            "no transfers are configured: this version makes none, zones come from files alone; `appliance reload` "
+            "reads those that have changed"
+        )
 
     async def _journal(self, request: dict[str, Any]) -> Any:
         zone = request["zone"]
