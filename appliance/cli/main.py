@@ -11,6 +11,7 @@ from appliance import __version__
 from appliance.cli import boundary
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import configured
+from appliance.cli.completion import completion
 from appliance.cli.config import config_group
 from appliance.cli.options import DEFAULT_CONFIG, config_option, json_option
 from appliance.cli.verbs import add_verbs
@@ -50,6 +51,7 @@ def zone() -> None:
 
 add_verbs(cli, zone)
 cli.add_command(config_group)
+cli.add_command(completion)
 
 
 @cli.command()

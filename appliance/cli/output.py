@@ -11,6 +11,7 @@ from rich.text import Text
 
 from appliance.cli.bulk import show_bulk as show_bulk
 from appliance.cli.server_output import show_drained as show_drained
+from appliance.cli.server_output import show_names as show_names
 from appliance.cli.server_output import show_pid as show_pid
 from appliance.cli.server_output import show_said as show_said
 from appliance.cli.server_output import show_verbosity as show_verbosity

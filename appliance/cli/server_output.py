@@ -27,3 +27,9 @@ def show_drained(result: dict[str, Any]) -> None:
         print("the server is not drained")
     for warning in result["warnings"]:
         print(warning, file=sys.stdout if result["ok"] else sys.stderr)
+
+
+def show_names(result: dict[str, Any]) -> None:
+    """Print the result of the verb names."""
+    for name in result["names"]:
+        print(name)

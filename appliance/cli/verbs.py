@@ -11,6 +11,7 @@ import click
 
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import ask, detach, stop
+from appliance.cli.completion import zones
 from appliance.cli.options import config_option, json_option, timeout_option
 from appliance.control.verb_table import VERBS, Argument, Row
 from appliance.errors import ApplianceError
@@ -57,7 +58,14 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
 def _parameter(argument: Argument, required: bool) -> click.Parameter:
     if not argument.option:
         metavar = argument.metavar or ("NAME" if required else None)
-        return click.Argument([argument.name], required=required or argument.required, default=None, metavar=metavar)
+        complete = zones if argument.name == "zone" else None
+        return click.Argument(
+            [argument.name],
+            required=required or argument.required,
+            default=None,
+            metavar=metavar,
+            shell_complete=complete,
+        )
     flag = argument.name.replace("_", "-")
     if argument.kind == "flag":
         return click.Option([f"--{flag}"], is_flag=True, help=argument.help)

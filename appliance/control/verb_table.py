@@ -70,6 +70,14 @@ VERBS: Final = (
         aliases=("stats_noreset",),
     ),
     Row(
+        "names",
+        "Show names of zones, a thousand at most: of those that begin with BEGUN.",
+        "read",
+        "show_names",
+        (Argument("begun", "What the names begin with.", option=False),),
+        command="zone names",
+    ),
+    Row(
         "journal",
         "Show the steps between versions of zone NAME that are kept, the oldest first.",
         "read",

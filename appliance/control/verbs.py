@@ -3,11 +3,12 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from appliance.control.bulk import Bulk, BulkVerb, Streaming
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
@@ -20,6 +21,10 @@ from appliance.control.status import Told, starting
 from appliance.control.verb_table import VERBS, Row, checked
 from appliance.errors import ApplianceError
 from appliance.publish.workers import WorkerPool
+from appliance.served.zones import ServedZone
+
+NAMES: Final = 1000
+"""Names of zones in the answer to `names`, which is for completion in a shell."""
 
 
 class Verbs:
@@ -40,6 +45,7 @@ class Verbs:
         self._functions: Mapping[str, Verb] = {
             "status": self._status,
             "stats": self._stats,
+            "names": self._names,
             "journal": self._journal,
             "detach": self._detach,
             "stop": self._end,
@@ -105,6 +111,11 @@ class Verbs:
             "reads those that have changed"
         )
 
+    async def _names(self, request: dict[str, Any]) -> Any:
+        zones = list(self._served()[0].zones.values())
+        found = await asyncio.to_thread(_beginning, zones, request["begun"].lower())
+        return {"names": found}
+
     async def _journal(self, request: dict[str, Any]) -> Any:
         zone = request["zone"]
         steps = await self._served()[1].steps(zone)
@@ -166,6 +177,11 @@ class _Coming:
         """Return whether anybody still waits for it; each is told that it begins."""
         answers = [one() for one in self.waiting]
         return any(answers)
+
+
+def _beginning(zones: Sequence[ServedZone], begun: str) -> list[str]:
+    """Return names that begin so, NAMES at most."""
+    return list(itertools.islice((zone.name for zone in zones if zone.name.startswith(begun)), NAMES))
 
 
 def _look_at(done: asyncio.Future[Any]) -> None:
