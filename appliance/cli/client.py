@@ -159,11 +159,15 @@ class Call:
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of the server; the line that says that it begins is noted and not yielded."""
         while True:
-            self._wait(select.POLLIN)
-            octets = self.line.recv(_PART)
+            octets = self.received()
             if not octets:
                 return
             yield from self._taken(octets)
+
+    def received(self) -> bytes:
+        """Return the octets that come next, none at the end."""
+        self._wait(select.POLLIN)
+        return self.line.recv(_PART)
 
     def _taken(self, octets: bytes) -> Iterator[dict[str, Any]]:
         *lines, rest = octets.split(b"\n")

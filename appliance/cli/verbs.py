@@ -13,6 +13,8 @@ from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import ask, detach, stop
 from appliance.cli.completion import zones
 from appliance.cli.options import config_option, json_option, timeout_option
+from appliance.cli.remote import ask as ask_remote
+from appliance.cli.remote import server_named
 from appliance.control.verb_table import VERBS, Argument, Row
 from appliance.errors import ApplianceError
 
@@ -36,7 +38,9 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
             if value == "" and key in words:  # as of a variable that is not set: no reason to mean all
                 fail(ApplianceError(f"the {key.upper()} given is empty; leave it out where all are meant"))
         call: Call = _CALLS.get(row.name) or ask
-        if row.bulk:
+        if server_named():
+            call = ask_remote
+        elif row.bulk:
             from appliance.cli.bulk import feed
 
             call = partial(feed, as_json=as_json)

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from appliance import __version__, crash
 from appliance.control.bulk import Bulk, Streaming
-from appliance.control.peers import ASKING, Asked, Peer, in_words, peer_of
+from appliance.control.peers import ASKING, Asked, Described, in_words, peer_of
 from appliance.control.sockets import bind_for
 from appliance.errors import ApplianceError, StateError
 
@@ -68,14 +68,18 @@ class Listing:
 
 
 @dataclass(slots=True, eq=False)
-class _Client:
+class Client:
     """One conversation; `since` is from when on its client is owed nothing, None while it is owed an answer."""
 
     line: socket.socket
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     since: float | None
-    peer: Peer
+    peer: Described
+    verbs: Mapping[str, Verb | Waiting | Streaming]
+    """What it may ask for."""
+    is_remote: bool = False
+    """Whether the line is encrypted, so that nothing can be put on it past the writer."""
     bulk: Bulk | None = None
     """The data that it sends, while a verb takes them."""
 
@@ -89,6 +93,10 @@ class _Client:
 
         The kernel takes the line in one step with looking whether the client has shut its own end down.
         """
+        if self.is_remote:
+            if told:
+                self.writer.write(_BEGUN)
+            return not self.writer.is_closing()
         try:
             if told:
                 ready = not self.writer.transport.get_write_buffer_size()
@@ -129,7 +137,7 @@ class Channel:
         self._turns = turns if turns is not None else contextlib.nullcontext()
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
-        self._clients: dict[asyncio.Task[None], _Client] = {}
+        self._clients: dict[asyncio.Task[None], Client] = {}
         self._work: set[asyncio.Future[Any]] = set()
         self._room = asyncio.Event()
         self._crowded = False
@@ -201,8 +209,11 @@ class Channel:
         loop = asyncio.get_running_loop()
         line, _ = await loop.sock_accept(self._listener)
         reader, writer = await asyncio.open_unix_connection(sock=line, limit=LINE_OCTETS)
-        client = _Client(line, reader, writer, loop.time(), peer_of(line))
-        task = loop.create_task(self._converse(client))
+        self._begin(Client(line, reader, writer, loop.time(), peer_of(line), self._verbs))
+
+    def _begin(self, client: Client) -> None:
+        """Begin a conversation."""
+        task = asyncio.get_running_loop().create_task(self._converse(client))
         self._clients[task] = client
         task.add_done_callback(self._end)
 
@@ -235,7 +246,7 @@ class Channel:
         if not task.cancelled() and (error := task.exception()) is not None:
             crash.log(error, "talking to a control client")
 
-    async def _converse(self, client: _Client) -> None:
+    async def _converse(self, client: Client) -> None:
         with contextlib.suppress(OSError, TimeoutError):  # the client went, or did nothing for long
             while True:
                 try:
@@ -251,16 +262,16 @@ class Channel:
                 if self._crowded or not goes_on:
                     return
 
-    def _owe_nothing(self, client: _Client) -> None:
+    def _owe_nothing(self, client: Client) -> None:
         """Note that a client waits for nothing, so that its place may be given away when all are taken."""
         client.since = asyncio.get_running_loop().time()
         self._room.set()
 
-    async def _answer(self, client: _Client, line: bytes) -> bool:
+    async def _answer(self, client: Client, line: bytes) -> bool:
         """Answer a request; return whether another one can follow it."""
         async with self._turns:
             try:
-                name, request = self._parsed(line)
+                name, request = self._parsed(client, line)
             except ApplianceError as error:
                 refused: ApplianceError | None = error
             else:
@@ -287,7 +298,7 @@ class Channel:
                 bulk.end("the client has gone")
         return bulk is None or bulk.is_through
 
-    def _parsed(self, line: bytes) -> tuple[str, dict[str, Any]]:
+    def _parsed(self, client: Client, line: bytes) -> tuple[str, dict[str, Any]]:
         """Return the verb of a request and its arguments. Raises ApplianceError."""
         try:
             request = json.loads(line)
@@ -302,20 +313,22 @@ class Channel:
                 f"version {str(version)[:20]} of the protocol is not known: this server speaks version {VERSION}; ask "
                 f"with the command `appliance` of its release ({__version__}), or as its docs/control.md says"
             )
-        if name in self._operating and name not in self._verbs:
-            raise ApplianceError(
-                f"verb {name} changes the server: ask for it on the control socket, not on {self.path}"
-            )
-        if name not in self._verbs:
-            raise ApplianceError(f"unknown verb; known are {', '.join(sorted(self._verbs))}")
+        if name in self._operating and name not in client.verbs:
+            raise ApplianceError(self._why_not(name))
+        if name not in client.verbs:
+            raise ApplianceError(f"unknown verb; known are {', '.join(sorted(client.verbs))}")
         return name, request
 
-    async def _send_notes(self, client: _Client, work: asyncio.Future[Any]) -> None:
+    def _why_not(self, name: str) -> str:
+        """Return why a verb that changes the server is not taken here."""
+        return f"verb {name} changes the server: ask for it on the control socket, not on {self.path.name}"
+
+    async def _send_notes(self, client: Client, work: asyncio.Future[Any]) -> None:
         """Send what the server does, every second until the work is done; a client that goes does not stop the work."""
         while not (await asyncio.wait((work,), timeout=NOTE_S))[0]:
             await self._send(client, {"note": self._doing()})
 
-    async def _result(self, client: _Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
+    async def _result(self, client: Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
         operating = name in self._operating
         if not operating and not self._asked.tells_all:
             return await self._done(client, name, request, begin)
@@ -328,9 +341,9 @@ class Channel:
             self._asked.failed(what, who, str(answer))
         return answer
 
-    async def _done(self, client: _Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
+    async def _done(self, client: Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
         """Return the result of a verb, or the error that it ends with."""
-        verb = self._verbs[name]
+        verb = client.verbs[name]
         try:
             if isinstance(verb, Streaming):
                 client.bulk = Bulk(client.reader, partial(self._send, client), begin, self._room.set, IDLE_S)
@@ -347,12 +360,12 @@ class Channel:
             _log.error("%s", said)
             return ApplianceError(said)
 
-    async def _tell_refused(self, client: _Client, why: str) -> None:
+    async def _tell_refused(self, client: Client, why: str) -> None:
         """Log who asked for what cannot be asked; one who does so without end fills no disk."""
         if self._asked.may_tell(asyncio.get_running_loop().time()):
             self._asked.refused(self.path.name, await client.peer.described(), why.partition(";")[0])
 
-    async def _send_whole(self, client: _Client, answer: Any) -> None:
+    async def _send_whole(self, client: Client, answer: Any) -> None:
         if isinstance(answer, ApplianceError):
             await self._send(client, {"version": VERSION, "ok": False, "error": str(answer)})
         elif isinstance(answer, Listing):
@@ -368,15 +381,15 @@ class Channel:
         else:
             await self._send(client, {"version": VERSION, "ok": True, "result": answer})
 
-    async def _send(self, client: _Client, message: dict[str, Any]) -> None:
+    async def _send(self, client: Client, message: dict[str, Any]) -> None:
         """Send one line; a client that does not read the line may lose its place, and loses it after IDLE_S."""
         self._write(client, message)
         await self._drain(client)
 
-    def _write(self, client: _Client, message: dict[str, Any]) -> None:
+    def _write(self, client: Client, message: dict[str, Any]) -> None:
         client.writer.write(json.dumps(message).encode() + b"\n")
 
-    async def _drain(self, client: _Client) -> None:
+    async def _drain(self, client: Client) -> None:
         self._owe_nothing(client)
         await asyncio.wait_for(client.writer.drain(), IDLE_S)
         client.since = None

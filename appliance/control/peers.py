@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from appliance.wording import visible
 
@@ -25,6 +25,13 @@ ASKING: Final[ContextVar[str]] = ContextVar("asking", default="the server itself
 """Who asks for the verb that is at work, in words."""
 
 _log = logging.getLogger(__name__)
+
+
+class Described(Protocol):
+    """Whoever asks."""
+
+    async def described(self) -> str:
+        """Return who it is, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class Stage:
     """In words what a reload works on, "" where none is under way."""
     drain: Drain | None = None
     """Whether the server is drained by hand; none before its folders are known."""
+    channel_problem: Callable[[], str] = lambda: ""
+    """Returns why there is no control channel over TLS that should be there."""
     waiting: int = 0
     """Requests that wait, the one under way included."""
 
@@ -52,7 +54,8 @@ class Stage:
     @property
     def warnings(self) -> list[str]:
         """What status has to say about the server by itself, at every stage."""
-        return [] if self.drain is None else list(self.drain.warnings())
+        drained = [] if self.drain is None else list(self.drain.warnings())
+        return [*drained, *filter(None, [self.channel_problem()])]
 
     def how_far(self) -> str:
         """Return how far the start is, in words."""
