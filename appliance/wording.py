@@ -14,7 +14,7 @@ def counted(number: int, noun: str) -> str:
 
 def plural(noun: str) -> str:
     """Return the plural of a noun that messages use."""
-    if noun.endswith("y"):
+    if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 

@@ -11,20 +11,32 @@ from appliance import __version__
 from appliance.cli import boundary
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import configured
+from appliance.cli.completion import completion
 from appliance.cli.config import config_group
 from appliance.cli.migrate import import_command
 from appliance.cli.options import DEFAULT_CONFIG, config_option, json_option
+from appliance.cli.remote import check_server, control_setup
 from appliance.cli.verbs import add_verbs
 from appliance.errors import ApplianceError, Finding
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="appliance", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.option("--server", metavar="HOST:PORT", default="", help="Ask a server on another machine, over TLS.")
+@click.option(
+    "--client",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
+    default=None,
+    metavar="FILE",
+    help="Certificate for --server, its key beside it; else clients/operator.pem in [control] folder.",
+)
+@click.pass_context
+def cli(context: click.Context, server: str, client: Path | None) -> None:
     """Authoritative DNS server that answers on the NIC path.
 
     Exit status: 0 all is well, 1 error, 2 unhealthy, 3 the server does not run.
     """
+    check_server(context, server)
 
 
 @cli.command()
@@ -52,6 +64,8 @@ def zone() -> None:
 add_verbs(cli, zone)
 cli.add_command(config_group)
 cli.add_command(import_command)
+cli.add_command(completion)
+cli.add_command(control_setup)
 
 
 @cli.command()

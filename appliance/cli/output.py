@@ -9,6 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from appliance.cli.bulk import show_bulk as show_bulk
+from appliance.cli.server_output import show_drained as show_drained
+from appliance.cli.server_output import show_names as show_names
+from appliance.cli.server_output import show_pid as show_pid
+from appliance.cli.server_output import show_said as show_said
+from appliance.cli.server_output import show_verbosity as show_verbosity
+from appliance.control.stats_difference import ago
 from appliance.served.signatures import moment
 from appliance.wording import counted, without_zone
 
@@ -162,6 +169,9 @@ def _signed(dnssec: dict[str, Any] | None) -> list[str]:
 def show_stats(stats: dict[str, Any]) -> None:
     """Print the result of the verb stats; counters that are 0 are left out."""
     console = _console()
+    if "since" in stats:
+        since = moment(int(stats["since"]))
+        console.print(f"counters: what they have grown by in {ago(stats['seconds'])}, since {since}")
     share = stats["nic_path_share"]
     if share is not None:
         console.print(f"{share:.2%} of the UDP queries were answered on the NIC path")
@@ -179,7 +189,7 @@ def show_stats(stats: dict[str, Any]) -> None:
         console.print(f"open TCP connections of each worker: {', '.join(map(str, stats['connections']))}")
     show_store(stats["store"])
     if not any(stats["verdicts"].values()) and not any(stats["userspace"].values()):
-        console.print("no query has come yet")
+        console.print("no query has come" if "since" in stats else "no query has come yet")
 
 
 def show_store(store: dict[str, Any]) -> None:

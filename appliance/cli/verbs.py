@@ -3,6 +3,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,10 @@ import click
 
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import ask, detach, stop
+from appliance.cli.completion import zones
 from appliance.cli.options import config_option, json_option, timeout_option
+from appliance.cli.remote import ask as ask_remote
+from appliance.cli.remote import server_named
 from appliance.control.verb_table import VERBS, Argument, Row
 from appliance.errors import ApplianceError
 
@@ -34,6 +38,12 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
             if value == "" and key in words:  # as of a variable that is not set: no reason to mean all
                 fail(ApplianceError(f"the {key.upper()} given is empty; leave it out where all are meant"))
         call: Call = _CALLS.get(row.name) or ask
+        if server_named():
+            call = ask_remote
+        elif row.bulk:
+            from appliance.cli.bulk import feed
+
+            call = partial(feed, as_json=as_json)
         result = call(row, config, timeout or 0.0, {key: value for key, value in given.items() if value})
         if as_json:
             print_json(result)
@@ -52,7 +62,14 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
 def _parameter(argument: Argument, required: bool) -> click.Parameter:
     if not argument.option:
         metavar = argument.metavar or ("NAME" if required else None)
-        return click.Argument([argument.name], required=required or argument.required, default=None, metavar=metavar)
+        complete = zones if argument.name == "zone" else None
+        return click.Argument(
+            [argument.name],
+            required=required or argument.required,
+            default=None,
+            metavar=metavar,
+            shell_complete=complete,
+        )
     flag = argument.name.replace("_", "-")
     if argument.kind == "flag":
         return click.Option([f"--{flag}"], is_flag=True, help=argument.help)

@@ -26,6 +26,7 @@ def check_meaning(config: Config, error: ReportError, unknown: frozenset[str] = 
         (_check_patterns, {"pattern"}),
         (_check_health, {"health"}),
         (_check_lease, {"server"}),
+        (_check_control, {"control", "control_client"}),
         (_check_paths, {"server", "zone", "pattern"}),
     )
     for check, tables in rules:
@@ -61,6 +62,19 @@ def _check_lease(config: Config, error: ReportError) -> None:
             f"lease_s {config.server.lease_s:g} is too short to be renewed in time; at least {_LEASE_MIN_S:g}, or 0"
         )
         error(("server", "lease_s"), f"{reason} for a lease without end")
+
+
+def _check_control(config: Config, error: ReportError) -> None:
+    if config.control.address:
+        _check_addresses((config.control.address,), ("control", "address"), error)
+    names_, digests = set(), set()
+    for index, client in enumerate(config.control_client):
+        if client.name in names_:
+            error(("control_client", index, "name"), f"client {client.name!r} is there twice")
+        if client.digest in digests:
+            error(("control_client", index, "fingerprint"), f"fingerprint {client.fingerprint} is there twice")
+        names_.add(client.name)
+        digests.add(client.digest)
 
 
 def _check_health(config: Config, error: ReportError) -> None:

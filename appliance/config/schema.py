@@ -132,6 +132,27 @@ class Health(Section, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 3.0
 
 
+class Control(Section, frozen=True):
+    """The control channel over TLS, for those who are not on this machine; off without an address."""
+
+    address: Text = ""
+    port: ServicePort = 8953
+    folder: FilePath = "/etc/appliance/control"
+
+
+class ControlClient(Section, frozen=True):
+    """One client of the control channel over TLS, known by its certificate."""
+
+    name: Label
+    fingerprint: Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$")]
+    role: Literal["read", "operate"] = "read"
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint, as the SHA-256 of a certificate is compared with it."""
+        return self.fingerprint.replace(":", "").lower()
+
+
 class Key(Section, frozen=True):
     """One TSIG key (RFC 8945); the secret stands in a file of its own."""
 
@@ -209,6 +230,8 @@ class Config(Section, frozen=True):
     store: Storage = Storage()
     journal: Journal = Journal()
     health: Health = Health()
+    control: Control = Control()
+    control_client: tuple[ControlClient, ...] = ()
     key: tuple[Key, ...] = ()
     remote: tuple[Remote, ...] = ()
     acl: tuple[Acl, ...] = ()

@@ -6,6 +6,8 @@ from typing import Final
 from appliance.config.schema import (
     Acl,
     Checks,
+    Control,
+    ControlClient,
     Health,
     Interface,
     Journal,
@@ -28,9 +30,11 @@ TABLES: Final[dict[str, type[Section]]] = {
     "store": Storage,
     "journal": Journal,
     "health": Health,
+    "control": Control,
 }
 ARRAYS: Final[dict[str, type[Section]]] = {
     "interface": Interface,
+    "control_client": ControlClient,
     "key": Key,
     "remote": Remote,
     "acl": Acl,
@@ -39,6 +43,7 @@ ARRAYS: Final[dict[str, type[Section]]] = {
 }
 PATHS: Final[dict[str, tuple[str, ...]]] = {
     "server": ("run_dir", "state_dir", "control_socket", "read_socket", "include_below"),
+    "control": ("folder",),
     "key": ("secret_file",),
     "pattern": ("file", "zones"),
     "zone": ("file",),

@@ -4,6 +4,7 @@
 A request with "notes": true gets lines with "note" before its answer, while it waits or works; a Listing comes in lines
 with "part" before it. A request with "begin": true gets a line with "begun" when its work begins. Work that has not
 begun when the client goes is not done. A client that shuts its line down and finds no "begun" on it knows that.
+The lines that follow a request of a Streaming verb are its data (`bulk`).
 """
 
 import asyncio
@@ -13,17 +14,21 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import crash
+from appliance import __version__, crash
+from appliance.control.bulk import Bulk, Streaming
+from appliance.control.peers import ASKING, Asked, Described, in_words, peer_of
 from appliance.control.sockets import bind_for
 from appliance.errors import ApplianceError, StateError
 
+VERSION: Final = 1
+"""Of the protocol; docs/control.md describes it."""
 LINE_OCTETS: Final = 65536
 IDLE_S: Final = 30.0
 """Time that a client may take for a line, or to read what it was sent."""
@@ -63,18 +68,35 @@ class Listing:
 
 
 @dataclass(slots=True, eq=False)
-class _Client:
+class Client:
     """One conversation; `since` is from when on its client is owed nothing, None while it is owed an answer."""
 
     line: socket.socket
+    reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     since: float | None
+    peer: Described
+    verbs: Mapping[str, Verb | Waiting | Streaming]
+    """What it may ask for."""
+    is_remote: bool = False
+    """Whether the line is encrypted, so that nothing can be put on it past the writer."""
+    bulk: Bulk | None = None
+    """The data that it sends, while a verb takes them."""
+
+    @property
+    def idle_since(self) -> float | None:
+        """From when on it is the client who keeps others waiting; None while it waits itself."""
+        return self.since if self.bulk is None or self.since is not None else self.bulk.waiting_since
 
     def begin(self, *, told: bool) -> bool:
         """Return whether the client still waits for what is about to begin; tell it where it asked for that.
 
         The kernel takes the line in one step with looking whether the client has shut its own end down.
         """
+        if self.is_remote:
+            if told:
+                self.writer.write(_BEGUN)
+            return not self.writer.is_closing()
         try:
             if told:
                 ready = not self.writer.transport.get_write_buffer_size()
@@ -96,23 +118,26 @@ class Channel:
     def __init__(
         self,
         path: Path,
-        verbs: Mapping[str, Verb | Waiting],
+        verbs: Mapping[str, Verb | Waiting | Streaming],
         group: str = "",
         doing: Callable[[], str] = lambda: "",
         turns: AbstractAsyncContextManager[None] | None = None,
+        operating: Collection[str] = (),
     ) -> None:
         """Serve the owner and the members of `group`; `doing` returns in words what keeps the server busy.
 
-        Requests take `turns` where there are any.
+        Requests take `turns` where there are any. The log tells who asks for `operating` verbs, served here or not.
         """
         self.path = path
         self._verbs = verbs
         self._group = group
         self._doing = doing
+        self._operating = operating
+        self._asked = Asked()
         self._turns = turns if turns is not None else contextlib.nullcontext()
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
-        self._clients: dict[asyncio.Task[None], _Client] = {}
+        self._clients: dict[asyncio.Task[None], Client] = {}
         self._work: set[asyncio.Future[Any]] = set()
         self._room = asyncio.Event()
         self._crowded = False
@@ -184,8 +209,11 @@ class Channel:
         loop = asyncio.get_running_loop()
         line, _ = await loop.sock_accept(self._listener)
         reader, writer = await asyncio.open_unix_connection(sock=line, limit=LINE_OCTETS)
-        client = _Client(line, writer, loop.time())
-        task = loop.create_task(self._converse(client, reader))
+        self._begin(Client(line, reader, writer, loop.time(), peer_of(line), self._verbs))
+
+    def _begin(self, client: Client) -> None:
+        """Begin a conversation."""
+        task = asyncio.get_running_loop().create_task(self._converse(client))
         self._clients[task] = client
         task.add_done_callback(self._end)
 
@@ -196,7 +224,7 @@ class Channel:
         """
         self._crowded = len(self._clients) >= CLIENTS
         while len(self._clients) >= CLIENTS:
-            idle = [(client.since, number, task) for number, (task, client) in enumerate(self._clients.items())]
+            idle = [(client.idle_since, number, task) for number, (task, client) in enumerate(self._clients.items())]
             silent = [(since, number, task) for since, number, task in idle if since is not None]
             if silent:
                 task = min(silent)[2]
@@ -218,31 +246,32 @@ class Channel:
         if not task.cancelled() and (error := task.exception()) is not None:
             crash.log(error, "talking to a control client")
 
-    async def _converse(self, client: _Client, reader: asyncio.StreamReader) -> None:
+    async def _converse(self, client: Client) -> None:
         with contextlib.suppress(OSError, TimeoutError):  # the client went, or did nothing for long
             while True:
                 try:
-                    line = await asyncio.wait_for(reader.readline(), IDLE_S)
+                    line = await asyncio.wait_for(client.reader.readline(), IDLE_S)
                 except ValueError:
-                    await self._send(client, {"ok": False, "error": f"a line has at most {LINE_OCTETS} octets"})
+                    await self._send_whole(client, ApplianceError(f"a line has at most {LINE_OCTETS} octets"))
                     return
                 if not line:
                     return
                 client.since = None
-                await self._answer(client, line)
+                goes_on = await self._answer(client, line)
                 self._owe_nothing(client)
-                if self._crowded:
+                if self._crowded or not goes_on:
                     return
 
-    def _owe_nothing(self, client: _Client) -> None:
+    def _owe_nothing(self, client: Client) -> None:
         """Note that a client waits for nothing, so that its place may be given away when all are taken."""
         client.since = asyncio.get_running_loop().time()
         self._room.set()
 
-    async def _answer(self, client: _Client, line: bytes) -> None:
+    async def _answer(self, client: Client, line: bytes) -> bool:
+        """Answer a request; return whether another one can follow it."""
         async with self._turns:
             try:
-                name, request = self._parsed(line)
+                name, request = self._parsed(client, line)
             except ApplianceError as error:
                 refused: ApplianceError | None = error
             else:
@@ -251,18 +280,25 @@ class Channel:
                 begin: Begin = partial(client.begin, told=request.pop("begin", False) is True)
                 if request.pop("leave", False) is True:  # to be done also where the client has gone
                     begin = _at_once
-                work = asyncio.ensure_future(self._result(name, request, begin))
+                work = asyncio.ensure_future(self._result(client, name, request, begin))
                 self._work.add(work)
                 work.add_done_callback(self._work.discard)
                 await asyncio.wait((work,), timeout=_TURN_S)
         if refused is not None:
+            await self._tell_refused(client, str(refused))
             await self._send_whole(client, refused)
-            return
-        if notes:
-            await self._send_notes(client, work)
-        await self._send_whole(client, await asyncio.shield(work))
+            return True
+        try:
+            if notes:
+                await self._send_notes(client, work)
+            await self._send_whole(client, await asyncio.shield(work))
+        finally:
+            bulk, client.bulk = client.bulk, None
+            if bulk is not None:
+                bulk.end("the client has gone")
+        return bulk is None or bulk.is_through
 
-    def _parsed(self, line: bytes) -> tuple[str, dict[str, Any]]:
+    def _parsed(self, client: Client, line: bytes) -> tuple[str, dict[str, Any]]:
         """Return the verb of a request and its arguments. Raises ApplianceError."""
         try:
             request = json.loads(line)
@@ -271,18 +307,47 @@ class Channel:
         if not isinstance(request, dict) or not isinstance(request.get("verb"), str):
             raise ApplianceError('a request is an object such as {"verb": "status"}')
         name = request.pop("verb")
-        if name not in self._verbs:
-            raise ApplianceError(f"unknown verb; known are {', '.join(sorted(self._verbs))}")
+        version = request.pop("version", VERSION)
+        if version != VERSION or isinstance(version, bool):
+            raise ApplianceError(
+                f"version {str(version)[:20]} of the protocol is not known: this server speaks version {VERSION}; ask "
+                f"with the command `appliance` of its release ({__version__}), or as its docs/control.md says"
+            )
+        if name in self._operating and name not in client.verbs:
+            raise ApplianceError(self._why_not(name))
+        if name not in client.verbs:
+            raise ApplianceError(f"unknown verb; known are {', '.join(sorted(client.verbs))}")
         return name, request
 
-    async def _send_notes(self, client: _Client, work: asyncio.Future[Any]) -> None:
+    def _why_not(self, name: str) -> str:
+        """Return why a verb that changes the server is not taken here."""
+        return f"verb {name} changes the server: ask for it on the control socket, not on {self.path.name}"
+
+    async def _send_notes(self, client: Client, work: asyncio.Future[Any]) -> None:
         """Send what the server does, every second until the work is done; a client that goes does not stop the work."""
         while not (await asyncio.wait((work,), timeout=NOTE_S))[0]:
             await self._send(client, {"note": self._doing()})
 
-    async def _result(self, name: str, request: dict[str, Any], begin: Begin) -> Any:
-        verb = self._verbs[name]
+    async def _result(self, client: Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
+        operating = name in self._operating
+        if not operating and not self._asked.tells_all:
+            return await self._done(client, name, request, begin)
+        who = await client.peer.described()
+        what = in_words(name, request)
+        (self._asked.begun if operating else self._asked.looked)(what, who)
+        ASKING.set(who)  # in the context of this task alone
+        answer = await self._done(client, name, request, begin)
+        if isinstance(answer, ApplianceError):
+            self._asked.failed(what, who, str(answer))
+        return answer
+
+    async def _done(self, client: Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
+        """Return the result of a verb, or the error that it ends with."""
+        verb = client.verbs[name]
         try:
+            if isinstance(verb, Streaming):
+                client.bulk = Bulk(client.reader, partial(self._send, client), begin, self._room.set, IDLE_S)
+                return await verb.work(request, client.bulk)
             if isinstance(verb, Waiting):
                 return await verb.work(request, begin)
             if not begin():
@@ -295,9 +360,14 @@ class Channel:
             _log.error("%s", said)
             return ApplianceError(said)
 
-    async def _send_whole(self, client: _Client, answer: Any) -> None:
+    async def _tell_refused(self, client: Client, why: str) -> None:
+        """Log who asked for what cannot be asked; one who does so without end fills no disk."""
+        if self._asked.may_tell(asyncio.get_running_loop().time()):
+            self._asked.refused(self.path.name, await client.peer.described(), why.partition(";")[0])
+
+    async def _send_whole(self, client: Client, answer: Any) -> None:
         if isinstance(answer, ApplianceError):
-            await self._send(client, {"ok": False, "error": str(answer)})
+            await self._send(client, {"version": VERSION, "ok": False, "error": str(answer)})
         elif isinstance(answer, Listing):
             parts = iter(answer.parts)
             while True:
@@ -307,19 +377,19 @@ class Channel:
                 if part is None:
                     break
                 await self._drain(client)
-            await self._send(client, {"ok": True, "parts_are": answer.key, "result": answer.result})
+            await self._send(client, {"version": VERSION, "ok": True, "parts_are": answer.key, "result": answer.result})
         else:
-            await self._send(client, {"ok": True, "result": answer})
+            await self._send(client, {"version": VERSION, "ok": True, "result": answer})
 
-    async def _send(self, client: _Client, message: dict[str, Any]) -> None:
+    async def _send(self, client: Client, message: dict[str, Any]) -> None:
         """Send one line; a client that does not read the line may lose its place, and loses it after IDLE_S."""
         self._write(client, message)
         await self._drain(client)
 
-    def _write(self, client: _Client, message: dict[str, Any]) -> None:
+    def _write(self, client: Client, message: dict[str, Any]) -> None:
         client.writer.write(json.dumps(message).encode() + b"\n")
 
-    async def _drain(self, client: _Client) -> None:
+    async def _drain(self, client: Client) -> None:
         self._owe_nothing(client)
         await asyncio.wait_for(client.writer.drain(), IDLE_S)
         client.since = None

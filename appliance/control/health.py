@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import dns.exception
@@ -23,8 +24,9 @@ import dns.rdatatype
 
 from appliance.config.patterns import Expansion, expand
 from appliance.config.schema import Config
+from appliance.control.drain import drained_in
 from appliance.datapath import probe
-from appliance.errors import ConfigError, WireError
+from appliance.errors import ConfigError, StateError, WireError
 from appliance.zone import names
 
 FEW: Final = 3
@@ -67,8 +69,16 @@ def examine(config: Config, zones: Sequence[str], limit_s: float | None = None) 
             problems = _judged(answers, chosen, named)
             if not problems or time.monotonic() > deadline:
                 break
+    drained = None
+    try:
+        drained = drained_in(Path(config.server.run_dir))
+    except StateError as error:
+        remarks.append(str(error))
+    if drained is not None:
+        problems = [f"the server is {drained}", *problems]
     return {
         "healthy": not problems,
+        "drained": None if drained is None else asdict(drained),
         "problems": problems,
         "remarks": remarks,
         "answers": [asdict(answer) for answer in answers],

@@ -51,7 +51,7 @@ class Reloader:
                 raise StateError("reload was not begun: nobody waits for it any more")
             await self._update.publication.reconcile()
             if name:
-                return plain(await self._reload_some([self._find(name)]))
+                return plain(await self._reload_some([self.find(name)]))
             told = await self._look_again(allow_removal)
             chosen = await asyncio.to_thread(self._chosen)
             return told + plain([one for one in await self._reload_some(chosen) if not one.get("same")])
@@ -99,9 +99,10 @@ class Reloader:
     async def steps(self, name: str) -> list[Entry]:
         """Return the journal of a zone, the oldest step first. Raises StateError."""
         async with self._update.turn:
-            return await to_the_end(self._update.history.steps, self._find(name).origin)
+            return await to_the_end(self._update.history.steps, self.find(name).origin)
 
-    def _find(self, name: str) -> ServedZone:
+    def find(self, name: str) -> ServedZone:
+        """Return the zone of a name. Raises StateError where there is none."""
         try:
             origin = names.fold(names.from_text(name))
         except WireError as error:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from appliance import __version__, crash
-from appliance.config.schema import Config
 from appliance.control.background import Background
 from appliance.control.channel import Channel
 from appliance.control.config_file import ConfigFile
 from appliance.control.config_findings import examine_machine
+from appliance.control.drain import Drain
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.reload import Reloader
@@ -28,8 +28,10 @@ from appliance.control.signals import Signals
 from appliance.control.stage import Stage
 from appliance.control.start import Start
 from appliance.control.status import Told
+from appliance.control.tls_channel import TlsChannel
 from appliance.control.turns import Turns
 from appliance.control.update import Update
+from appliance.control.verb_table import OPERATING
 from appliance.control.verbs import Verbs
 from appliance.publish.lease import keep_renewing
 from appliance.publish.nic_path import keep_looking
@@ -90,8 +92,9 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         cleanup.callback(listening.close)
         pool = WorkerPool(config, listening)
         stage = Stage(Progress(), lambda: pool.alive > 0)
+        stage.drain = Drain(Path(config.server.state_dir), Path(config.server.run_dir))
         verbs = Verbs(stage, pool, listening.endpoints, stop)
-        channels = _channels(config, verbs, stage)
+        channels = _channels(file, verbs, stage)
         for channel in channels:
             await channel.open()
             cleanup.push_async_callback(channel.close)
@@ -138,12 +141,16 @@ def _leave() -> NoReturn:
     os._exit(0)
 
 
-def _channels(config: Config, verbs: Verbs, stage: Stage) -> tuple[Channel, Channel]:
-    """Return the two sockets: one for those who may change something, one for those who may look."""
-    server = config.server
+def _channels(file: ConfigFile, verbs: Verbs, stage: Stage) -> tuple[Channel, Channel, Channel]:
+    """Return the two sockets, one for those who may change something, one for those who may look; and that with TLS."""
+    config, server = file.config, file.config.server
+    roles = {"read": verbs.reading, "operate": verbs.control}
+    tls = TlsChannel(lambda: file.config, roles, stage.doing, OPERATING)
+    stage.channel_problem = lambda: tls.problem
     return (
-        Channel(config.control_socket, verbs.control, server.operate_group, stage.doing),
-        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing, Turns()),
+        Channel(config.control_socket, verbs.control, server.operate_group, stage.doing, operating=OPERATING),
+        Channel(config.read_socket, verbs.reading, server.read_group, stage.doing, Turns(), OPERATING),
+        tls,
     )
 
 

@@ -59,7 +59,13 @@ def _admit(path: Path, group: str) -> None:
     try:
         number = grp.getgrnam(group).gr_gid if group else -1
     except KeyError:
-        _log.info("there is no group %s: only %s may use %s", group, _owner(), path)
+        _log.info(
+            "there is no group %s: only %s may use %s; `groupadd --system %s` makes it, for the next start",
+            group,
+            _owner(),
+            path,
+            group,
+        )
         return
     if number < 0:
         return

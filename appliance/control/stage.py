@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from appliance.control.drain import Drain
 from appliance.publish.progress import Progress
 from appliance.wording import counted
 
@@ -28,6 +29,10 @@ class Stage:
     """Set when the start has ended, well or not."""
     reloading: str = ""
     """In words what a reload works on, "" where none is under way."""
+    drain: Drain | None = None
+    """Whether the server is drained by hand; none before its folders are known."""
+    channel_problem: Callable[[], str] = lambda: ""
+    """Returns why there is no control channel over TLS that should be there."""
     waiting: int = 0
     """Requests that wait, the one under way included."""
 
@@ -45,6 +50,12 @@ class Stage:
     def uptime_s(self) -> float:
         """Seconds since the start began."""
         return time.monotonic() - self.started
+
+    @property
+    def warnings(self) -> list[str]:
+        """What status has to say about the server by itself, at every stage."""
+        drained = [] if self.drain is None else list(self.drain.warnings())
+        return [*drained, *filter(None, [self.channel_problem()])]
 
     def how_far(self) -> str:
         """Return how far the start is, in words."""

@@ -49,7 +49,7 @@ class Told:
         problems = list(found.problems) + self.zone_set.problems()
         problems += filter(None, [self.history.unrecorded])
         held = self.zone_set.limit.held
-        warnings = [*doubts, *found.warnings]
+        warnings = [*self.stage.warnings, *doubts, *found.warnings]
         if edited := await asyncio.to_thread(self.config_file.change):
             (problems if self.config_file.is_broken else warnings).append(edited)
         if self.publication.failed:
@@ -120,6 +120,7 @@ def outline(stage: Stage, pool: WorkerPool, endpoints: Sequence[tuple[str, int]]
         "listening": [{"address": address, "port": port} for address, port in endpoints],
         "workers": {"alive": pool.alive, "wanted": pool.wanted, "restarts": pool.restarts},
         "crashes": crash.known(),
+        "drained": None if stage.drain is None else stage.drain.described(),
     }
 
 
@@ -129,7 +130,7 @@ def starting(stage: Stage, pool: WorkerPool, endpoints: Sequence[tuple[str, int]
         **outline(stage, pool, endpoints),
         "healthy": False,
         "problems": [stage.doing()],
-        "warnings": [],
+        "warnings": stage.warnings,
         "nic_path": {"on": False, "generation": None, "reason": "the server is starting", "since": stage.began},
         "interfaces": [],
         "zone_summary": None,

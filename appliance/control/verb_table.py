@@ -42,6 +42,8 @@ class Row(NamedTuple):
     command: str = ""
     """The command, where it is not the verb's name."""
     slow: bool = False
+    bulk: bool = False
+    """Whether lines of standard input follow the request."""
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -59,7 +61,22 @@ VERBS: Final = (
         "show_status",
         (Argument("zones", "List every zone, not only what is wrong.", "flag"),),
     ),
-    Row("stats", "Show the counters of the NIC path and of userspace.", "read", "show_stats"),
+    Row(
+        "stats",
+        "Show the counters of the NIC path and of userspace, which are never reset.",
+        "read",
+        "show_stats",
+        (Argument("diff", "Show what they have grown by since this was last asked for, by whomever.", "flag"),),
+        aliases=("stats_noreset",),
+    ),
+    Row(
+        "names",
+        "Show names of zones, a thousand at most: of those that begin with BEGUN.",
+        "read",
+        "show_names",
+        (Argument("begun", "What the names begin with.", option=False),),
+        command="zone names",
+    ),
     Row(
         "journal",
         "Show the steps between versions of zone NAME that are kept, the oldest first.",
@@ -92,10 +109,50 @@ VERBS: Final = (
             Argument("force", "Take off whatever program runs on INTERFACE, also one that is not ours.", "flag"),
         ),
     ),
+    Row("serverpid", "Show the process number of the server.", "read", "show_pid"),
+    Row(
+        "verbosity",
+        "Show from which level on the server logs, or set it until the server ends: LEVEL is error (0), warning (1), "
+        "info (2) or debug (3).",
+        "operate",
+        "show_verbosity",
+        (Argument("level", "Name or number of the level.", option=False),),
+    ),
+    Row(
+        "log_reopen",
+        "Open the file of the log again, as after it was renamed.\n\n"
+        "A log that goes to the journal needs no opening, and that is told.",
+        "operate",
+        "show_said",
+    ),
+    Row(
+        "drain",
+        "Let `appliance health` fail until `appliance undrain`, over restarts too; queries are answered as before.",
+        "operate",
+        "show_drained",
+        (Argument("reason", "Why: shown by health and status.", metavar="TEXT"),),
+    ),
+    Row("undrain", "Let `appliance health` say again what it finds.", "operate", "show_drained"),
+    *(
+        Row(
+            name,
+            f"{does}. This version makes no transfers, and says so with exit status 1.",
+            "operate",
+            "show_nothing",
+            (_ZONE,),
+        )
+        for name, does in (
+            ("notify", "Tell the secondaries of ZONE, or of all zones, that it has changed"),
+            ("transfer", "Ask the primaries of ZONE, or of all zones, whether it has changed"),
+            ("force_transfer", "Fetch ZONE, or all zones, from the primaries, whatever their serial"),
+        )
+    ),
     Row("stop", "Stop the server and wait until it has ended.", "operate", "show_nothing"),
 )
 
 BY_NAME: Final[Mapping[str, Row]] = {row.name: row for row in VERBS}
+OPERATING: Final = frozenset(row.name for row in VERBS if row.access == "operate")
+"""Verbs that change the server."""
 
 _TYPES: Final = {"text": (str, "text"), "flag": (bool, "true or false")}
 

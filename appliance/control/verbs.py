@@ -3,20 +3,28 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
+from appliance.control.bulk import Bulk, BulkVerb, Streaming
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
 from appliance.control.reload import Reloader
+from appliance.control.server_verbs import server_verbs
 from appliance.control.stage import Stage
+from appliance.control.stats_difference import StatsDifference
 from appliance.control.status import Told, starting
 from appliance.control.verb_table import VERBS, Row, checked
 from appliance.errors import ApplianceError
 from appliance.publish.workers import WorkerPool
+from appliance.served.zones import ServedZone
+
+NAMES: Final = 1000
+"""Names of zones in the answer to `names`, which is for completion in a shell."""
 
 
 class Verbs:
@@ -37,29 +45,41 @@ class Verbs:
         self._functions: Mapping[str, Verb] = {
             "status": self._status,
             "stats": self._stats,
+            "names": self._names,
             "journal": self._journal,
             "detach": self._detach,
             "stop": self._end,
+            **server_verbs(stage),
+            **dict.fromkeys(("notify", "transfer", "force_transfer"), self._ask_peers),
         }
         self._waiting: Mapping[str, WaitingVerb] = {"reload": self._reload}
+        self._bulk: Mapping[str, BulkVerb] = {}
 
     def serve(self, told: Told, reloader: Reloader) -> None:
         """Answer in full from now on."""
+        self._difference = StatsDifference(self._stage.began)
         self._told = told
         self._reloader = reloader
 
     @property
-    def reading(self) -> Mapping[str, Verb | Waiting]:
+    def reading(self) -> Mapping[str, Verb | Waiting | Streaming]:
         """The verbs that change nothing."""
         return {row.name: self._bound(row) for row in VERBS if row.access == "read"}
 
     @property
-    def control(self) -> Mapping[str, Verb | Waiting]:
+    def control(self) -> Mapping[str, Verb | Waiting | Streaming]:
         """All verbs."""
         return {row.name: self._bound(row) for row in VERBS}
 
-    def _bound(self, row: Row) -> Verb | Waiting:
+    def _bound(self, row: Row) -> Verb | Waiting | Streaming:
         """Return what answers a request: arguments are checked before anything is done."""
+        if row.name in self._bulk:
+            taking = self._bulk[row.name]
+
+            async def take(request: dict[str, Any], bulk: Bulk) -> Any:
+                return await taking(checked(row, request), bulk)
+
+            return Streaming(take)
         if row.name in self._waiting:
             late = self._waiting[row.name]
 
@@ -80,7 +100,21 @@ class Verbs:
         return await self._told.status(request["zones"])
 
     async def _stats(self, request: dict[str, Any]) -> Any:
-        return self._served()[0].stats()
+        stats = self._served()[0].stats()
+        return self._difference.of(stats) if request["diff"] else stats
+
+    async def _ask_peers(self, request: dict[str, Any]) -> Any:
+        if request["zone"]:
+            self._served()[1].find(request["zone"])
+        raise ApplianceError(
+            "no transfers are configured: this version makes none, zones come from files alone; `appliance reload` "
+            "reads those that have changed"
+        )
+
+    async def _names(self, request: dict[str, Any]) -> Any:
+        zones = list(self._served()[0].zones.values())
+        found = await asyncio.to_thread(_beginning, zones, request["begun"].lower())
+        return {"names": found}
 
     async def _journal(self, request: dict[str, Any]) -> Any:
         zone = request["zone"]
@@ -143,6 +177,11 @@ class _Coming:
         """Return whether anybody still waits for it; each is told that it begins."""
         answers = [one() for one in self.waiting]
         return any(answers)
+
+
+def _beginning(zones: Sequence[ServedZone], begun: str) -> list[str]:
+    """Return names that begin so, NAMES at most."""
+    return list(itertools.islice((zone.name for zone in zones if zone.name.startswith(begun)), NAMES))
 
 
 def _look_at(done: asyncio.Future[Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.control.stage import Stage
 from appliance.publish.progress import Progress
-from appliance.wording import counted, of_zone, without_zone
+from appliance.wording import counted, of_zone, plural, without_zone
 from tests.harness.served import configuration, serving, zone_text
 
 pytestmark = pytest.mark.unit
@@ -58,3 +58,7 @@ def test_what_an_operator_reads(tmp_path: Path) -> None:
     for text in texts:
         assert not DOUBLED.search(text), text
         assert not ONE_OF_MANY.search(text), text
+
+
+def test_plurals() -> None:
+    assert [plural(one) for one in ("zone", "entry", "day", "address")] == ["zones", "entries", "days", "addresses"]

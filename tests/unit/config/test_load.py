@@ -58,8 +58,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("[[zones]]\nname = 'a'", "a.toml:1: error: unknown key 'zones'; did you mean 'zone'?"),
         (
             "colour = 1",
-            "a.toml:1: error: unknown key 'colour'; known are acl, checks, health, include, interface, journal, key, "
-            "limits, listen, pattern, remote, server, store, zone",
+            "a.toml:1: error: unknown key 'colour'; known are acl, checks, control, control_client, health, include, "
+            "interface, journal, key, limits, listen, pattern, remote, server, store, zone",
         ),
         ("[listen]\nport = 70000", "a.toml:2: error: port = 70000: expected `int` <= 65535"),
         ("[listen]\nport = '53'", "a.toml:2: error: port = '53': expected `int`, got `str`"),

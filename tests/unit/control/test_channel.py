@@ -117,7 +117,7 @@ def test_an_endless_line_ends_its_own_connection_only(tmp_path: Path) -> None:
         return refused, ask(path, "echo")
 
     refused, after = serve(path, client)
-    assert refused == {"ok": False, "error": f"a line has at most {LINE_OCTETS} octets"}
+    assert refused == {"version": 1, "ok": False, "error": f"a line has at most {LINE_OCTETS} octets"}
     assert after == {}
 
 
@@ -368,7 +368,7 @@ def test_what_has_not_begun_is_not_done_for_a_client_that_went(tmp_path: Path) -
         assert await asyncio.to_thread(lambda: ask(path, "work", n=6)) == 6
         half_closed = await asyncio.to_thread(half_close)
         await channel.close()
-        assert half_closed == b'{"ok": true, "result": 7}\n'
+        assert half_closed == b'{"version": 1, "ok": true, "result": 7}\n'
 
     def half_close() -> bytes:
         (line,) = connections(path, 1, b'{"verb":"work","n":7}\n')
