@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from appliance.cli.zones_output import show_export, show_versions, show_zones
 from appliance.served.signatures import moment
 from appliance.wording import counted, without_zone
+
+__all__ = ["show_export", "show_versions", "show_zones"]
 
 _GOOD = {"serving", "native", "up"}
 _WIDTH_OF_A_FILE = 160
@@ -147,7 +150,7 @@ def _zones(zones: list[dict[str, Any]]) -> Table:
         row = [one["name"], _state(one["state"]), serial, str(one["names"])]
         if signed:
             row += _signed(one["dnssec"])
-        table.add_row(*row, Text(one["problem"]))
+        table.add_row(*row, Text(one["problem"] or ("frozen" if one["frozen"] else "")))
     return table
 
 

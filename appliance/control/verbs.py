@@ -7,14 +7,17 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+from appliance.control import zone_verbs
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
 from appliance.control.reload import Reloader
 from appliance.control.stage import Stage
 from appliance.control.status import Told, starting
 from appliance.control.verb_table import VERBS, Row, checked
+from appliance.control.zone_verbs import ZoneVerbs
 from appliance.errors import ApplianceError
 from appliance.publish.workers import WorkerPool
 
@@ -31,6 +34,7 @@ class Verbs:
         self._stop = stop
         self._told: Told | None = None
         self._reloader: Reloader | None = None
+        self._zones: ZoneVerbs | None = None
         self._turn = asyncio.Lock()
         self._coming: dict[str, _Coming] = {}
         """Reloads that have not begun, by their arguments: whoever wants the same waits for the same one."""
@@ -40,13 +44,18 @@ class Verbs:
             "journal": self._journal,
             "detach": self._detach,
             "stop": self._end,
+            **{name: partial(self._look_at_zones, name) for name in zone_verbs.READING},
         }
-        self._waiting: Mapping[str, WaitingVerb] = {"reload": self._reload}
+        self._waiting: Mapping[str, WaitingVerb] = {
+            "reload": self._reload,
+            **{name: partial(self._change_zones, name) for name in zone_verbs.FUNCTIONS},
+        }
 
-    def serve(self, told: Told, reloader: Reloader) -> None:
+    def serve(self, told: Told, reloader: Reloader, zones: ZoneVerbs) -> None:
         """Answer in full from now on."""
         self._told = told
         self._reloader = reloader
+        self._zones = zones
 
     @property
     def reading(self) -> Mapping[str, Verb | Waiting]:
@@ -96,6 +105,21 @@ class Verbs:
         self._stage.end()
         self._stop.set()
         return {"stopping": True, "pid": os.getpid()}
+
+    async def _look_at_zones(self, name: str, request: dict[str, Any]) -> Any:
+        self._served()
+        assert self._zones is not None
+        return await self._zones.reading[name](request)
+
+    async def _change_zones(self, name: str, request: dict[str, Any], begin: Begin) -> Any:
+        self._stage.waiting += 1
+        try:
+            await self._stage.decided.wait()
+            self._served()
+            assert self._zones is not None
+            return await self._zones.functions[name](request, begin)
+        finally:
+            self._stage.waiting -= 1
 
     def _served(self) -> tuple[Told, Reloader]:
         if self._stage.state != "serving" or self._told is None or self._reloader is None:
