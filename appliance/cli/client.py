@@ -64,24 +64,29 @@ def ask(
     whole = limit_s or (LONG_S if verb in BY_NAME and BY_NAME[verb].slow else SHORT_S)
     deadline = time.monotonic() + whole
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
-        call = _Call(path, verb, line, deadline, whole, say)
-        try:
-            call.connect()
-            answer = call.converse({"verb": verb, "notes": say is not None, "begin": True, **arguments})
-        except KeyboardInterrupt:
-            if verb in READING:
-                raise
-            raise GivenUpError(f"given up: {call.give_up()}") from None
-        except (ConnectionResetError, BrokenPipeError):  # as when a child of a killed server had the socket longer
-            raise NotRunningError(f"the server on {path} ended before it answered; its log may say why") from None
-        except OSError as error:
-            raise ApplianceError(f"the server on {path} does not answer: {error}") from error
+        call = Call(path, verb, line, deadline, whole, say)
+        return result_of(call, {"verb": verb, "notes": say is not None, "begin": True, **arguments})
+
+
+def result_of(call: "Call", request: dict[str, Any]) -> Any:
+    """Return the result of a call. Raises the errors of ask()."""
+    try:
+        call.connect()
+        answer = call.converse(request)
+    except KeyboardInterrupt:
+        if call.verb in READING:
+            raise
+        raise GivenUpError(f"given up: {call.give_up()}") from None
+    except (ConnectionResetError, BrokenPipeError):  # as when a child of a killed server had the socket longer
+        raise call.ended() from None
+    except OSError as error:
+        raise ApplianceError(f"the server on {call.path} does not answer: {error}") from error
     if not answer["ok"]:
         raise ApplianceError(answer["error"])
     return answer["result"]
 
 
-class _Call:
+class Call:
     """One request under a deadline."""
 
     begun = False
@@ -90,12 +95,12 @@ class _Call:
     def __init__(
         self, path: Path, verb: str, line: socket.socket, deadline: float, whole: float, say: Note | None
     ) -> None:
-        self._path = path
-        self._verb = verb
-        self._line = line
-        self._deadline = deadline
+        self.path = path
+        self.verb = verb
+        self.line = line
+        self.deadline = deadline
         self._whole = whole
-        self._say = say
+        self.say = say
         self._kept: list[bytes] = []
         line.setblocking(False)
 
@@ -104,54 +109,56 @@ class _Call:
         told = False
         while True:
             try:
-                return self._line.connect(str(self._path))
+                return self.line.connect(str(self.path))
             except BlockingIOError:
-                if self._say and not told:
-                    self._say("many others are waiting for the server too")
+                if self.say and not told:
+                    self.say("many others are waiting for the server too")
                 told = True
-                if time.monotonic() > self._deadline:
-                    raise self._late("it has not taken the connection") from None
+                if time.monotonic() > self.deadline:
+                    raise self.late("it has not taken the connection") from None
                 time.sleep(_RETRY_S)
             except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-                raise NobodyListensError(
-                    f"no server listens on {self._path}; start it with `appliance serve`"
-                ) from None
+                raise NobodyListensError(f"no server listens on {self.path}; start it with `appliance serve`") from None
             except PermissionError as error:
-                raise ApplianceError(f"no right to use {self._path}: {who_may(self._path, error)}") from error
+                raise ApplianceError(f"no right to use {self.path}: {who_may(self.path, error)}") from error
             except (OSError, ValueError) as error:
-                why = why_not_read(self._path, error)
-                raise ApplianceError(f"cannot reach the server on {self._path}: {why}") from error
+                why = why_not_read(self.path, error)
+                raise ApplianceError(f"cannot reach the server on {self.path}: {why}") from error
 
     def converse(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request and return the answer to it."""
         self._send(json.dumps(request).encode() + b"\n")
         parts: list[Any] = []
-        for said in self._messages():
+        for said in self.messages():
             if "note" in said:
-                if self._say:
-                    self._say(said["note"])
+                if self.say:
+                    self.say(said["note"])
             elif "part" in said:
                 parts += said["part"]
-                self._deadline = time.monotonic() + self._whole  # a long list that keeps coming is no silence
+                self.deadline = time.monotonic() + self._whole  # a long list that keeps coming is no silence
             else:
                 if key := said.get("parts_are"):
                     said["result"][key] = parts
                 return said
-        raise NotRunningError(f"the server on {self._path} ended before it answered; its log may say why")
+        raise self.ended()
+
+    def ended(self) -> NotRunningError:
+        """Return the error about a server that went before it answered."""
+        return NotRunningError(f"the server on {self.path} ended before it answered; its log may say why")
 
     def _send(self, octets: bytes) -> None:
         view = memoryview(octets)
         while view:
             try:
-                view = view[self._line.send(view) :]
+                view = view[self.line.send(view) :]
             except BlockingIOError:
                 self._wait(select.POLLOUT)
 
-    def _messages(self) -> Iterator[dict[str, Any]]:
+    def messages(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of the server; the line that says that it begins is noted and not yielded."""
         while True:
             self._wait(select.POLLIN)
-            octets = self._line.recv(_PART)
+            octets = self.line.recv(_PART)
             if not octets:
                 return
             yield from self._taken(octets)
@@ -176,7 +183,8 @@ class _Call:
         except (ValueError, RecursionError):
             raise self._strange() from None
         known = isinstance(said, dict) and (
-            {"note", "part", "begun"} & said.keys() or ("error" if said.get("ok") is False else "result") in said
+            {"note", "part", "begun", "results"} & said.keys()
+            or ("error" if said.get("ok") is False else "result") in said
         )
         if not known:
             raise self._strange()
@@ -184,7 +192,7 @@ class _Call:
 
     def _strange(self) -> ApplianceError:
         pid = self._peer()
-        who = f"process {pid}, which listens on {self._path}," if pid else f"what listens on {self._path}"
+        who = f"process {pid}, which listens on {self.path}," if pid else f"what listens on {self.path}"
         return ApplianceError(f"{who} is no server of this program: set [server] control_socket and read_socket")
 
     def give_up(self) -> str:
@@ -193,33 +201,33 @@ class _Call:
         Once this end is shut down it cannot tell any more that it begins, and so does not; what it told before is read.
         """
         with contextlib.suppress(OSError, ValueError):
-            self._line.shutdown(socket.SHUT_RDWR)
-            while octets := self._line.recv(_PART):
+            self.line.shutdown(socket.SHUT_RDWR)
+            while octets := self.line.recv(_PART):
                 for _ in self._taken(octets):
                     pass
         if self.begun:
-            return f"`{self._verb}` has begun and goes on; `appliance status` says what comes of it"
-        return f"`{self._verb}` had not begun, and will not be done"
+            return f"`{self.verb}` has begun and goes on; `appliance status` says what comes of it"
+        return f"`{self.verb}` had not begun, and will not be done"
 
     def _wait(self, events: int) -> None:
-        left = min(self._deadline - time.monotonic(), SILENCE_S if self._say else self._whole)
+        left = min(self.deadline - time.monotonic(), SILENCE_S if self.say else self._whole)
         poll = select.poll()
-        poll.register(self._line, events)
+        poll.register(self.line, events)
         if left <= 0 or not poll.poll(left * 1000):
-            raise self._late("it has taken the request and has not answered")
+            raise self.late("it has taken the request and has not answered")
 
-    def _late(self, how_far: str) -> LateError:
+    def late(self, how_far: str) -> LateError:
         """Return the error that says what was waited for, how long, and what mends it."""
         pid = self._peer()
-        limit = min(self._whole, SILENCE_S) if self._say else self._whole
-        who = f"the server on {self._path}" + (f" (process {pid})" if pid else "")
-        outcome = "" if self._verb in READING else f"{self.give_up()}; "
-        return LateError(f"{who} has not answered `{self._verb}` within {limit:g} s: {how_far}; {outcome}{_mend(pid)}")
+        limit = min(self._whole, SILENCE_S) if self.say else self._whole
+        who = f"the server on {self.path}" + (f" (process {pid})" if pid else "")
+        outcome = "" if self.verb in READING else f"{self.give_up()}; "
+        return LateError(f"{who} has not answered `{self.verb}` within {limit:g} s: {how_far}; {outcome}{_mend(pid)}")
 
     def _peer(self) -> int:
         """Return the process that listens, 0 if there is no telling."""
         with contextlib.suppress(OSError):
-            credentials = self._line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+            credentials = self.line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
             return int(struct.unpack("iII", credentials)[0])
         return 0
 

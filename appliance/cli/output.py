@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli.zones_output import show_export, show_versions, show_zones
+from appliance.cli.bulk import show_bulk as show_bulk
+from appliance.cli.zones_output import show_export as show_export
+from appliance.cli.zones_output import show_versions as show_versions
+from appliance.cli.zones_output import show_zones as show_zones
 from appliance.served.signatures import moment
 from appliance.wording import counted, without_zone
-
-__all__ = ["show_export", "show_versions", "show_zones"]
 
 _GOOD = {"serving", "native", "up"}
 _WIDTH_OF_A_FILE = 160

@@ -3,6 +3,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,13 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
             if value == "" and key in words:  # as of a variable that is not set: no reason to mean all
                 fail(ApplianceError(f"the {key.upper()} given is empty; leave it out where all are meant"))
         call: Call = _CALLS.get(row.name) or ask
+        if row.bulk:
+            from appliance.cli.bulk import feed
+            from appliance.cli.zone_list import take_json
+
+            if row.name == "import":
+                take_json()
+            call = partial(feed, as_json=as_json)
         result = call(row, config, timeout or 0.0, {key: value for key, value in given.items() if value})
         if as_json:
             print_json(result)

@@ -4,6 +4,7 @@
 A request with "notes": true gets lines with "note" before its answer, while it waits or works; a Listing comes in lines
 with "part" before it. A request with "begin": true gets a line with "begun" when its work begins. Work that has not
 begun when the client goes is not done. A client that shuts its line down and finds no "begun" on it knows that.
+The lines that follow a request of a Streaming verb are its data (`bulk`).
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import crash
+from appliance.control.bulk import Bulk, Streaming
 from appliance.control.sockets import bind_for
 from appliance.errors import ApplianceError, StateError
 
@@ -67,8 +69,16 @@ class _Client:
     """One conversation; `since` is from when on its client is owed nothing, None while it is owed an answer."""
 
     line: socket.socket
+    reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     since: float | None
+    bulk: Bulk | None = None
+    """The data that it sends, while a verb takes them."""
+
+    @property
+    def idle_since(self) -> float | None:
+        """From when on it is the client who keeps others waiting; None while it waits itself."""
+        return self.since if self.bulk is None or self.since is not None else self.bulk.waiting_since
 
     def begin(self, *, told: bool) -> bool:
         """Return whether the client still waits for what is about to begin; tell it where it asked for that.
@@ -96,7 +106,7 @@ class Channel:
     def __init__(
         self,
         path: Path,
-        verbs: Mapping[str, Verb | Waiting],
+        verbs: Mapping[str, Verb | Waiting | Streaming],
         group: str = "",
         doing: Callable[[], str] = lambda: "",
         turns: AbstractAsyncContextManager[None] | None = None,
@@ -184,8 +194,8 @@ class Channel:
         loop = asyncio.get_running_loop()
         line, _ = await loop.sock_accept(self._listener)
         reader, writer = await asyncio.open_unix_connection(sock=line, limit=LINE_OCTETS)
-        client = _Client(line, writer, loop.time())
-        task = loop.create_task(self._converse(client, reader))
+        client = _Client(line, reader, writer, loop.time())
+        task = loop.create_task(self._converse(client))
         self._clients[task] = client
         task.add_done_callback(self._end)
 
@@ -196,7 +206,7 @@ class Channel:
         """
         self._crowded = len(self._clients) >= CLIENTS
         while len(self._clients) >= CLIENTS:
-            idle = [(client.since, number, task) for number, (task, client) in enumerate(self._clients.items())]
+            idle = [(client.idle_since, number, task) for number, (task, client) in enumerate(self._clients.items())]
             silent = [(since, number, task) for since, number, task in idle if since is not None]
             if silent:
                 task = min(silent)[2]
@@ -218,20 +228,20 @@ class Channel:
         if not task.cancelled() and (error := task.exception()) is not None:
             crash.log(error, "talking to a control client")
 
-    async def _converse(self, client: _Client, reader: asyncio.StreamReader) -> None:
+    async def _converse(self, client: _Client) -> None:
         with contextlib.suppress(OSError, TimeoutError):  # the client went, or did nothing for long
             while True:
                 try:
-                    line = await asyncio.wait_for(reader.readline(), IDLE_S)
+                    line = await asyncio.wait_for(client.reader.readline(), IDLE_S)
                 except ValueError:
                     await self._send(client, {"ok": False, "error": f"a line has at most {LINE_OCTETS} octets"})
                     return
                 if not line:
                     return
                 client.since = None
-                await self._answer(client, line)
+                goes_on = await self._answer(client, line)
                 self._owe_nothing(client)
-                if self._crowded:
+                if self._crowded or not goes_on:
                     return
 
     def _owe_nothing(self, client: _Client) -> None:
@@ -239,7 +249,8 @@ class Channel:
         client.since = asyncio.get_running_loop().time()
         self._room.set()
 
-    async def _answer(self, client: _Client, line: bytes) -> None:
+    async def _answer(self, client: _Client, line: bytes) -> bool:
+        """Answer a request; return whether another one can follow it."""
         async with self._turns:
             try:
                 name, request = self._parsed(line)
@@ -251,16 +262,22 @@ class Channel:
                 begin: Begin = partial(client.begin, told=request.pop("begin", False) is True)
                 if request.pop("leave", False) is True:  # to be done also where the client has gone
                     begin = _at_once
-                work = asyncio.ensure_future(self._result(name, request, begin))
+                work = asyncio.ensure_future(self._result(client, name, request, begin))
                 self._work.add(work)
                 work.add_done_callback(self._work.discard)
                 await asyncio.wait((work,), timeout=_TURN_S)
         if refused is not None:
             await self._send_whole(client, refused)
-            return
-        if notes:
-            await self._send_notes(client, work)
-        await self._send_whole(client, await asyncio.shield(work))
+            return True
+        try:
+            if notes:
+                await self._send_notes(client, work)
+            await self._send_whole(client, await asyncio.shield(work))
+        finally:
+            bulk, client.bulk = client.bulk, None
+            if bulk is not None:
+                bulk.end("the client has gone")
+        return bulk is None or bulk.is_through
 
     def _parsed(self, line: bytes) -> tuple[str, dict[str, Any]]:
         """Return the verb of a request and its arguments. Raises ApplianceError."""
@@ -280,9 +297,12 @@ class Channel:
         while not (await asyncio.wait((work,), timeout=NOTE_S))[0]:
             await self._send(client, {"note": self._doing()})
 
-    async def _result(self, name: str, request: dict[str, Any], begin: Begin) -> Any:
+    async def _result(self, client: _Client, name: str, request: dict[str, Any], begin: Begin) -> Any:
         verb = self._verbs[name]
         try:
+            if isinstance(verb, Streaming):
+                client.bulk = Bulk(client.reader, partial(self._send, client), begin, self._room.set, IDLE_S)
+                return await verb.work(request, client.bulk)
             if isinstance(verb, Waiting):
                 return await verb.work(request, begin)
             if not begin():

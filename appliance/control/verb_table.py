@@ -42,6 +42,8 @@ class Row(NamedTuple):
     command: str = ""
     """The command, where it is not the verb's name."""
     slow: bool = False
+    bulk: bool = False
+    """Whether lines of standard input follow the request."""
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -127,11 +129,34 @@ VERBS: Final = (
         slow=True,
     ),
     Row(
+        "addzones",
+        "Add the zones that standard input names, `NAME PATTERN` a line; tell what came of each as it is done.",
+        "operate",
+        "show_bulk",
+        bulk=True,
+    ),
+    Row(
+        "delzones",
+        "Serve the zones no more that standard input names, one a line; they are zones that were added.",
+        "operate",
+        "show_bulk",
+        bulk=True,
+    ),
+    Row(
         "export",
         "List the zones that were added with addzone, in the form of NSD's zone.list: `add NAME PATTERN`.",
         "read",
         "show_export",
         command="zone export",
+    ),
+    Row(
+        "import",
+        "Add the zones of standard input, which is what `zone export` printed, as text or JSON, or NSD's zone.list.\n\n"
+        "Zones that are there already with the same pattern stay.",
+        "operate",
+        "show_bulk",
+        command="zone import",
+        bulk=True,
     ),
     Row(
         "freeze",

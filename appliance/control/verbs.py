@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from appliance.control import zone_verbs
+from appliance.control.bulk import Bulk, BulkVerb, Streaming
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
 from appliance.control.reload import Reloader
@@ -50,6 +51,7 @@ class Verbs:
             "reload": self._reload,
             **{name: partial(self._change_zones, name) for name in zone_verbs.FUNCTIONS},
         }
+        self._bulk: Mapping[str, BulkVerb] = {name: partial(self._take_zones, name) for name in zone_verbs.BULK}
 
     def serve(self, told: Told, reloader: Reloader, zones: ZoneVerbs) -> None:
         """Answer in full from now on."""
@@ -58,17 +60,24 @@ class Verbs:
         self._zones = zones
 
     @property
-    def reading(self) -> Mapping[str, Verb | Waiting]:
+    def reading(self) -> Mapping[str, Verb | Waiting | Streaming]:
         """The verbs that change nothing."""
         return {row.name: self._bound(row) for row in VERBS if row.access == "read"}
 
     @property
-    def control(self) -> Mapping[str, Verb | Waiting]:
+    def control(self) -> Mapping[str, Verb | Waiting | Streaming]:
         """All verbs."""
         return {row.name: self._bound(row) for row in VERBS}
 
-    def _bound(self, row: Row) -> Verb | Waiting:
+    def _bound(self, row: Row) -> Verb | Waiting | Streaming:
         """Return what answers a request: arguments are checked before anything is done."""
+        if row.name in self._bulk:
+            taking = self._bulk[row.name]
+
+            async def take(request: dict[str, Any], bulk: Bulk) -> Any:
+                return await taking(checked(row, request), bulk)
+
+            return Streaming(take)
         if row.name in self._waiting:
             late = self._waiting[row.name]
 
@@ -110,6 +119,12 @@ class Verbs:
         self._served()
         assert self._zones is not None
         return await self._zones.reading[name](request)
+
+    async def _take_zones(self, name: str, request: dict[str, Any], bulk: Bulk) -> Any:
+        await self._stage.decided.wait()
+        self._served()
+        assert self._zones is not None
+        return await self._zones.bulk[name](request, bulk)
 
     async def _change_zones(self, name: str, request: dict[str, Any], begin: Begin) -> Any:
         self._stage.waiting += 1

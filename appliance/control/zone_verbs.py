@@ -5,12 +5,14 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 
+from appliance.control.bulk import BulkVerb
 from appliance.control.channel import Begin, Listing, WaitingVerb
 from appliance.control.freezing import Freezing
 from appliance.control.reload import Reloader
 from appliance.control.update import Update
 from appliance.control.writing import Writing
 from appliance.control.zone_changes import ZoneChanges, result
+from appliance.control.zone_lines import ZoneLines
 from appliance.zone import names
 
 _PART: Final = 1000
@@ -35,6 +37,8 @@ class ZoneVerbs:
             "rollback": self._rollback,
             "write": self._write,
         }
+        lines = ZoneLines(self.changes)
+        self.bulk: Mapping[str, BulkVerb] = {"addzones": lines.add, "delzones": lines.remove, "import": lines.take_over}
         self.reading: Mapping[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
             "versions": self._versions,
             "export": self._export,
@@ -70,6 +74,7 @@ class ZoneVerbs:
 
 
 FUNCTIONS: Final = ("addzone", "delzone", "changezone", "freeze", "thaw", "rollback", "write")
+BULK: Final = ("addzones", "delzones", "import")
 READING: Final = ("versions", "export")
 
 

@@ -44,7 +44,8 @@ def test_no_verb_without_a_row() -> None:
     verbs = Verbs(parts, parts, (), parts)
     assert list(verbs.control) == [row.name for row in VERBS]
     assert list(verbs.reading) == [row.name for row in VERBS if row.access == "read"]
-    assert verbs._functions.keys() | verbs._waiting.keys() == BY_NAME.keys()
+    assert verbs._functions.keys() | verbs._waiting.keys() | verbs._bulk.keys() == BY_NAME.keys()
+    assert verbs._bulk.keys() == {row.name for row in VERBS if row.bulk}
 
 
 @pytest.mark.parametrize(
