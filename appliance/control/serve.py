@@ -123,9 +123,7 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         beside = Background(background.failures)
         cleanup.push_async_callback(beside.stop)
         cleanup.callback(signals.forget_hangups)
-        _keep_up(update, beside)
-        if config.journal.zonefiles_write_s:
-            beside.keep("writing zone files", partial(zones.writing.keep_writing, config.journal.zonefiles_write_s))
+        _keep_up(update, zones, beside)
         await _say_ready(told)
         notify_manager("READY=1")
         signals.on_hangup(reloader.on_signal)
@@ -164,13 +162,15 @@ def _told(
     return Told(stage, zones, pool, listening.endpoints, update.publication, history, background, zone_set, file)
 
 
-def _keep_up(update: Update, background: Background) -> None:
+def _keep_up(update: Update, zones: ZoneVerbs, background: Background) -> None:
     """Start the work that a server does beside answering."""
     background.keep("looking at the interfaces", partial(keep_looking, update.publication.interfaces))
     background.keep("saving the store", update.keep_saving)
     background.once("keeping what is served", update.record)
     background.once("writing the list of added zones", partial(asyncio.to_thread, update.dynamic.write_list))
     background.keep("keeping what was added", update.keep_added)
+    if every_s := update.config.journal.zonefiles_write_s:
+        background.keep("writing zone files", partial(zones.writing.keep_writing, every_s))
     background.keep("looking for waste in the store", update.compaction.keep_looking)
 
 
