@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,6 +30,8 @@ from appliance.zone.model import Zone
 BATCH: Final = 500
 """Zones that are kept in one transaction."""
 
+_REST: Final = 20
+"""Pause after a store was saved, in multiples of the time that it took."""
 _KEEP_S: Final = 1.0
 """From a zone's coming until it is kept, since many come together; a start in between reads its file."""
 
@@ -89,7 +92,10 @@ class Update:
         served.published(zone, as_kept=arrival.is_kept)
         tell_doubts(served)
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
-        self.note_change()
+        if before is None:
+            self.changed.set()  # what comes leaves no waste
+        else:
+            self.note_change()
         _log.info("zone %s: %s", served.name, outcome)
         told = {"zone": served.name, "ok": True, "outcome": outcome, "small": not large}
         if draft is not None:
@@ -229,10 +235,13 @@ class Update:
 
     async def keep_saving(self) -> None:
         """Save the store some time after each change, for as long as this runs."""
+        pause = 0.0
         while True:
             await self.changed.wait()
-            await asyncio.sleep(self.config.store.image_delay_s)
+            await asyncio.sleep(max(self.config.store.image_delay_s, pause))
+            began = time.monotonic()
             await self._save()
+            pause = _REST * (time.monotonic() - began)  # changes wait for it, and so do zones that are added
 
     async def _save(self) -> None:
         async with self.turn:

@@ -64,7 +64,7 @@ class ZoneChanges:
         update = self._update
         done = await reload_together(update.publication, fresh, update.config.store.memory_mib, tell_doubts)
         if done:
-            update.note_change()
+            update.changed.set()
         found: dict[bytes, Outcome] = {}
         for served in fresh:
             one = done.get(served.origin) or await self._serve_one(served)
