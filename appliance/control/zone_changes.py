@@ -92,7 +92,7 @@ class ZoneChanges:
             try:
                 await to_the_end(update.dynamic.drop, list(going))
             except StateError as error:
-                return [_refused(one, name, str(error)) for one, name in zip(found, wanted, strict=True)]
+                return [_refused(one, str(error)) for one in found]
             shadowed = {one for one in going if one in update.zone_set.shadowed}
             told, removed = await update.remove_all(
                 [one for one in going if one not in shadowed and one in update.zones]
@@ -245,8 +245,8 @@ def _outcome(one: bytes | Outcome, by_name: dict[str, Outcome]) -> Outcome:
     return one
 
 
-def _refused(one: bytes | Outcome, name: str, reason: str) -> Outcome:
-    return failure(name, f"not removed: {reason}") if isinstance(one, bytes) else one
+def _refused(one: bytes | Outcome, reason: str) -> Outcome:
+    return failure(names.to_text(one), f"not removed: {reason}") if isinstance(one, bytes) else one
 
 
 def _check_begun(verb: str, begin: Begin) -> None:

@@ -61,11 +61,10 @@ class ZonesDatabase:
     def read(self) -> ZoneRows:
         """Return what is kept; from the list where the database cannot be read, and said tells so."""
         try:
-            with self.lock:
-                if not self.path.exists():
-                    return self._from_list("is missing")
-                with contextlib.closing(self._open_to_read()) as db:
-                    return _rows(db)
+            if not self.path.exists():
+                return self._from_list("is missing")
+            with self.lock, contextlib.closing(self._open_to_read()) as db:
+                return _rows(db)
         except _NewerFormatError as error:
             self._refused = str(error)
             return self._from_list(f"has format {error.version}, which this version of the program cannot read")
