@@ -16,6 +16,9 @@ from appliance.cli.server_output import show_pid as show_pid
 from appliance.cli.server_output import show_said as show_said
 from appliance.cli.server_output import show_verbosity as show_verbosity
 from appliance.control.stats_difference import ago
+from appliance.cli.zones_output import show_export as show_export
+from appliance.cli.zones_output import show_versions as show_versions
+from appliance.cli.zones_output import show_zones as show_zones
 from appliance.served.signatures import moment
 from appliance.wording import counted, without_zone
 
@@ -154,7 +157,7 @@ def _zones(zones: list[dict[str, Any]]) -> Table:
         row = [one["name"], _state(one["state"]), serial, str(one["names"])]
         if signed:
             row += _signed(one["dnssec"])
-        table.add_row(*row, Text(one["problem"]))
+        table.add_row(*row, Text(one["problem"] or ("frozen" if one["frozen"] else "")))
     return table
 
 

@@ -42,7 +42,10 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
             call = ask_remote
         elif row.bulk:
             from appliance.cli.bulk import feed
+            from appliance.cli.zone_list import take_json
 
+            if row.name == "import":
+                take_json()
             call = partial(feed, as_json=as_json)
         result = call(row, config, timeout or 0.0, {key: value for key, value in given.items() if value})
         if as_json:

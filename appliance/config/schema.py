@@ -123,6 +123,7 @@ class Journal(Section, frozen=True):
 
     keep: bool = True
     max_mib: Annotated[int, Meta(ge=0, le=1 << 20)] = 100
+    zonefiles_write_s: Annotated[float, Meta(ge=0, le=366 * 86400)] = 0.0
 
 
 class Health(Section, frozen=True):

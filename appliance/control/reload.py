@@ -9,6 +9,7 @@ from typing import Any
 
 from appliance import crash
 from appliance.control.config_file import ConfigFile
+from appliance.control.frozen import frozen_and_changed, frozen_outcome, is_frozen
 from appliance.control.outcomes import as_told, describe, failure, plain, tell_doubts
 from appliance.control.stage import Stage
 from appliance.control.update import BATCH, Arrival, Update
@@ -51,10 +52,11 @@ class Reloader:
                 raise StateError("reload was not begun: nobody waits for it any more")
             await self._update.publication.reconcile()
             if name:
-                return plain(await self._reload_some([self.find(name)]))
+                return plain(await self.reload_some([self.find(name)]))
             told = await self._look_again(allow_removal)
+            told += await asyncio.to_thread(frozen_and_changed, self._update)
             chosen = await asyncio.to_thread(self._chosen)
-            return told + plain([one for one in await self._reload_some(chosen) if not one.get("same")])
+            return told + plain([one for one in await self.reload_some(chosen) if not one.get("same")])
 
     def _chosen(self) -> list[ServedZone]:
         """Return the zones whose files have to be looked into; not those that nothing names and that have none."""
@@ -74,19 +76,13 @@ class Reloader:
             for one in self._zone_set.findings
             if one.severity == "error"
         ]
-        removed, going = [], list(plan.gone)
-        while going:  # one that must be compiled again because another one goes may be going itself
-            outcomes = [await self._update.remove(origin) for origin in going]
-            done = [origin for origin, one in zip(going, outcomes, strict=True) if one["ok"]]
-            told += [one for one in outcomes if one["ok"] or not done]
-            removed += done
-            going = [origin for origin in going if origin not in done] if done else []
-            if done:
-                self._zone_set.failed = ""
+        outcomes, removed = await self._update.remove_all(list(plan.gone))
+        told += outcomes
         await to_the_end(self._update.history.remove, removed)
+        await to_the_end(self._update.forget_frozen, removed)
         for served in plan.fresh:
             if served.origin in self._zones:
-                self._zones[served.origin].source = served.source
+                self._zones[served.origin].read_from(served.source)
             else:
                 self._zones[served.origin] = served
         held = self._zone_set.limit.held
@@ -113,10 +109,11 @@ class Reloader:
             raise StateError(f"zone {names.to_text(origin)} is not in the configuration{edited and f'; {edited}'}")
         return served
 
-    async def _reload_some(self, chosen: list[ServedZone]) -> list[dict[str, Any]]:
+    async def reload_some(self, chosen: list[ServedZone]) -> list[dict[str, Any]]:
         """Serve what is in the files of some zones, and keep it; return what came of each."""
         await self._update.keep_loaded()
-        told = []
+        told = [frozen_outcome(self._update, served) for served in chosen if is_frozen(served)]
+        chosen = [served for served in chosen if not is_frozen(served)]
         small: dict[bytes, dict[str, Any]] = {}
         self._say(counted(len(chosen), "zone"))
         done = await reload_together(

@@ -33,6 +33,7 @@ from appliance.control.turns import Turns
 from appliance.control.update import Update
 from appliance.control.verb_table import OPERATING
 from appliance.control.verbs import Verbs
+from appliance.control.zone_verbs import ZoneVerbs
 from appliance.publish.lease import keep_renewing
 from appliance.publish.nic_path import keep_looking
 from appliance.publish.progress import Progress
@@ -118,13 +119,14 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         update = start.update
         reloader = Reloader(file, update, stage)
         told = _told(stage, update, file, pool, listening, background)
-        verbs.serve(told, reloader)
+        zones = ZoneVerbs(update, reloader)
+        verbs.serve(told, reloader, zones)
         stage.serve()
         cleanup.push_async_callback(update.close)
         beside = Background(background.failures)
         cleanup.push_async_callback(beside.stop)
         cleanup.callback(signals.forget_hangups)
-        _keep_up(update, beside)
+        _keep_up(update, zones, beside)
         await _say_ready(told)
         notify_manager("READY=1")
         signals.on_hangup(reloader.on_signal)
@@ -167,11 +169,15 @@ def _told(
     return Told(stage, zones, pool, listening.endpoints, update.publication, history, background, zone_set, file)
 
 
-def _keep_up(update: Update, background: Background) -> None:
+def _keep_up(update: Update, zones: ZoneVerbs, background: Background) -> None:
     """Start the work that a server does beside answering."""
     background.keep("looking at the interfaces", partial(keep_looking, update.publication.interfaces))
     background.keep("saving the store", update.keep_saving)
     background.once("keeping what is served", update.record)
+    background.once("writing the list of added zones", partial(asyncio.to_thread, update.dynamic.write_list))
+    background.keep("keeping what was added", update.keep_added)
+    if every_s := update.config.journal.zonefiles_write_s:
+        background.keep("writing zone files", partial(zones.writing.keep_writing, every_s))
     background.keep("looking for waste in the store", update.compaction.keep_looking)
 
 

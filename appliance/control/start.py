@@ -7,6 +7,7 @@ import logging
 
 from appliance.compiler.neighbours.world import World
 from appliance.config.schema import Config
+from appliance.control.frozen import freeze_at_start
 from appliance.control.outcomes import tell, tell_doubts
 from appliance.control.update import Update
 from appliance.publish.loading import Loading
@@ -71,6 +72,8 @@ class Start:
 
 def _find_zones(update: Update) -> None:
     """Find what is to be served, and keep nothing of other zones: one that was taken out must not come back."""
+    update.dynamic.load(update.config)
     update.history.remove(update.zone_set.start(update.history.known()))
+    freeze_at_start(update)
     for problem in update.zone_set.problems():
         _log.warning("%s", problem)

@@ -49,7 +49,7 @@ class Told:
         problems = list(found.problems) + self.zone_set.problems()
         problems += filter(None, [self.history.unrecorded])
         held = self.zone_set.limit.held
-        warnings = [*self.stage.warnings, *doubts, *found.warnings]
+        warnings = [*self.stage.warnings, *doubts, *found.warnings, *self.zone_set.warnings()]
         if edited := await asyncio.to_thread(self.config_file.change):
             (problems if self.config_file.is_broken else warnings).append(edited)
         if self.publication.failed:

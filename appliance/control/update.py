@@ -3,13 +3,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance.config.schema import Config
 from appliance.control.outcomes import as_told, describe, failure, tell, tell_doubts
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, StateError
 from appliance.publish.batch import as_served
 from appliance.publish.budget import check_size
 from appliance.publish.compaction import Compaction
@@ -18,6 +19,7 @@ from appliance.publish.loading import Loading
 from appliance.publish.publication import COMPARED, Publication
 from appliance.publish.uncancelled import to_the_end
 from appliance.served.drafts import Draft
+from appliance.served.dynamic import DynamicZones
 from appliance.served.history import History
 from appliance.served.zone_set import ZoneSet
 from appliance.served.zones import ServedZone
@@ -27,6 +29,11 @@ from appliance.zone.model import Zone
 
 BATCH: Final = 500
 """Zones that are kept in one transaction."""
+
+_REST: Final = 20
+"""Pause after a store was saved, in multiples of the time that it took."""
+_KEEP_S: Final = 1.0
+"""From a zone's coming until it is kept, since many come together; a start in between reads its file."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +57,8 @@ class Update:
         """Start without zones."""
         self.config = config
         self.publication = publication
-        self.zone_set = ZoneSet(config)
+        self.dynamic = DynamicZones(config)
+        self.zone_set = ZoneSet(config, self.dynamic)
         self.zones = self.zone_set.zones
         self.history = History(config)
         self.images = Images(config)
@@ -61,6 +69,9 @@ class Update:
         """Set while what is served is not what is saved."""
         self.compaction = Compaction(publication, self.zones, self.turn, self.changed.set, self.history.kept)
         self._asked: set[asyncio.Task[Any]] = set()
+        self._to_keep: dict[bytes, ServedZone] = {}
+        """Zones from small files that are served and not kept yet."""
+        self._added = asyncio.Event()
 
     def fetch(self, origin: bytes) -> Zone:
         """Return a zone that has to be compiled once more, because of a neighbour. Raises StateError."""
@@ -81,7 +92,10 @@ class Update:
         served.published(zone, as_kept=arrival.is_kept)
         tell_doubts(served)
         outcome = f"serial {zone.serial}" if before is None else f"serial {before} replaced by {zone.serial}"
-        self.note_change()
+        if before is None:
+            self.changed.set()  # what comes leaves no waste
+        else:
+            self.note_change()
         _log.info("zone %s: %s", served.name, outcome)
         told = {"zone": served.name, "ok": True, "outcome": outcome, "small": not large}
         if draft is not None:
@@ -141,11 +155,46 @@ class Update:
         _log.info("zone %s: removed", served.name)
         return {"zone": served.name, "ok": True, "outcome": "removed"}
 
+    async def remove_all(self, going: list[bytes]) -> tuple[list[dict[str, Any]], list[bytes]]:
+        """Serve zones no more; return what came of each, and which of them have gone."""
+        told: list[dict[str, Any]] = []
+        removed: list[bytes] = []
+        while going:  # one that must be compiled again because another one goes may be going itself
+            outcomes = [await self.remove(origin) for origin in going]
+            done = [origin for origin, one in zip(going, outcomes, strict=True) if one["ok"]]
+            told += [one for one in outcomes if one["ok"] or not done]
+            removed += done
+            going = [origin for origin in going if origin not in done] if done else []
+            if done:
+                self.zone_set.failed = ""
+        return told, removed
+
+    def forget_frozen(self, removed: list[bytes]) -> None:
+        """Forget that zones were frozen, which are served no more."""
+        try:
+            self.dynamic.drop(removed)
+        except StateError as error:
+            _log.warning("what is kept of zones that have gone stays for now: %s", error)
+
+    def keep_soon(self, served: ServedZone) -> None:
+        """Keep what is served of a zone from a small file, with others that come shortly after it."""
+        self._to_keep[served.origin] = served
+        self._added.set()
+
+    async def keep_added(self) -> None:
+        """Keep zones some time after they were added, for as long as this runs."""
+        while True:
+            await self._added.wait()
+            await asyncio.sleep(_KEEP_S)
+            self._added.clear()
+            zones, self._to_keep = list(self._to_keep.values()), {}
+            await self.keep(zones)
+
     async def keep(self, changed: list[ServedZone]) -> None:
         """Keep what is served of many zones, some at a time; reloads take turns with it."""
         for at in range(0, len(changed), BATCH):
             async with self.turn:
-                some = [served for served in changed[at : at + BATCH] if served.origin in self.zones]
+                some = [served for served in changed[at : at + BATCH] if self.zones.get(served.origin) is served]
                 await to_the_end(self.history.record, some)
 
     async def record(self) -> None:
@@ -186,10 +235,13 @@ class Update:
 
     async def keep_saving(self) -> None:
         """Save the store some time after each change, for as long as this runs."""
+        pause = 0.0
         while True:
             await self.changed.wait()
-            await asyncio.sleep(self.config.store.image_delay_s)
+            await asyncio.sleep(max(self.config.store.image_delay_s, pause))
+            began = time.monotonic()
             await self._save()
+            pause = _REST * (time.monotonic() - began)  # changes wait for it, and so do zones that are added
 
     async def _save(self) -> None:
         async with self.turn:
@@ -205,5 +257,7 @@ class Update:
         await asyncio.gather(*self._asked, return_exceptions=True)  # each waits for its turn
         async with self.turn:
             await self.keep_loaded()
+            await to_the_end(self.history.record, [one for one in self._to_keep.values() if one.origin in self.zones])
+            await to_the_end(self.dynamic.close)
             await to_the_end(self.history.remove, ())  # what could not be written before
         await self._save()

@@ -8,8 +8,10 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
+from appliance.control import zone_verbs
 from appliance.control.bulk import Bulk, BulkVerb, Streaming
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
@@ -19,6 +21,7 @@ from appliance.control.stage import Stage
 from appliance.control.stats_difference import StatsDifference
 from appliance.control.status import Told, starting
 from appliance.control.verb_table import VERBS, Row, checked
+from appliance.control.zone_verbs import ZoneVerbs
 from appliance.errors import ApplianceError
 from appliance.publish.workers import WorkerPool
 from appliance.served.zones import ServedZone
@@ -39,6 +42,7 @@ class Verbs:
         self._stop = stop
         self._told: Told | None = None
         self._reloader: Reloader | None = None
+        self._zones: ZoneVerbs | None = None
         self._turn = asyncio.Lock()
         self._coming: dict[str, _Coming] = {}
         """Reloads that have not begun, by their arguments: whoever wants the same waits for the same one."""
@@ -51,15 +55,20 @@ class Verbs:
             "stop": self._end,
             **server_verbs(stage),
             **dict.fromkeys(("notify", "transfer", "force_transfer"), self._ask_peers),
+            **{name: partial(self._look_at_zones, name) for name in zone_verbs.READING},
         }
-        self._waiting: Mapping[str, WaitingVerb] = {"reload": self._reload}
-        self._bulk: Mapping[str, BulkVerb] = {}
+        self._waiting: Mapping[str, WaitingVerb] = {
+            "reload": self._reload,
+            **{name: partial(self._change_zones, name) for name in zone_verbs.FUNCTIONS},
+        }
+        self._bulk: Mapping[str, BulkVerb] = {name: partial(self._take_zones, name) for name in zone_verbs.BULK}
 
-    def serve(self, told: Told, reloader: Reloader) -> None:
+    def serve(self, told: Told, reloader: Reloader, zones: ZoneVerbs) -> None:
         """Answer in full from now on."""
         self._difference = StatsDifference(self._stage.began)
         self._told = told
         self._reloader = reloader
+        self._zones = zones
 
     @property
     def reading(self) -> Mapping[str, Verb | Waiting | Streaming]:
@@ -130,6 +139,27 @@ class Verbs:
         self._stage.end()
         self._stop.set()
         return {"stopping": True, "pid": os.getpid()}
+
+    async def _look_at_zones(self, name: str, request: dict[str, Any]) -> Any:
+        self._served()
+        assert self._zones is not None
+        return await self._zones.reading[name](request)
+
+    async def _take_zones(self, name: str, request: dict[str, Any], bulk: Bulk) -> Any:
+        await self._stage.decided.wait()
+        self._served()
+        assert self._zones is not None
+        return await self._zones.bulk[name](request, bulk)
+
+    async def _change_zones(self, name: str, request: dict[str, Any], begin: Begin) -> Any:
+        self._stage.waiting += 1
+        try:
+            await self._stage.decided.wait()
+            self._served()
+            assert self._zones is not None
+            return await self._zones.functions[name](request, begin)
+        finally:
+            self._stage.waiting -= 1
 
     def _served(self) -> tuple[Told, Reloader]:
         if self._stage.state != "serving" or self._told is None or self._reloader is None:

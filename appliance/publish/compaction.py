@@ -20,7 +20,7 @@ _PAUSE_S: Final = 1.0
 """From a change until waste is looked for: changes come in groups."""
 _KIB: Final = 1024
 _REST: Final = 10
-"""Pause after an attempt that failed, in multiples of the time that it took: this bounds the processor time."""
+"""Pause after an attempt, in multiples of the time that it took: this bounds the processor time."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Compaction:
                 await self._compact()
             except ApplianceError as error:
                 self._tell(str(error))
-                await asyncio.sleep(_REST * (time.monotonic() - started))
+            await asyncio.sleep(_REST * (time.monotonic() - started))
 
     def _tell(self, failure: str) -> None:
         """Log why an attempt failed, unless the one before failed for the same reason."""

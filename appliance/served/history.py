@@ -23,6 +23,7 @@ from appliance.state.versions import Listings, Version
 from appliance.wording import counted
 from appliance.zone import names
 from appliance.zone.diff.difference import NOTHING, Difference, difference
+from appliance.zone.diff.earlier import Earlier
 from appliance.zone.model import Zone
 from appliance.zone.packed.zone import PackedZone
 
@@ -252,6 +253,41 @@ class History:
             raise StateError("no journal is kept; [journal] keep = true would")
         with self._database.reading() as db:
             return journal.entries(db, origin)
+
+    def known_versions(self, origins: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
+        """Return serial and digest of the kept versions of zones, of those that have one."""
+        if not self.wanted:
+            return {}
+        try:
+            with self._database.reading() as db:
+                found = {origin: self._find(db, origin) for origin in origins}
+        except StateError as error:
+            self._tell(error)
+            return {}
+        return {origin: (one.serial, one.digest) for origin, one in found.items() if one is not None}
+
+    def earlier(self, served: ServedZone, serial: int, new_serial: int | None) -> Zone:
+        """Return the version of a zone that had a serial, with a new one where that is given. Raises StateError.
+
+        What is kept must be what is served: the steps of the journal are taken back from there.
+        """
+        with self._database.reading() as db:
+            version = self._find(db, served.origin)
+            if version is None or not version.is_of(served.digest):
+                raise StateError(f"zone {served.name}: what is served of it is not kept; reload it first")
+            steps = list(journal.since(db, served.origin, serial))
+            if not steps:
+                raise StateError(
+                    f"zone {served.name}: the journal does not lead back to serial {serial}; "
+                    f"`appliance zone versions {served.name}` shows what is kept"
+                )
+            listing = self._listings.open(db, served.origin, version)
+        earlier = Earlier(served.origin)
+        for removed, added in reversed(steps):
+            earlier.take_back(removed, added)
+        if new_serial is not None:
+            earlier.with_serial(new_serial)
+        return self._listings.made_of(earlier.listing(listing), served.origin, served.rules.checks)
 
     def record(self, zones: Sequence[ServedZone]) -> dict[bytes, Difference]:
         """Keep the versions of zones from files that are not large, in one transaction, unless they are the kept ones.

@@ -3,17 +3,23 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
 
 from appliance.config.patterns import ZONE, Expansion, expand, file_of, is_folder, shown
 from appliance.config.schema import Config, Pattern
 from appliance.errors import Finding, StateError
+from appliance.served.dynamic import DynamicZones
 from appliance.served.file_source import FileSource, Place
 from appliance.served.memory import uncollected
 from appliance.served.removal import RemovalLimit
 from appliance.served.source import Rules
 from appliance.served.zones import ServedZone
-from appliance.wording import visible
+from appliance.wording import counted, visible
 from appliance.zone import names
+
+DYNAMIC: Final = "dynamic|"
+"""Before the name of its pattern, what a zone that was added is known as."""
 
 
 @dataclass(slots=True)
@@ -24,6 +30,8 @@ class Wanted:
     findings: list[Finding] = field(default_factory=list)
     whole: dict[str, bool] = field(default_factory=dict)
     """For each pattern (known_as), whether it is known that it has no other zones."""
+    shadowed: list[bytes] = field(default_factory=list)
+    """Zones that were added, and that the configuration names too, which counts."""
 
 
 @dataclass(slots=True)
@@ -52,10 +60,13 @@ def known_as(pattern: Pattern) -> str:
     return pattern.file if is_folder(pattern) else f"{pattern.zones}|{pattern.file}"
 
 
-def wanted(config: Config) -> Wanted:
-    """Return what a configuration says should be served."""
+def wanted(config: Config, dynamic: DynamicZones | None = None) -> Wanted:
+    """Return what a configuration says should be served, and the zones that were added beside it."""
     with uncollected():
-        return _wanted(config)
+        found = _wanted(config)
+        if dynamic is not None:
+            _add_dynamic(config, dynamic, found)
+        return found
 
 
 def _wanted(config: Config) -> Wanted:
@@ -92,6 +103,26 @@ def _add_pattern(rules: Rules, pattern: Pattern, own: set[bytes], found: Wanted)
     found.whole[known] = expansion.is_whole
 
 
+def _add_dynamic(config: Config, dynamic: DynamicZones, found: Wanted) -> None:
+    """Add the zones that were added; those of a pattern that has gone are served from where it had its files."""
+    rules = rules_of(config)
+    patterns = {one.name: one for one in config.pattern if ZONE in one.file}
+    for name, _ in dynamic.patterns:
+        if name not in patterns and (file := dynamic.files.get(name)):
+            patterns[name] = Pattern(name=name, file=file)
+    for origin, name in dynamic.zones.items():
+        if origin in found.zones:
+            found.shadowed.append(origin)
+        elif name in patterns:
+            found.zones[origin] = dynamic_zone(rules, origin, patterns[name])
+
+
+def dynamic_zone(rules: Rules, origin: bytes, pattern: Pattern) -> ServedZone:
+    """Return a zone that was added with a pattern, read from the file that this gives it."""
+    file = file_of(pattern, names.to_text(origin))
+    return from_file(rules, origin, _placed(_place_at(pattern.file), origin, file), f"{DYNAMIC}{pattern.name}")
+
+
 def _placed(place: str | Place, origin: bytes, file: str) -> str | Place:
     """Return where the file of a zone is, by what it has in common with others if that says it."""
     if isinstance(place, Place):
@@ -108,7 +139,12 @@ def _twice(origin: bytes, file: str) -> str:
 
 def _place_of(pattern: Pattern) -> str | Place:
     """Return what all files of a pattern have in common, or the file itself where it is that of all zones."""
-    return Place(*pattern.file.split(ZONE)) if ZONE in pattern.file else pattern.file
+    return _place_at(pattern.file)
+
+
+@lru_cache(256)
+def _place_at(file: str) -> str | Place:
+    return Place(*file.split(ZONE)) if ZONE in file else file
 
 
 def remembered(config: Config, known: Iterable[tuple[bytes, str]]) -> dict[bytes, ServedZone]:
@@ -127,9 +163,12 @@ def remembered(config: Config, known: Iterable[tuple[bytes, str]]) -> dict[bytes
 class ZoneSet:
     """The zones that are served, and what is known of those that should be."""
 
-    def __init__(self, config: Config) -> None:
-        """Start without zones."""
+    def __init__(self, config: Config, dynamic: DynamicZones | None = None) -> None:
+        """Start without zones; `dynamic` has those that are served beside the configured ones."""
         self._config = config
+        self._dynamic = dynamic
+        self.shadowed: list[bytes] = []
+        """Zones that were added and are configured too, as of the last look."""
         self.zones: dict[bytes, ServedZone] = {}
         self.findings: list[Finding] = []
         """What is wrong with lists and folders, as of the last look."""
@@ -141,7 +180,7 @@ class ZoneSet:
 
     def start(self, known: Collection[tuple[bytes, str]]) -> list[bytes]:
         """Find the zones to be served, given those that were before; return the origins that are not any more."""
-        found = wanted(self._config)
+        found = wanted(self._config, self._dynamic)
         missing = [(origin, pattern) for origin, pattern in known if origin not in found.zones]
         before = remembered(self._config, missing)
         planned = self._plan(before, found, len(known))
@@ -154,7 +193,7 @@ class ZoneSet:
 
     def look_again(self, allowed: str = "") -> Plan:
         """Return what is to be done; `allowed` is the number of a set that an operator lets go."""
-        found = wanted(self._config)
+        found = wanted(self._config, self._dynamic)
         planned = self._plan(self.zones, found, len(self.zones), allowed)
         for origin, one in found.zones.items():
             if origin in self.zones:
@@ -164,6 +203,7 @@ class ZoneSet:
 
     def _note(self, found: Wanted, leaving: Collection[bytes] = ()) -> None:
         self.findings = found.findings
+        self.shadowed = found.shadowed
         self.unlisted = self.zones.keys() - found.zones.keys() - set(leaving)
 
     def _plan(self, served: Mapping[bytes, ServedZone], found: Wanted, of: int, allowed: str = "") -> Plan:
@@ -181,7 +221,19 @@ class ZoneSet:
         """Return what is wrong, apart from what single zones tell."""
         found = [place_and_reason(one) for one in self.findings if one.severity == "error"]
         found += [str(self.limit.held)] if self.limit.held else []
+        found += self._dynamic.problems() if self._dynamic is not None else []
         return found + ([self.failed] if self.failed else [])
+
+    def warnings(self) -> list[str]:
+        """Return what is doubtful about zones that were added, and which are frozen."""
+        said = self._dynamic.warnings(self._config) if self._dynamic is not None else []
+        if self.shadowed:
+            first = names.to_text(self.shadowed[0])
+            said.append(
+                f"{counted(len(self.shadowed), 'zone')} added with addzone, and configured too ({first}"
+                f"{', …' if len(self.shadowed) > 1 else ''}): the configuration counts; `appliance delzone` ends it"
+            )
+        return said
 
 
 def place_and_reason(finding: Finding) -> str:

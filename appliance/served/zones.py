@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from appliance.errors import ApplianceError, StateError, ZoneError
+from appliance.served.frozen_source import FrozenSource
 from appliance.served.signatures import doubts, moment
 from appliance.served.source import Rules, ZoneSource
 from appliance.zone import names
@@ -50,6 +51,13 @@ class ServedZone:
     def name(self) -> str:
         """The zone's name as text."""
         return names.to_text(self.origin)
+
+    def read_from(self, source: ZoneSource) -> None:
+        """Take another source; that of a frozen zone is read from when it is thawed."""
+        if isinstance(self.source, FrozenSource):
+            self.source.beneath = source
+        else:
+            self.source = source
 
     def may_have_changed(self) -> bool:
         """Return whether the source must be read to know what is there now."""
@@ -163,6 +171,7 @@ class ServedZone:
             "error_since": self.since,
             "is_kept": self.is_kept,
             "problem": self.problem(),
+            "frozen": isinstance(self.source, FrozenSource),
             "dnssec": asdict(self.dnssec) if self.dnssec else None,
         }
 

@@ -6,15 +6,14 @@ forbids, and what SQLite keeps in memory is worth more elsewhere.
 """
 
 import contextlib
-import errno
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from appliance.errors import StateError
+from appliance.state.sqlite_errors import is_damage, why
 
 FILE: Final = "state.db"
 DAMAGED: Final = "state.db.damaged"
@@ -48,8 +47,6 @@ CREATE TABLE journal (
 );
 CREATE INDEX journal_of_zone ON journal (origin, id);
 """
-
-_NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 _log = logging.getLogger(__name__)
 
@@ -110,21 +107,11 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            if _is_damage(error):
+            if is_damage(error):
                 self._put_aside_damaged(error)
-            raise StateError(f"{self.path}: {self._why(error)}") from error
+            raise StateError(f"{self.path}: {why(error, self.path)}") from error
         except OSError as error:
             raise StateError(f"{self.path}: {error.strerror}") from error
-
-    def _why(self, error: sqlite3.Error) -> str:
-        """Return what keeps the file from being used: SQLite's words for a full disk are many, and say less."""
-        with contextlib.suppress(OSError):
-            disk = os.statvfs(self.path.parent)
-            if disk.f_flag & os.ST_RDONLY:
-                return os.strerror(errno.EROFS)
-            if not disk.f_bavail and error.sqlite_errorcode & 0xFF in _NO_ROOM:
-                return os.strerror(errno.ENOSPC)
-        return str(error)
 
     def _opened_to_read(self) -> sqlite3.Connection:
         """Return a connection; where nothing can be written, one that does without the files for that.
@@ -152,7 +139,7 @@ class Database:
         try:
             return self._open()
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise
             self._put_aside_damaged(error)
         except _OtherFormatError as error:
@@ -212,7 +199,3 @@ class _OtherFormatError(StateError):
     def __init__(self, path: Path, version: int) -> None:
         super().__init__(f"{path}: format {version} is not this version's ({_FORMAT}); move it away")
         self.version = version
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

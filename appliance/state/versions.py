@@ -178,6 +178,13 @@ class Listings:
         zone.digest = version.digest
         return zone
 
+    def made_of(self, listing: bytes, origin: bytes, levels: Levels) -> PackedZone:
+        """Return the zone that a listing is, which was made of kept versions. Raises StateError."""
+        records = records_of(memoryview(listing), f"an earlier version of zone {names.to_text(origin)}")
+        zone = _assembled(records, origin)
+        zone.dnssec = check_dnssec.check(zone, Findings(records), levels)
+        return zone
+
     def _records(self, db: sqlite3.Connection, origin: bytes, version: Version) -> Records:
         if version.text is None:
             return records_of(self._listed(origin, version), f"the kept version of zone {names.to_text(origin)}")

@@ -22,7 +22,8 @@ def room_for(store: Store) -> Capacity:
     used = store.heap.highest * layout.GRANULE
     nodes = store.get("nodes")
     bits = store.bucket_bits if nodes else index_bits(0)
-    zones = max(16, len(store.numbers) + len(store.numbers) // 4)
+    highest = max(store.numbers.values(), default=0)  # rows stay where they are, also when most zones have gone
+    zones = max(16, highest, len(store.numbers) + len(store.numbers) // 4)
     spare = min(used // 8, _SPARE + used // 64)
     return Capacity(bits, 2 + (used + spare) // layout.HEAP_CHUNK, zones)
 

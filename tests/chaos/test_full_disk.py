@@ -207,3 +207,120 @@ def test_a_saved_store_on_a_full_disk_is_written_into(state: Path, tmp_path: Pat
             assert server.command("reload").returncode == 0
             assert server.address("www.b.") == f"192.0.2.{serial}"
         assert server.process.poll() is None
+
+
+def dynamic(folder: Path) -> None:
+    """Have a pattern that zones are added with, and files for two of them."""
+    more = '[[pattern]]\nname = "plain"\nfile = "{zone}.zone"\n'
+    (folder / "appliance.toml").write_text(configuration("example.", more=more))
+    for zone in ("example", "a", "b"):
+        (folder / f"{zone}.zone").write_text(zone_text())
+
+
+@pytest.mark.parametrize("why", ["full", "read-only"])
+def test_zones_that_were_added_are_served_where_nothing_can_be_written(state: Path, tmp_path: Path, why: str) -> None:
+    """Neither the log of SQLite nor a line of the list has room: what cannot be written is not done, which is said."""
+    dynamic(tmp_path)
+    with serving(tmp_path) as server:
+        assert server.command("addzone", "a", "plain").returncode == 0
+        until(lambda: kept(tmp_path) == 2)
+        if why == "full":
+            fill(state)
+        else:
+            subprocess.run(["mount", "--bind", str(state), str(state)], check=True)
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(state)], check=True)
+            server.process.kill()  # an open database can be written still
+            server.process.wait()
+    reason = "No space left on device" if why == "full" else "Read-only file system"
+    for _ in range(2):
+        with serving(tmp_path) as server:
+            assert server.address("www.a.") == "192.0.2.2"
+            for arguments, said in (
+                (("addzone", "b", "plain"), "b.: not added: "),
+                (("delzone", "a"), "a.: not removed: "),
+                (("changezone", "a", "plain"), ""),
+                (("freeze", "a"), ""),
+            ):
+                done = server.command(*arguments)
+                assert done.returncode == 1, arguments
+                assert said in done.stderr
+                assert f"zones.db: {reason}" in done.stderr
+            assert [server.address(f"www.{zone}.") for zone in ("a", "b")] == ["192.0.2.2", "REFUSED"]
+            assert [one["name"] for one in server.ask("export")["zones"]] == ["a."]
+            server.process.kill()
+            server.process.wait()
+    if why == "full":
+        (state / "fill").unlink()
+    else:
+        subprocess.run(["umount", str(state)], check=True)
+    with serving(tmp_path) as server:
+        assert server.command("addzone", "b", "plain").returncode == 0
+        assert server.command("delzone", "a").returncode == 0
+        assert [server.address(f"www.{zone}.") for zone in ("a", "b")] == ["REFUSED", "192.0.2.2"]
+
+
+def test_a_disk_that_fills_while_zones_are_added(state: Path, tmp_path: Path) -> None:
+    """A batch is added or not, as its results say; with room again all goes on."""
+    dynamic(tmp_path)
+    with serving(tmp_path) as server:
+        fill(state)
+        for _ in range(3):
+            assert server.command("addzone", "a", "plain").returncode == 1
+            assert server.address("www.a.") == "REFUSED"
+        (state / "fill").unlink()
+        assert server.command("addzone", "a", "plain").returncode == 0
+        server.process.kill()
+        server.process.wait()
+    with serving(tmp_path) as server:
+        assert server.address("www.a.") == "192.0.2.2"
+
+
+def test_a_zone_file_is_whole_where_the_disk_is_full(state: Path, tmp_path: Path) -> None:
+    """The folder of the zone file has no room for another one: the file stays as it was, and is written later."""
+    zones = tmp_path / "zones"
+    zones.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(zones)], check=True)
+    try:
+        config = tmp_path / "appliance.toml"
+        config.write_text(configuration("example.").replace('"example.zone"', '"zones/example.zone"'))
+        file = zones / "example.zone"
+        file.write_text(zone_text())
+        with serving(tmp_path) as server:
+            until(lambda: kept(tmp_path) == 1)
+            for serial in (2, 3):
+                file.write_text(zone_text(serial, serial))
+                assert server.command("reload").returncode == 0
+            server.ask("rollback", zone="example.", serial="2")
+            fill(zones)
+            done = server.command("write", "example.")
+            assert done.returncode == 1
+            assert f"{file}: No space left on device; the file is left as it is" in done.stderr
+            assert file.read_text() == zone_text(3, 3)
+            assert sorted(path.name for path in zones.iterdir()) == ["example.zone", "fill"]
+            (zones / "fill").unlink()
+            assert server.command("write", "example.").returncode == 0
+            assert "the same records" in server.command("thaw", "example.").stdout
+            assert server.address() == "192.0.2.2"
+    finally:
+        subprocess.run(["umount", str(zones)], check=True)
+
+
+def test_a_damaged_database_of_added_zones(tmp_path: Path) -> None:
+    """They are served as the list beside it has them; status says what happened until the next start."""
+    dynamic(tmp_path)
+    with serving(tmp_path) as server:
+        assert server.command("addzone", "a", "plain").returncode == 0
+        assert server.command("freeze", "a").returncode == 0
+    (tmp_path / "a.zone").write_text(zone_text(2, 7))
+    database = tmp_path / "state" / "zones.db"
+    database.write_bytes(b"x" * 8192)
+    with serving(tmp_path) as server:
+        assert server.address("www.a.") == "192.0.2.2"
+        (problem,) = server.ask("status")["problems"]
+        assert "zones.db is damaged" in problem
+        assert "taken from zones.list: 1 added zones, 1 frozen" in problem
+        assert server.command("thaw", "a").returncode == 0
+        assert server.command("addzone", "b", "plain").returncode == 0
+    with serving(tmp_path) as server:
+        assert server.ask("status")["problems"] == []
+        assert [server.address(f"www.{zone}.") for zone in ("a", "b")] == ["192.0.2.7", "192.0.2.2"]

@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from typing import Final, Literal
 
-Phase = Literal["load", "save", "apply", "swap", "compact", "keep"]
+Phase = Literal["load", "save", "apply", "swap", "compact", "keep", "add", "together", "remove", "freeze", "write"]
 
 _LATE_S: Final = 0.01
 

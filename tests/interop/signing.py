@@ -42,7 +42,7 @@ class Denial:
 
 
 def _write_key(origin: str, folder: Path) -> Path:
-    key = _Key.of(origin)
+    key = Key.of(origin)
     private, public, tag = key.seed, key.public, key.tag
     stem = folder / f"K{origin}+{_ED25519:03}+{tag:05}"
     dnskey = f"{origin} 3600 IN DNSKEY {_CSK_FLAGS} 3 {_ED25519} {base64.b64encode(public).decode()}\n"
@@ -54,7 +54,7 @@ def _write_key(origin: str, folder: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class _Key:
+class Key:
     """The key of a zone."""
 
     seed: bytes
@@ -63,7 +63,7 @@ class _Key:
     tag: int
 
     @classmethod
-    def of(cls, origin: str) -> "_Key":
+    def of(cls, origin: str) -> "Key":
         seed = hashlib.sha256(f"test key of {origin}".encode()).digest()
         private = Ed25519PrivateKey.from_private_bytes(seed)
         public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -104,7 +104,7 @@ def sign(zone: ZoneFile, folder: Path, denial: Denial) -> ZoneFile:
 def _sign_here(origin: str, unsigned: Path, signed: Path, denial: Denial) -> None:
     model = load_zone(unsigned, names.from_text(origin))
     salt = bytes.fromhex(denial.salt.replace("-", ""))
-    made = chained(model, True, denial.opt_out, salt, iterations=denial.iterations, signer=_Key.of(origin).signature)
+    made = chained(model, True, denial.opt_out, salt, iterations=denial.iterations, signer=Key.of(origin).signature)
     signed.write_text("".join(lines(made)))
 
 

@@ -24,6 +24,11 @@ ROOTS = {
     ("replay.py", "follow"): "compact",
     ("history.py", "keep"): "keep",
     ("history.py", "record"): "keep",
+    ("dynamic.py", "put"): "add",
+    ("batch.py", "go_on"): "together",
+    ("dynamic.py", "drop"): "remove",
+    ("dynamic.py", "freeze"): "freeze",
+    ("writing.py", "_put_back"): "write",
 }
 """Where a phase begins: all that it calls, in this program's code, belongs to it."""
 

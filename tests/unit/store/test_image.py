@@ -8,7 +8,7 @@ import pytest
 from appliance.errors import StateError
 from appliance.store import layout
 from appliance.store.image import load, save
-from appliance.store.move import move
+from appliance.store.move import move, room_for
 from appliance.store.store import Store
 from appliance.zone import names, types
 from appliance.zone.model import Zone
@@ -168,3 +168,15 @@ def test_missing(tmp_path: Path) -> None:
 def test_nowhere_to_save(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be saved"):
         save(store, tmp_path / "no" / "folder")
+
+
+def test_a_store_that_most_zones_have_left_moves_into_the_room_that_it_is_said_to_need() -> None:
+    """What is left may stand in the last row of the zone table; the next start moves it."""
+    many = [model_of("@ SOA ns root 1 7200 900 1209600 300\n@ NS ns.test.\n", f"z{number}.") for number in range(40)]
+    store = store_of(many)
+    for zone in many[:-1]:
+        remove_zone(store, zone.origin)
+    sizes = room_for(store)
+    target = Store.sized(sizes, SEED)
+    move(store, target)
+    assert list(target.numbers) == [many[-1].origin]
