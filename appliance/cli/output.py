@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from appliance.cli.zone_status import show_zone_status as show_zone_status
 from appliance.served.signatures import moment
 from appliance.wording import counted, without_zone
 
