@@ -9,6 +9,7 @@ import click
 
 from appliance import __version__
 from appliance.cli import boundary
+from appliance.cli.backup import backup, restore
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import configured
 from appliance.cli.config import config_group
@@ -50,6 +51,8 @@ def zone() -> None:
 
 add_verbs(cli, zone)
 cli.add_command(config_group)
+cli.add_command(backup)
+cli.add_command(restore)
 
 
 @cli.command()

@@ -91,6 +91,7 @@ COLUMNS: Final[Mapping[str, _Column]] = {
     "source": lambda zone, view: "kept" if zone.is_kept else "file",
     "pattern": lambda zone, view: view.patterns.get(zone.pattern) or view.templates.get(zone.origin, ""),
     "file": lambda zone, view: zone.file,
+    "file_is_served": lambda zone, view: not zone.error and not zone.source.changed(),
     "state": lambda zone, view: zone.state,
     "serial": lambda zone, view: zone.serial,
     "since": lambda zone, view: zone.served_since,
