@@ -99,7 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
                 f"restore it with the version that made it ({head.appliance[:_SHOWN]!r})"
             )
         manifest = msgspec.json.decode(octets, type=Manifest)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StateError(f"{folder / FILE} is damaged: {error}") from error
     _check_paths(manifest, folder)
     return manifest

@@ -5,6 +5,8 @@ A file that is kept in the folder from now on gets a row here. The image is left
 """
 
 import contextlib
+import errno
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -44,7 +46,8 @@ class DamagedError(StateError):
 def snapshot(path: Path, copy: Path) -> int:
     """Copy a database as it is at one moment, whoever writes to it; return its format.
 
-    Raises StateError where it cannot be read, DamagedError where there is no use in that.
+    Raises StateError where it cannot be read, DamagedError where there is no use in that, OSError where the
+    disk is full.
     """
     try:
         with contextlib.closing(_opened(path)) as source, contextlib.closing(sqlite3.connect(copy)) as target:
@@ -60,6 +63,8 @@ def snapshot(path: Path, copy: Path) -> int:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise DamagedError(f"{path} is damaged: {error}") from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(copy)) from error
         raise StateError(f"{path} cannot be copied: {error}") from error
 
 
