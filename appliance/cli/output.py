@@ -3,12 +3,14 @@
 
 import datetime
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from appliance.cli.tables import Cell, lines
 from appliance.cli.zone_status import show_zone_status as show_zone_status
 from appliance.served.signatures import moment
 from appliance.wording import counted, without_zone
@@ -34,7 +36,8 @@ def show_status(status: dict[str, Any]) -> None:
     if status["interfaces"]:
         console.print(_interfaces(status["interfaces"]))
     if status.get("zones"):
-        console.print(_zones(status["zones"]))
+        for line in _zones(status["zones"]):
+            print(line)
     for warning in status["warnings"]:
         console.print(Text(f"? {warning}", style="yellow"), soft_wrap=True)
     for problem in status["problems"]:
@@ -139,17 +142,17 @@ def _put_back(one: dict[str, Any]) -> str:
     return f"put back {times} after somebody took it off, last {moment(one['put_back_at'])}"
 
 
-def _zones(zones: list[dict[str, Any]]) -> Table:
+def _zones(zones: list[dict[str, Any]]) -> Iterator[str]:
     """Return a table of the zones; what is about signatures only where there are any."""
     signed = any(one["dnssec"] for one in zones)
-    table = _table("zone", "state", "serial", "names", *(("signed", "signatures end") if signed else ()), "remark")
+    headings = ["zone", "state", "serial", "names", *(("signed", "signatures end") if signed else ()), "remark"]
+    rows: list[list[Cell | str]] = []
     for one in zones:
         serial = "" if one["serial"] is None else str(one["serial"])
-        row = [one["name"], _state(one["state"]), serial, str(one["names"])]
-        if signed:
-            row += _signed(one["dnssec"])
-        table.add_row(*row, Text(one["problem"]))
-    return table
+        state = Cell(one["state"], "green" if one["state"] in _GOOD else "yellow")
+        more = _signed(one["dnssec"]) if signed else []
+        rows.append([one["name"], state, serial, str(one["names"]), *more, one["problem"]])
+    return lines(headings, rows, ("serial", "names"))
 
 
 def _signed(dnssec: dict[str, Any] | None) -> list[str]:
