@@ -3,6 +3,7 @@
 
 import datetime
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli.tables import Cell, lines
+from appliance.cli.quantities import ago
+from appliance.cli.tables import Cell, lines, said
 from appliance.cli.zone_status import show_zone_status as show_zone_status
 from appliance.served.signatures import moment
 from appliance.wording import counted, without_zone
@@ -34,14 +36,15 @@ def show_status(status: dict[str, Any]) -> None:
     if status["zone_summary"] is not None:
         console.print(_zone_line(status["zone_summary"]), soft_wrap=True)
     if status["interfaces"]:
-        console.print(_interfaces(status["interfaces"]))
+        for line in _interfaces(status["interfaces"]):
+            print(line)
     if status.get("zones"):
         for line in _zones(status["zones"]):
             print(line)
     for warning in status["warnings"]:
-        console.print(Text(f"? {warning}", style="yellow"), soft_wrap=True)
+        print_said("?", warning, "yellow")
     for problem in status["problems"]:
-        console.print(Text(f"! {problem}", style="red"), soft_wrap=True)
+        print_said("!", problem, "red")
 
 
 def _zone_line(zones: dict[str, Any]) -> str:
@@ -69,9 +72,9 @@ def show_health(health: dict[str, Any]) -> None:
             table.add_row(one["zone"], one["way"], Text(answer), Text(one["remark"]))
         console.print(table)
     for remark in health["remarks"]:
-        console.print(Text(f"? {remark}", style="yellow"), soft_wrap=True)
+        print_said("?", remark, "yellow")
     for problem in health["problems"]:
-        console.print(Text(f"! {problem}", style="red"), soft_wrap=True)
+        print_said("!", problem, "red")
     console.print("healthy" if health["healthy"] else Text("not healthy", style="red"))
 
 
@@ -123,15 +126,27 @@ def _console() -> Console:
     return console
 
 
-def _interfaces(interfaces: list[dict[str, Any]]) -> Table:
-    headings = ("interface", "link", "mode", "program", "since", "checksums", "addresses", "remark")
-    table = _table(*headings, right=("program",))
-    for one in interfaces:
-        verify = "verified" if one["verify_checksum"] else "not verified"
-        program = str(one["program"] or "")
-        table.add_row(one["name"], _state(one["link"]), _state(one["mode"]), program, moment(one["since"]), verify,
-                      " ".join(one["addresses"]), Text(one["reason"] or one["problem"] or _put_back(one)))  # fmt: skip
-    return table
+def _interfaces(interfaces: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a table of the interfaces; what is wrong with one is told below it."""
+    remarks = [one["reason"] or _put_back(one) for one in interfaces]
+    headings = ["interface", "link", "mode", "program", "since", "checksums", "addresses"]
+    now = time.time()
+    rows: list[list[Cell | str]] = []
+    for one, remark in zip(interfaces, remarks, strict=True):
+        row: list[Cell | str] = [one["name"], _cell(one["link"]), _cell(one["mode"]), str(one["program"] or "")]
+        row += [ago(int(one["since"]), now), "verified" if one["verify_checksum"] else "not verified"]
+        rows.append([*row, " ".join(one["addresses"]), *([remark] if any(remarks) else [])])
+    return lines([*headings, *(["remark"] if any(remarks) else [])], rows, right=("program",))
+
+
+def _cell(word: str) -> Cell:
+    return Cell(word, "green" if word in _GOOD else "yellow")
+
+
+def print_said(mark: str, text: str, colour: str) -> None:
+    """Print a sentence behind a mark, broken between words on a terminal."""
+    for line in said(mark, text, colour):
+        print(line)
 
 
 def _put_back(one: dict[str, Any]) -> str:
@@ -149,7 +164,7 @@ def _zones(zones: list[dict[str, Any]]) -> Iterator[str]:
     rows: list[list[Cell | str]] = []
     for one in zones:
         serial = "" if one["serial"] is None else str(one["serial"])
-        state = Cell(one["state"], "green" if one["state"] in _GOOD else "yellow")
+        state = _cell(one["state"])
         more = _signed(one["dnssec"]) if signed else []
         rows.append([one["name"], state, serial, str(one["names"]), *more, one["problem"]])
     return lines(headings, rows, ("serial", "names"))
@@ -215,7 +230,3 @@ def _table(*headings: str, right: tuple[str, ...] = ("serial", "names")) -> Tabl
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     return table
-
-
-def _state(word: str) -> Text:
-    return Text(word, style="green" if word in _GOOD else "yellow")

@@ -53,28 +53,47 @@ def lines(
             wide[at] = max(wide[at], _width(cell.text))
     to_the_right = [heading in right for heading in headings]
     whole = room() if width is None else width
-    if whole:
-        _fit(wide, whole, [at for at, is_number in enumerate(to_the_right) if not is_number])
+    if whole and sum(wide) + _GAP * (len(wide) - 1) > whole:
+        texts = [at for at, is_number in enumerate(to_the_right) if not is_number]
+        _fit(wide, whole, texts, _words(headings, cells, whole))
+        _fit(wide, whole, texts, [0] * len(wide))
     yield from _line([Cell(heading) for heading in headings], wide, to_the_right)
     for row in cells:
         yield from _line(row, wide, to_the_right)
+
+
+def said(mark: str, text: str, colour: str) -> Iterator[str]:
+    """Yield a sentence behind a mark, in a colour, line by line as it fits; a file gets one line."""
+    whole = room()
+    pieces = _folded(visible(text), max(_LEAST, whole - len(mark) - 1)) if whole else [visible(text)]
+    for number, piece in enumerate(pieces):
+        yield coloured(f"{' ' * len(mark) if number else mark} {piece}", colour)
 
 
 def _cell(given: Cell | str) -> Cell:
     return given._replace(text=visible(given.text)) if isinstance(given, Cell) else Cell(visible(given))
 
 
-def _fit(wide: list[int], whole: int, texts: Sequence[int]) -> None:
+def _words(headings: Sequence[str], cells: Sequence[Sequence[Cell]], whole: int) -> list[int]:
+    """Return the width of the longest word of each column, of those that leave room for others."""
+    longest = [max(map(_width, heading.split() or [""])) for heading in headings]
+    for row in cells:
+        for at, cell in enumerate(row):
+            if len(cell.text) > longest[at]:
+                found = max(map(_width, cell.text.split() or [""]))
+                longest[at] = max(longest[at], found if found <= whole // 3 else 0)
+    return longest
+
+
+def _fit(wide: list[int], whole: int, texts: Sequence[int], least: Sequence[int]) -> None:
     """Make the widest columns of texts narrower until all fit, the widest first; a number in pieces is another one."""
     over = sum(wide) + _GAP * (len(wide) - 1) - whole
-    while over > 0 and texts:
-        at = max(texts, key=lambda one: wide[one])
-        if wide[at] <= _LEAST:
-            return
-        second = max([wide[one] for one in texts if wide[one] < wide[at]], default=_LEAST)
-        less = min(over, wide[at] - max(second, _LEAST))
-        wide[at] -= max(1, less)
-        over -= max(1, less)
+    while over > 0 and (wider := [at for at in texts if wide[at] > max(least[at], _LEAST)]):
+        at = max(wider, key=lambda one: wide[one])
+        second = max([wide[one] for one in wider if wide[one] < wide[at]], default=0)
+        less = min(over, wide[at] - max(second, least[at], _LEAST))
+        wide[at] -= less
+        over -= less
 
 
 def _line(row: Sequence[Cell], wide: Sequence[int], to_the_right: Sequence[bool]) -> Iterator[str]:

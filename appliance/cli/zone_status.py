@@ -10,7 +10,7 @@ from typing import Any, Final
 from appliance.cli.boundary import OK, UNHEALTHY
 from appliance.cli.call import ask, configured
 from appliance.cli.quantities import ago, size
-from appliance.cli.tables import Cell, coloured, lines
+from appliance.cli.tables import Cell, coloured, lines, said
 from appliance.control.verb_table import Row
 
 _TABLE: Final = "name,state,serial,since,since_start,octets,problem,pending,warnings"
@@ -121,14 +121,14 @@ def _show_one(record: dict[str, Any], found: dict[str, Any], now: int, all_of: d
         rows.append([f"  {_LABELS.get(key, key)}", cell])
     sys.stdout.writelines(f"{line}\n" for line in list(lines(["", ""], rows))[1:])
     for warning in record.get("warnings", ()):
-        print(coloured(f"? {warning}", "yellow"))
+        sys.stdout.writelines(f"{line}\n" for line in said("?", warning, "yellow"))
     print("answers, asked for now:" if found["answers"] else "no answers")
     answers = [[f"  {one['way']}", _answer(one), one["remark"]] for one in found["answers"]]
     sys.stdout.writelines(f"{line}\n" for line in list(lines(["", "", ""], answers))[1:])
     for remark in found["remarks"]:
-        print(coloured(f"? {remark}", "yellow"))
+        sys.stdout.writelines(f"{line}\n" for line in said("?", remark, "yellow"))
     for problem in found["problems"]:
-        print(coloured(f"! {problem}", "red"))
+        sys.stdout.writelines(f"{line}\n" for line in said("!", problem, "red"))
     if found["proved"]:
         print(coloured("proved: clients get what the server believes to serve", "green"))
 

@@ -104,7 +104,9 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("words", [("zone", "status", "--sort", "-bad"), ("zone", "status", "a-bad-one.example")])
+@pytest.mark.parametrize(
+    "words", [("zone", "status", "--sort", "-bad"), ("zone", "status", "a-bad-one.example"), ("status",)]
+)
 @pytest.mark.parametrize("columns", [80, 100])
 def test_a_terminal_gets_what_fits(server: Served, words: tuple[str, ...], columns: int) -> None:
     shown = on_terminal(words, server, columns)

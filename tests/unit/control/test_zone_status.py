@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from appliance.cli.client import ask
+from appliance.config.schema import Config
 from appliance.control.verb_table import BY_NAME, checked
 from appliance.control.zone_choice import chosen, parsed
+from appliance.control.zone_proof import proof
 from appliance.control.zone_status import COLUMNS, View, is_bad, record
 from appliance.errors import ApplianceError
 from appliance.served.source import Rules
@@ -176,6 +178,21 @@ def test_one_zone_is_proved_by_questions(server: Served) -> None:
     bad = server.command("zone", "status", "bad", "--json")
     assert bad.returncode == 2
     assert [one["rcode"] for one in json.loads(bad.stdout)["proof"]["answers"]] == ["SERVFAIL", "SERVFAIL"]
+
+
+def test_what_clients_do_not_get_is_told(server: Served) -> None:
+    """The server is right, and its record is made to be wrong: three questions differ from it, so it is no reload."""
+    for serial, wanted in ((99, "serial 99"), (None, "no SOA")):
+        asked: list[int] = []
+
+        def believed(serial: int | None = serial, asked: list[int] = asked) -> tuple[dict[str, Any], list[Any]]:
+            asked.append(1)
+            return {"name": "z5.", "serial": serial}, [("127.0.0.1", server.port)]
+
+        _, found = proof(Config(), believed, 30)
+        assert found["proved"] is False
+        assert f"UDP 127.0.0.1 says serial 1, the server believes to serve {wanted}" in found["problems"]
+        assert len(asked) == 3
 
 
 @pytest.mark.parametrize(
