@@ -4,7 +4,6 @@
 A report has types and places, never values: messages of exceptions and local values may hold keys or customers' names.
 """
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -15,9 +14,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from appliance import __version__
+
+if TYPE_CHECKING:
+    import asyncio
 
 KEPT: Final = 10
 """Reports that stay; older ones go."""
@@ -65,7 +67,7 @@ def catch_the_rest() -> None:
     sys.excepthook = _uncaught
 
 
-def in_event_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def in_event_loop(loop: "asyncio.AbstractEventLoop", context: dict[str, Any]) -> None:
     """Log an exception that nobody awaits, for the event loop."""
     error = context.get("exception")
     if isinstance(error, BaseException):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How every command ends that does not end well: one sentence, an exit status, and JSON where that was asked for."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from appliance.cli.streams import OutputError, forget_output, prepare
 from appliance.errors import ApplianceError
 
 OK: Final = 0
@@ -40,8 +42,9 @@ def end(message: str, status: int, *, journal: bool = False, more: Sequence[str]
     """Print a message and `more` to stderr, and as JSON with what else is told where that was asked for, and exit."""
     if "--json" in sys.argv[1:]:
         print_json({"ok": False, "error": message, **told})
-    for line in "\n".join([message, *more]).splitlines():
-        click.echo(f"{_JOURNAL_ERROR if journal else ''}appliance: {line}", err=True)
+    with contextlib.suppress(OSError):
+        for line in "\n".join([message, *more]).splitlines():
+            click.echo(f"{_JOURNAL_ERROR if journal else ''}appliance: {line}", err=True)
     sys.exit(status)
 
 
@@ -50,6 +53,36 @@ def run(command: click.Command) -> None:
 
     What click itself refuses (unknown options) ends with status 1, as every error does.
     """
+    prepare()
+    try:
+        _run(command)
+    except SystemExit as ending:
+        _flush(ending)
+        raise
+    except OutputError as error:
+        _lose_output(error)
+    _flush()
+
+
+def _flush(ending: SystemExit | None = None) -> None:
+    """Print what is left to be printed, so that nothing of it fails when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OutputError as error:
+        _lose_output(error)
+    except BrokenPipeError:
+        forget_output()
+        sys.exit(ending.code if ending is not None and ending.code else ERROR)
+
+
+def _lose_output(error: OutputError) -> NoReturn:
+    forget_output()
+    with contextlib.suppress(OSError):
+        click.echo(f"appliance: {error}", err=True)
+    sys.exit(ERROR)
+
+
+def _run(command: click.Command) -> None:
     try:
         command.main(prog_name="appliance", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -63,8 +96,10 @@ def run(command: click.Command) -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
+        forget_output()
         sys.exit(ERROR)
+    except OutputError:
+        raise
     except ApplianceError as error:
         fail(error)
     except Exception as error:  # noqa: BLE001 - the last frame of this program

@@ -23,8 +23,17 @@ _NEXT_LINE_S: Final = 30.0
 _CLEAR: Final = "\r\x1b[K"
 
 
-def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
-    """Return the server's result, or exit with the error; where no server runs, status shows what it has left."""
+def ask(
+    row: Row,
+    config: Path,
+    timeout: float,
+    arguments: dict[str, Any],
+    take: Callable[[list[Any]], None] | None = None,
+) -> Any:
+    """Return the server's result, or exit with the error; where no server runs, status shows what it has left.
+
+    `take` gets a long list in parts as they come.
+    """
     from appliance.cli import client
 
     shown = Shown()
@@ -32,7 +41,7 @@ def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> An
     def call() -> Any:
         try:
             path = _socket(configured(config), row)
-            return client.ask(path, row.name, limit_s=timeout, say=shown.show, **arguments)
+            return client.ask(path, row.name, limit_s=timeout, say=shown.show, take=take, **arguments)
         finally:
             shown.clear()
 

@@ -33,6 +33,7 @@ _LONGEST: Final = 1 << 28
 STOP_TIMEOUT_S: Final = 300.0
 
 Note = Callable[[str], None]
+Take = Callable[[list[Any]], None]
 
 
 class NotRunningError(ApplianceError):
@@ -57,16 +58,18 @@ def ask(
     *,
     limit_s: float = 0.0,
     say: Note | None = None,
+    take: Take | None = None,
     **arguments: Any,
 ) -> Any:
     """Return the server's result. Raises NotRunningError, or ApplianceError with what the server or the kernel says.
 
-    `limit_s` is for the whole call; 0 stands for the time that suits the verb. `say` gets the notes of the server.
+    `limit_s` is for the whole call; 0 stands for the time that suits the verb. `say` gets the notes of the server,
+    `take` each part of a long list, which is not in the result then.
     """
     whole = limit_s or (LONG_S if verb in BY_NAME and BY_NAME[verb].slow else SHORT_S)
     deadline = time.monotonic() + whole
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
-        call = Call(path, verb, line, deadline, whole, say)
+        call = Call(path, verb, line, deadline, whole, say, take)
         return result_of(call, {"verb": verb, "version": VERSION, "notes": say is not None, "begin": True, **arguments})
 
 
@@ -95,7 +98,14 @@ class Call:
     """Whether the server has begun what was asked for: it is not stopped half-way."""
 
     def __init__(
-        self, path: Path, verb: str, line: socket.socket, deadline: float, whole: float, say: Note | None
+        self,
+        path: Path,
+        verb: str,
+        line: socket.socket,
+        deadline: float,
+        whole: float,
+        say: Note | None,
+        take: Take | None = None,
     ) -> None:
         self.path = path
         self.verb = verb
@@ -103,6 +113,7 @@ class Call:
         self.deadline = deadline
         self._whole = whole
         self.say = say
+        self._take = take
         self._kept: list[bytes] = []
         line.setblocking(False)
 
@@ -136,10 +147,10 @@ class Call:
                 if self.say:
                     self.say(said["note"])
             elif "part" in said:
-                parts += said["part"]
+                (self._take or parts.extend)(said["part"])
                 self.deadline = time.monotonic() + self._whole  # a long list that keeps coming is no silence
             else:
-                if key := said.get("parts_are"):
+                if (key := said.get("parts_are")) and self._take is None:
                     said["result"][key] = parts
                 return said
         raise self.ended()

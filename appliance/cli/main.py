@@ -9,6 +9,7 @@ import click
 
 from appliance import __version__
 from appliance.cli import boundary
+from appliance.cli.backup import backup, restore
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import configured
 from appliance.cli.completion import completion
@@ -66,6 +67,8 @@ cli.add_command(config_group)
 cli.add_command(import_command)
 cli.add_command(completion)
 cli.add_command(control_setup)
+cli.add_command(backup)
+cli.add_command(restore)
 
 
 @cli.command()

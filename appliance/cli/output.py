@@ -3,6 +3,8 @@
 
 import datetime
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -10,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.cli.bulk import show_bulk as show_bulk
+from appliance.cli.quantities import ago, lasting
 from appliance.cli.server_output import show_drained as show_drained
 from appliance.cli.server_output import show_names as show_names
 from appliance.cli.server_output import show_pid as show_pid
 from appliance.cli.server_output import show_said as show_said
 from appliance.cli.server_output import show_verbosity as show_verbosity
-from appliance.control.stats_difference import ago
+from appliance.cli.tables import Cell, lines, said
+from appliance.cli.zone_status import show_zone_status as show_zone_status
 from appliance.cli.zones_output import show_export as show_export
 from appliance.cli.zones_output import show_versions as show_versions
 from appliance.cli.zones_output import show_zones as show_zones
@@ -41,13 +45,15 @@ def show_status(status: dict[str, Any]) -> None:
     if status["zone_summary"] is not None:
         console.print(_zone_line(status["zone_summary"]), soft_wrap=True)
     if status["interfaces"]:
-        console.print(_interfaces(status["interfaces"]))
+        for line in _interfaces(status["interfaces"]):
+            print(line)
     if status.get("zones"):
-        console.print(_zones(status["zones"]))
+        for line in _zones(status["zones"]):
+            print(line)
     for warning in status["warnings"]:
-        console.print(Text(f"? {warning}", style="yellow"), soft_wrap=True)
+        print_said("?", warning, "yellow")
     for problem in status["problems"]:
-        console.print(Text(f"! {problem}", style="red"), soft_wrap=True)
+        print_said("!", problem, "red")
 
 
 def _zone_line(zones: dict[str, Any]) -> str:
@@ -75,9 +81,9 @@ def show_health(health: dict[str, Any]) -> None:
             table.add_row(one["zone"], one["way"], Text(answer), Text(one["remark"]))
         console.print(table)
     for remark in health["remarks"]:
-        console.print(Text(f"? {remark}", style="yellow"), soft_wrap=True)
+        print_said("?", remark, "yellow")
     for problem in health["problems"]:
-        console.print(Text(f"! {problem}", style="red"), soft_wrap=True)
+        print_said("!", problem, "red")
     console.print("healthy" if health["healthy"] else Text("not healthy", style="red"))
 
 
@@ -129,15 +135,27 @@ def _console() -> Console:
     return console
 
 
-def _interfaces(interfaces: list[dict[str, Any]]) -> Table:
-    headings = ("interface", "link", "mode", "program", "since", "checksums", "addresses", "remark")
-    table = _table(*headings, right=("program",))
-    for one in interfaces:
-        verify = "verified" if one["verify_checksum"] else "not verified"
-        program = str(one["program"] or "")
-        table.add_row(one["name"], _state(one["link"]), _state(one["mode"]), program, moment(one["since"]), verify,
-                      " ".join(one["addresses"]), Text(one["reason"] or one["problem"] or _put_back(one)))  # fmt: skip
-    return table
+def _interfaces(interfaces: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a table of the interfaces; what is wrong with one is told below it."""
+    remarks = [one["reason"] or _put_back(one) for one in interfaces]
+    headings = ["interface", "link", "mode", "program", "since", "checksums", "addresses"]
+    now = time.time()
+    rows: list[list[Cell | str]] = []
+    for one, remark in zip(interfaces, remarks, strict=True):
+        row: list[Cell | str] = [one["name"], _cell(one["link"]), _cell(one["mode"]), str(one["program"] or "")]
+        row += [ago(int(one["since"]), now), "verified" if one["verify_checksum"] else "not verified"]
+        rows.append([*row, " ".join(one["addresses"]), *([remark] if any(remarks) else [])])
+    return lines([*headings, *(["remark"] if any(remarks) else [])], rows, right=("program",))
+
+
+def _cell(word: str) -> Cell:
+    return Cell(word, "green" if word in _GOOD else "yellow")
+
+
+def print_said(mark: str, text: str, colour: str) -> None:
+    """Print a sentence behind a mark, broken between words on a terminal."""
+    for line in said(mark, text, colour):
+        print(line)
 
 
 def _put_back(one: dict[str, Any]) -> str:
@@ -148,17 +166,18 @@ def _put_back(one: dict[str, Any]) -> str:
     return f"put back {times} after somebody took it off, last {moment(one['put_back_at'])}"
 
 
-def _zones(zones: list[dict[str, Any]]) -> Table:
+def _zones(zones: list[dict[str, Any]]) -> Iterator[str]:
     """Return a table of the zones; what is about signatures only where there are any."""
     signed = any(one["dnssec"] for one in zones)
-    table = _table("zone", "state", "serial", "names", *(("signed", "signatures end") if signed else ()), "remark")
+    headings = ["zone", "state", "serial", "names", *(("signed", "signatures end") if signed else ()), "remark"]
+    rows: list[list[Cell | str]] = []
     for one in zones:
         serial = "" if one["serial"] is None else str(one["serial"])
-        row = [one["name"], _state(one["state"]), serial, str(one["names"])]
-        if signed:
-            row += _signed(one["dnssec"])
-        table.add_row(*row, Text(one["problem"] or ("frozen" if one["frozen"] else "")))
-    return table
+        state = _cell(one["state"])
+        more = _signed(one["dnssec"]) if signed else []
+        remark = one["problem"] or ("frozen" if one["frozen"] else "")
+        rows.append([one["name"], state, serial, str(one["names"]), *more, remark])
+    return lines(headings, rows, ("serial", "names"))
 
 
 def _signed(dnssec: dict[str, Any] | None) -> list[str]:
@@ -174,7 +193,7 @@ def show_stats(stats: dict[str, Any]) -> None:
     console = _console()
     if "since" in stats:
         since = moment(int(stats["since"]))
-        console.print(f"counters: what they have grown by in {ago(stats['seconds'])}, since {since}")
+        console.print(f"counters: what they have grown by in {lasting(stats['seconds'])}, since {since}")
     share = stats["nic_path_share"]
     if share is not None:
         console.print(f"{share:.2%} of the UDP queries were answered on the NIC path")
@@ -224,7 +243,3 @@ def _table(*headings: str, right: tuple[str, ...] = ("serial", "names")) -> Tabl
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     return table
-
-
-def _state(word: str) -> Text:
-    return Text(word, style="green" if word in _GOOD else "yellow")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verbs for a server on another machine: its keys are made, and one of them proves who asks."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +29,14 @@ def server_named() -> str:
     return str(context.find_root().params.get("server") or "") if context is not None else ""
 
 
-def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
-    """Return the result of a server on another machine, or exit with the error."""
+def ask(
+    row: Row,
+    config: Path,
+    timeout: float,
+    arguments: dict[str, Any],
+    take: Callable[[list[Any]], None] | None = None,
+) -> Any:
+    """Return the result of a server on another machine, or exit with the error; `take` gets a long list in parts."""
     from appliance.cli import tls_client
 
     if row.bulk:
@@ -45,7 +52,9 @@ def ask(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> An
         try:
             given: Path | None = root.params.get("client")
             certificate = given or Path(configured(config).control.folder) / "clients" / f"{CLIENT}.pem"
-            return tls_client.ask(server_named(), certificate, row, limit_s=timeout, say=shown.show, **arguments)
+            return tls_client.ask(
+                server_named(), certificate, row, limit_s=timeout, say=shown.show, take=take, **arguments
+            )
         finally:
             shown.clear()
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.cli.client import LONG_S, SHORT_S, VERSION, Call, NobodyListensError, Note, result_of
+from appliance.cli.client import LONG_S, SHORT_S, VERSION, Call, NobodyListensError, Note, Take, result_of
 from appliance.control.tls_files import client_context
 from appliance.control.verb_table import Row
 from appliance.errors import ApplianceError
@@ -24,14 +24,21 @@ _ENDPOINT: Final = re.compile(
 
 
 def ask(
-    server: str, certificate: Path, row: Row, *, limit_s: float = 0.0, say: Note | None = None, **given: Any
+    server: str,
+    certificate: Path,
+    row: Row,
+    *,
+    limit_s: float = 0.0,
+    say: Note | None = None,
+    take: Take | None = None,
+    **given: Any,
 ) -> Any:
     """Return the result of a server far away. Raises the errors of client.ask()."""
     address = endpoint(server)
     context = client_context(certificate)
     whole = limit_s or (LONG_S if row.slow else SHORT_S)
     with socket.socket(_family(address[0]), socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as line:
-        call = TlsCall(Path(server), row.name, line, time.monotonic() + whole, whole, say)
+        call = TlsCall(Path(server), row.name, line, time.monotonic() + whole, whole, say, take)
         call.secure(address, context)
         with call:
             return result_of(

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from appliance.cli import zone_status
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import ask, detach, stop
 from appliance.cli.completion import zones
@@ -22,6 +23,10 @@ Call = Callable[[Row, Path, float, dict[str, Any]], dict[str, Any]]
 
 _CALLS: Final[Mapping[str, Call]] = {"detach": detach, "stop": stop}
 """The verbs that take more than one request."""
+_PRINTING: Final[Mapping[str, Callable[[Row, Path, float, dict[str, Any], bool], int]]] = {
+    "zonestatus": zone_status.run,
+}
+"""The verbs whose results are printed as they come, and not when all is there; they return the exit status."""
 
 
 def add_verbs(cli: click.Group, zone: click.Group) -> None:
@@ -29,7 +34,7 @@ def add_verbs(cli: click.Group, zone: click.Group) -> None:
     for row in VERBS:
         for words in row.commands:
             group, _, name = words.rpartition(" ")
-            (zone if group else cli).add_command(_command(row, name, names_a_zone=bool(group)))
+            (zone if group else cli).add_command(_command(row, name, names_a_zone=bool(group) and not row.lists))
 
 
 def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
@@ -37,6 +42,9 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
         for key, value in given.items():
             if value == "" and key in words:  # as of a variable that is not set: no reason to mean all
                 fail(ApplianceError(f"the {key.upper()} given is empty; leave it out where all are meant"))
+        arguments = {key: value for key, value in given.items() if value}
+        if (printing := _PRINTING.get(row.name)) is not None:
+            sys.exit(printing(row, config, timeout or 0.0, arguments, as_json))
         call: Call = _CALLS.get(row.name) or ask
         if server_named():
             call = ask_remote
@@ -47,7 +55,7 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
             if row.name == "import":
                 take_json()
             call = partial(feed, as_json=as_json)
-        result = call(row, config, timeout or 0.0, {key: value for key, value in given.items() if value})
+        result = call(row, config, timeout or 0.0, arguments)
         if as_json:
             print_json(result)
         else:

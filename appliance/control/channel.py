@@ -65,6 +65,8 @@ class Listing:
     result: dict[str, Any]
     key: str
     parts: Iterable[list[Any]]
+    in_thread: bool = False
+    """Whether the parts may wait for something, so that a thread makes them; it takes no turn for that."""
 
 
 @dataclass(slots=True, eq=False)
@@ -371,8 +373,10 @@ class Channel:
         elif isinstance(answer, Listing):
             parts = iter(answer.parts)
             while True:
+                made = await asyncio.to_thread(next, parts, None) if answer.in_thread else None
                 async with self._turns:
-                    if (part := next(parts, None)) is not None:
+                    part = made if answer.in_thread else next(parts, None)
+                    if part is not None:
                         self._write(client, {"part": part})
                 if part is None:
                     break

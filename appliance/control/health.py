@@ -65,7 +65,7 @@ def examine(config: Config, zones: Sequence[str], limit_s: float | None = None) 
     with ExitStack() as opened:
         ways, remarks = _ways(config, opened)
         for _ in range(_ROUNDS):
-            answers = _asked(ways, chosen, deadline)
+            answers = asked(ways, chosen, deadline)
             problems = _judged(answers, chosen, named)
             if not problems or time.monotonic() > deadline:
                 break
@@ -101,13 +101,20 @@ def _chosen(config: Config, zones: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def _ways(config: Config, opened: ExitStack) -> tuple[list[tuple[str, Way]], list[str]]:
-    """Return every way to ask the server, and why some cannot be gone."""
-    ways: list[tuple[str, Way]] = []
-    remarks: list[str] = []
+    """Return every way to ask the server that the configuration names, and why some cannot be gone."""
     port = config.listen.port
     if not port:
         raise ConfigError("[listen] port = 0 takes any free port: set one, so that it can be asked")
-    for address in dict.fromkeys(_reachable(one) for one in config.listen.addresses):
+    return ways_to(config, [(address, port) for address in config.listen.addresses], opened)
+
+
+def ways_to(
+    config: Config, endpoints: Sequence[tuple[str, int]], opened: ExitStack
+) -> tuple[list[tuple[str, Way]], list[str]]:
+    """Return the ways through sockets (addresses with ports) and through interfaces, and why some cannot be gone."""
+    ways: list[tuple[str, Way]] = []
+    remarks: list[str] = []
+    for address, port in dict.fromkeys((_reachable(one), port) for one, port in endpoints):
         ways.append((f"UDP {address}", _socket_way(dns.query.udp, address, port, f"UDP {address}")))
         ways.append((f"TCP {address}", _socket_way(dns.query.tcp, address, port, f"TCP {address}")))
     for interface in config.interface:
@@ -185,7 +192,7 @@ def _read(zone: str, way: str, reply: dns.message.Message) -> Answer:
     return Answer(zone, way, rcode, None, "" if reply.rcode() else "no SOA in the answer")
 
 
-def _asked(ways: list[tuple[str, Way]], zones: list[str], deadline: float) -> list[Answer]:
+def asked(ways: list[tuple[str, Way]], zones: list[str], deadline: float) -> list[Answer]:
     """Return the answers on all ways; without zones, the root is asked for, which any answer will do."""
 
     def one(pair: tuple[str, tuple[str, Way]]) -> Answer | None:
@@ -203,7 +210,7 @@ def _judged(answers: list[Answer], zones: list[str], named: bool) -> list[str]:
     good = 0
     for zone, group in itertools.groupby(answers, lambda one: one.zone):
         given = [one for one in group if one.rcode]
-        problems += _differences(zone, given)
+        problems += differences(zone, given)
         wrong = [one for one in given if one.serial is None or one.remark]
         good += bool(given) and not wrong
         if named:
@@ -215,7 +222,7 @@ def _judged(answers: list[Answer], zones: list[str], named: bool) -> list[str]:
     return problems
 
 
-def _differences(zone: str, answers: list[Answer]) -> Iterator[str]:
+def differences(zone: str, answers: list[Answer]) -> Iterator[str]:
     """Yield what two ways answer differently."""
     if not answers:
         return

@@ -10,6 +10,7 @@ from typing import Final
 from appliance.access import why_not_written
 from appliance.errors import StateError
 
+FILE: Final = "serve.lock"
 FOLDER_MODE: Final = 0o755
 """Who may use the sockets in it is what their own modes say."""
 MODE: Final = 0o600
@@ -21,7 +22,7 @@ class RunLock:
 
     def __init__(self, run_dir: Path, key: str = "run_dir") -> None:
         """Lock the folder that is the value of a key of [server]."""
-        path = run_dir / "serve.lock"
+        path = run_dir / FILE
         try:
             _make_folder(run_dir)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
@@ -76,7 +77,7 @@ def holder(folder: Path) -> int:
     Asks the kernel's list: to try the lock would keep a server from starting at just that moment.
     """
     try:
-        status = (folder / "serve.lock").stat()
+        status = (folder / FILE).stat()
         listed = Path("/proc/locks").read_text().splitlines()
         place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
         held = [line.split() for line in listed if place in line]

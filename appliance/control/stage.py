@@ -24,6 +24,8 @@ class Stage:
     started: float = field(default_factory=time.monotonic)
     began: float = field(default_factory=time.time)
     """When this life began, in seconds since 1970."""
+    ready: float = 0.0
+    """When the start was done, in seconds since 1970."""
     state: State = "starting"
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the start has ended, well or not."""
@@ -38,7 +40,7 @@ class Stage:
 
     def serve(self) -> None:
         """Note that the start is done."""
-        self.state = "serving"
+        self.state, self.ready = "serving", time.time()
         self.decided.set()
 
     def end(self) -> None:

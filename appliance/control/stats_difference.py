@@ -4,8 +4,6 @@
 import time
 from typing import Any, Final
 
-from appliance.wording import counted
-
 COUNTERS: Final = ("verdicts", "userspace", "workers", "put_back", "misses")
 """What of stats counts upward; the rest tells what is so now."""
 
@@ -33,11 +31,3 @@ class StatsDifference:
 def _grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     """Return the differences; counters of interfaces and ways that are new count from 0 on."""
     return {name: value - was if value >= (was := before.get(name, 0)) else value for name, value in after.items()}
-
-
-def ago(seconds: float) -> str:
-    """Return a length of time for people, in its largest unit."""
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= size:
-            return counted(int(seconds // size), unit)
-    return counted(int(seconds), "second")

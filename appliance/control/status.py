@@ -44,7 +44,7 @@ class Told:
         whole lists every zone too.
         """
         path = self.publication.nic_path
-        interfaces, doubts = await self._interfaces()
+        interfaces, doubts = await self.interfaces()
         found = summary(self.zones.values(), time.time())
         problems = list(found.problems) + self.zone_set.problems()
         problems += filter(None, [self.history.unrecorded])
@@ -80,8 +80,8 @@ class Told:
         }
         return Listing(result, "zones", described(self.zones)) if whole else result
 
-    async def _interfaces(self) -> tuple[list[dict[str, Any]], list[str]]:
-        """Return what runs on the interfaces now, and what is doubtful beside it."""
+    async def interfaces(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return what runs on the interfaces now, and what is doubtful beside that."""
         try:
             return await asyncio.to_thread(nic_path.described, self.publication.interfaces)
         except DatapathError as error:

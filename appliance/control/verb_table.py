@@ -44,6 +44,8 @@ class Row(NamedTuple):
     slow: bool = False
     bulk: bool = False
     """Whether lines of standard input follow the request."""
+    lists: bool = False
+    """Whether the command without a zone is about all of them, also where it has two words."""
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -84,6 +86,25 @@ VERBS: Final = (
         "show_journal",
         (_ZONE._replace(required=True, metavar="NAME"),),
         command="zone journal",
+    ),
+    Row(
+        "zonestatus",
+        "Show what is served of each zone, since when, and what is wrong; of zone NAME everything, with proof.\n\n"
+        "With NAME the zone is asked for as clients ask. Exit 2 if one of the zones shown is bad.",
+        "read",
+        "show_zone_status",
+        (
+            _ZONE._replace(metavar="[NAME]"),
+            Argument("bad", "Only zones with which something is wrong.", "flag"),
+            Argument(
+                "filter", "Only zones like this: '*.example.', or a column as in state='not loaded'.", metavar="X"
+            ),
+            Argument("sort", "In the order of this column; -KEY turns it round.", metavar="KEY"),
+            Argument("columns", "These columns, separated by commas; --json without it has all.", metavar="A,B"),
+        ),
+        aliases=("zonestatus",),
+        command="zone status",
+        lists=True,
     ),
     Row(
         "reload",

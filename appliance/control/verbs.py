@@ -21,6 +21,7 @@ from appliance.control.stage import Stage
 from appliance.control.stats_difference import StatsDifference
 from appliance.control.status import Told, starting
 from appliance.control.verb_table import VERBS, Row, checked
+from appliance.control.zone_status import zone_status
 from appliance.control.zone_verbs import ZoneVerbs
 from appliance.errors import ApplianceError
 from appliance.publish.workers import WorkerPool
@@ -51,6 +52,7 @@ class Verbs:
             "stats": self._stats,
             "names": self._names,
             "journal": self._journal,
+            "zonestatus": self._zone_status,
             "detach": self._detach,
             "stop": self._end,
             **server_verbs(stage),
@@ -129,6 +131,9 @@ class Verbs:
         zone = request["zone"]
         steps = await self._served()[1].steps(zone)
         return {"zone": zone, "steps": [asdict(step) for step in steps]}
+
+    async def _zone_status(self, request: dict[str, Any]) -> Any:
+        return await zone_status(self._served()[0], request)
 
     async def _detach(self, request: dict[str, Any]) -> Any:
         if self._told is None:

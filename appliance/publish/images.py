@@ -39,12 +39,14 @@ class _Notes(msgspec.Struct):
     names: bytes
     digests: bytes
     dnssec: dict[int, DnssecSummary]
+    since: bytes = b""
+    """Since when each is served; an image of before has nothing of it."""
 
     @classmethod
     def of(cls, zones: Iterable[ServedZone]) -> "_Notes":
         """Note the zones that need not be read again while their stamps are the same."""
         origins, files, known, contents = bytearray(), bytearray(), bytearray(), bytearray()
-        serials, names = array("I"), array("I")
+        serials, names, since = array("I"), array("I"), array("I")
         dnssec = {}
         for one in zones:
             if one.serial is None or one.error or (identity := one.source.identity()) is None:
@@ -57,6 +59,7 @@ class _Notes(msgspec.Struct):
             contents += one.digest or _NO_DIGEST
             serials.append(one.serial)
             names.append(one.names)
+            since.append(one.served_since or 0)
         return cls(
             bytes(origins),
             bytes(files),
@@ -65,11 +68,14 @@ class _Notes(msgspec.Struct):
             names.tobytes(),
             bytes(contents),
             dnssec,
+            since.tobytes(),
         )
 
     def recall(self, zones: Mapping[bytes, ServedZone]) -> None:
         """Note in each zone whose source is unchanged what is served of it."""
         files = self.files.split(b"\0")
+        since = _words(self.since)
+        moments: dict[int, int] = {}
         at = 0
         for place, (serial, names) in enumerate(zip(_words(self.serials), _words(self.names), strict=True)):
             start = at
@@ -82,6 +88,8 @@ class _Notes(msgspec.Struct):
             if served.source.recall(self.stamps[place * stamps.OCTETS : (place + 1) * stamps.OCTETS]):
                 digest = self.digests[place * digests.OCTETS : (place + 1) * digests.OCTETS]
                 served.serves(serial, names, self.dnssec.get(place), digest if digest != _NO_DIGEST else b"")
+                if place < len(since) and since[place]:
+                    served.served_since = moments.setdefault(since[place], since[place])
 
 
 def _words(octets: bytes) -> "array[int]":

@@ -217,6 +217,14 @@ class ZoneSet:
         fresh = [one for origin, one in found.zones.items() if origin not in served or served[origin].file != one.file]
         return Plan(leaving, fresh, refused)
 
+    def pattern_names(self) -> dict[str, str]:
+        """Return what each pattern is called by people, by what it is known as."""
+        return {known_as(one): one.name or one.file for one in self._config.populated}
+
+    def templates(self) -> dict[bytes, str]:
+        """Return the patterns of the zones that have tables of their own."""
+        return {names.fold(names.from_text(one.name)): one.pattern for one in self._config.zone if one.pattern}
+
     def problems(self) -> list[str]:
         """Return what is wrong, apart from what single zones tell."""
         found = [place_and_reason(one) for one in self.findings if one.severity == "error"]

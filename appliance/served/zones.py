@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from appliance.errors import ApplianceError, StateError, ZoneError
 from appliance.served.frozen_source import FrozenSource
+from appliance.served.seconds import second
 from appliance.served.signatures import doubts, moment
 from appliance.served.source import Rules, ZoneSource
 from appliance.zone import names
@@ -41,6 +42,12 @@ class ServedZone:
     """Digest of what is served (zone.digests); b"" where nobody has made it."""
     pattern: str = field(default="", repr=False)
     """The [[pattern]] that it is of (zone_set.known_as)."""
+    served_since: int | None = field(default=None, repr=False)
+    """Since when (seconds since 1970) this version is what is served."""
+    last_success: int | None = field(default=None, repr=False)
+    """When the source was last found to have what is served."""
+    last_failure: tuple[int, str] | None = field(default=None, repr=False)
+    """When the source last had nothing that can be served, and why; stays when that is mended."""
 
     @property
     def file(self) -> str:
@@ -104,17 +111,20 @@ class ServedZone:
     def forget(self) -> None:
         """Note that nothing of the zone is served."""
         self.state, self.serial, self.names, self.dnssec, self.digest = "not loaded", None, 0, None, b""
+        self.served_since = None
         self.source.forget()
 
     def published(self, zone: Zone, as_kept: bool = False) -> None:
         """Note that a version is what is served now: that of the source, or the kept one if that has failed."""
-        error, since = self.error, self.since
+        error, since, success = self.error, self.since, self.last_success
         self.serves(zone.serial, len(zone.nodes) + len(zone.ents), zone.dnssec, zone.digest)
         if as_kept:
-            self.error, self.since, self.is_kept = error, since, True
+            self.error, self.since, self.is_kept, self.last_success = error, since, True, success
 
     def serves(self, serial: int, count: int, dnssec: DnssecSummary | None = None, digest: bytes = b"") -> None:
         """Note serial, number of names and digest of what is served now."""
+        if (self.state, self.serial, self.digest) != ("serving", serial, digest) or self.served_since is None:
+            self.served_since = second()
         self.state = "serving"
         self.serial = serial
         self.names = count
@@ -125,12 +135,14 @@ class ServedZone:
     def failed(self, reason: str) -> None:
         """Note why the file is not what is served; `since` is the first time."""
         self.error = self.without_name(reason)
+        self.last_failure = (second(), self.error)
         if self.since is None:
             self.since = time.time()
 
     def recovered(self) -> None:
         """Note that the file is what is served."""
         self.error, self.since, self.is_kept = "", None, False
+        self.last_success = second()
 
     def without_name(self, reason: str) -> str:
         """Return a reason for those who have named the zone already."""

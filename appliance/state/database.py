@@ -18,7 +18,7 @@ from appliance.state.sqlite_errors import is_damage, why
 FILE: Final = "state.db"
 DAMAGED: Final = "state.db.damaged"
 
-_FORMAT: Final = 3  # another one for each change of the tables
+FORMAT: Final = 3  # another one for each change of the tables
 _WAIT_S: Final = 5.0
 _SCHEMA: Final = """
 CREATE TABLE texts (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, content BLOB NOT NULL);
@@ -143,7 +143,7 @@ class Database:
                 raise
             self._put_aside_damaged(error)
         except _OtherFormatError as error:
-            self._put_aside(f"{FILE}.format-{error.version}", f"has format {error.version}, not {_FORMAT}")
+            self._put_aside(f"{FILE}.format-{error.version}", f"has format {error.version}, not {FORMAT}")
         return self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -167,7 +167,7 @@ class Database:
         if version == 0:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
         else:
             self._check_format(connection)
 
@@ -175,7 +175,7 @@ class Database:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             raise StateError(f"{self.path}: nothing is kept in it: it could not be written, as on a full disk")
-        if version != _FORMAT:
+        if version != FORMAT:
             raise _OtherFormatError(self.path, version)
 
     def _put_aside_damaged(self, error: sqlite3.Error) -> None:
@@ -197,5 +197,5 @@ class _OtherFormatError(StateError):
     """The file is another version's of this program."""
 
     def __init__(self, path: Path, version: int) -> None:
-        super().__init__(f"{path}: format {version} is not this version's ({_FORMAT}); move it away")
+        super().__init__(f"{path}: format {version} is not this version's ({FORMAT}); move it away")
         self.version = version

@@ -72,6 +72,17 @@ def holdings(store: Store) -> Holdings:
     return found
 
 
+def zone_octets(store: Store, origin: bytes) -> int:
+    """Return the octets of the heap that belong to one zone, 0 where it has none; what copies share counts for none."""
+    number = store.numbers.get(origin)
+    state = store.states.get(number) if number is not None else None
+    if state is None:
+        return 0
+    if isinstance(state, CopyState):
+        return state.shared.granules * layout.GRANULE
+    return layout.GRANULE * sum(end - start for start, end in state.extents)
+
+
 def as_dict(found: Holdings) -> dict[str, float]:
     """Return the counts by name, with the sharing factor."""
     return {**{field.name: getattr(found, field.name) for field in fields(found)}, "sharing": round(found.sharing, 2)}

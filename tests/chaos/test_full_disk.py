@@ -4,6 +4,7 @@
 import contextlib
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from appliance.datapath import headers
 from appliance.errors import DatapathError
 from appliance.state import versions
 from appliance.state.database import Database
-from tests.harness.served import configuration, serving, until, zone_text
+from tests.harness.served import ROOT, configuration, serving, until, zone_text
 
 pytestmark = [pytest.mark.chaos, pytest.mark.netns]
 
@@ -324,3 +325,20 @@ def test_a_damaged_database_of_added_zones(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         assert server.ask("status")["problems"] == []
         assert [server.address(f"www.{zone}.") for zone in ("a", "b")] == ["192.0.2.7", "192.0.2.2"]
+
+
+def test_a_backup_on_a_full_disk_leaves_nothing(full: Path, tmp_path: Path) -> None:
+    (tmp_path / "appliance.toml").write_text(configuration("example."))
+    (tmp_path / "example.zone").write_text(zone_text(1))
+    with serving(tmp_path) as server:
+        done = server.command("backup", str(full / "backup"))
+        assert done.returncode == 1
+        assert "no backup was made: " in done.stderr
+        assert "No space left on device" in done.stderr
+        assert {path.name for path in full.iterdir()} == {"fill", "more"}
+        assert server.command("backup", str(tmp_path / "backup")).returncode == 0
+    restored = [sys.executable, "-m", "appliance", "restore", str(tmp_path / "backup"), "--config-dir"]
+    done = subprocess.run([*restored, str(full / "new")], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert not list(full.rglob("*.zone"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.cli.client import ask
-from appliance.control.stats_difference import StatsDifference, ago
+from appliance.control.stats_difference import StatsDifference
 from appliance.control.verbosity import level, set_level
 from appliance.errors import ApplianceError
 from tests.harness.served import Served, configuration, decoded, serving, zone_text
@@ -89,12 +89,6 @@ def test_counters_that_begin_anew_count_whole() -> None:
     grown = of(answer_positive=35, pass_new=2)
     assert (grown["verdicts"], grown["userspace"]) == ({"answer_positive": 5, "pass_new": 2}, {"udp_queries": 0})
     assert of(answer_positive=4)["verdicts"] == {"answer_positive": 4}
-
-
-def test_lengths_of_time() -> None:
-    assert [ago(one) for one in (0.5, 1, 59, 60, 7300, 200_000)] == [
-        "0 seconds", "1 second", "59 seconds", "1 minute", "2 hours", "2 days"
-    ]  # fmt: skip
 
 
 def test_a_log_that_was_renamed_is_opened_again(server: Served) -> None:

@@ -130,7 +130,7 @@ def test_another_version_that_cannot_be_put_aside_is_told(
 def test_other_tables_have_another_format() -> None:
     """Who changes the tables raises the format, and then the digest here."""
     tables = " ".join(database_file._SCHEMA.split()).encode()
-    assert (database_file._FORMAT, hashlib.sha256(tables).hexdigest()[:16]) == (3, "8bd2ea9f856fa21b")
+    assert (database_file.FORMAT, hashlib.sha256(tables).hexdigest()[:16]) == (3, "8bd2ea9f856fa21b")
 
 
 def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:

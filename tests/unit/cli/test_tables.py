@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables fit their width and lose nothing; sizes and times read as people say them."""
+
+import pytest
+
+from appliance.cli.quantities import ago, lasting, size
+from appliance.cli.tables import Cell, lines
+
+pytestmark = pytest.mark.unit
+
+LONG = "its file cannot be: " + "/srv/zones/" + "x" * 70 + ".zone:1: neither a record nor a directive begins like this"
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_table_fits_and_loses_nothing(width: int) -> None:
+    row: list[Cell | str] = [
+        "customer-with-a-long-name.example.",
+        Cell("serving", "green"),
+        "2026120101",
+        "3 min ago",
+        LONG,
+    ]
+    shown = list(lines(["zone", "state", "serial", "since", "remark"], [row, row], right=("serial",), width=width))
+    assert max(map(len, shown)) <= width
+    squeezed = "".join("".join(shown).split())
+    for letter in set(LONG) - {" "}:
+        assert squeezed.count(letter) >= 2 * LONG.count(letter)
+
+
+def test_a_file_gets_every_row_in_one_line() -> None:
+    shown = list(lines(["zone", "remark"], [["a.", LONG], ["b.", ""]], width=0))
+    assert shown == ["zone  remark", f"a.    {LONG}", "b."]
+
+
+def test_no_cell_moves_the_cursor() -> None:
+    shown = list(lines(["zone"], [["a\x1b[2J\nb"]], width=0))
+    assert shown[1] == "a\\x1b[2J\\nb"
+
+
+def test_narrow_terminals_get_no_endless_loop() -> None:
+    shown = list(lines(["zone", "remark"], [["z" * 30, "r" * 30]], width=5))
+    assert sum(one.count("z") for one in shown) == 31
+
+
+@pytest.mark.parametrize(
+    ("octets", "said"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1_048_575, "1.0 MiB"),
+        (10 << 20, "10 MiB"),
+        (1023 << 20, "1023 MiB"),
+        (5 << 40, "5.0 TiB"),
+        (5000 << 40, "5000 TiB"),
+    ],
+)
+def test_sizes(octets: int, said: str) -> None:
+    assert size(octets) == said
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (0, "now"),
+        (59, "59 s ago"),
+        (60, "1 min ago"),
+        (3599, "59 min ago"),
+        (7200, "2 h ago"),
+        (86400, "1 day ago"),
+        (-5 * 86400, "in 5 days"),
+        (1_000_000_000, "1970-01-01 00:00 UTC"),
+    ],
+)
+def test_times(before: int, said: str) -> None:
+    assert ago(1_000_000_000 - before, 1_000_000_000) == said
+    assert ago(None, 1.0) == ""
+
+
+def test_lengths_of_time() -> None:
+    assert [lasting(one) for one in (0.5, 1, 59, 60, 7300, 200_000)] == [
+        "0 seconds", "1 second", "59 seconds", "1 minute", "2 hours", "2 days"
+    ]  # fmt: skip
