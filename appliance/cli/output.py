@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from appliance.cli.applied import show_applied
 from appliance.served.signatures import moment
 from appliance.wording import counted, without_zone
+
+__all__ = ["show_applied"]
 
 _GOOD = {"serving", "native", "up"}
 _WIDTH_OF_A_FILE = 160

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from appliance import __version__, crash
 from appliance.config.schema import Config
+from appliance.control.apply import Apply
 from appliance.control.background import Background
 from appliance.control.channel import Channel
 from appliance.control.config_file import ConfigFile
@@ -23,6 +24,7 @@ from appliance.control.config_findings import examine_machine
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.reload import Reloader
+from appliance.control.rewiring import Rewiring
 from appliance.control.service_manager import notify_manager
 from appliance.control.signals import Signals
 from appliance.control.stage import Stage
@@ -103,9 +105,7 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         background.keep("asking whether the workers are alive", pool.keep_asking)
         for channel in channels:
             background.keep(f"listening on {channel.path.name}", channel.keep_listening)
-        if config.server.lease_s:
-            renewing = partial(keep_renewing, publication, config.server.lease_s)
-            background.keep("renewing the lease of the NIC path", renewing)
+        background.keep("renewing the lease of the NIC path", partial(keep_renewing, publication))
         cleanup.callback(stage.end)
         start = Start(config, publication, stage.progress)
         if not await _unless_stopped(start.load(), stop) or start.update is None:
@@ -115,7 +115,8 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         update = start.update
         reloader = Reloader(file, update, stage)
         told = _told(stage, update, file, pool, listening, background)
-        verbs.serve(told, reloader)
+        applying = Apply(update, reloader, Rewiring(pool, listening, publication))
+        verbs.serve(told, reloader, applying)
         stage.serve()
         cleanup.push_async_callback(update.close)
         beside = Background(background.failures)
@@ -124,7 +125,7 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         _keep_up(update, beside)
         await _say_ready(told)
         notify_manager("READY=1")
-        signals.on_hangup(reloader.on_signal)
+        signals.on_hangup(applying.on_signal)
         await stop.wait()
         stage.end()
         notify_manager("STOPPING=1")

@@ -69,6 +69,16 @@ class FileSource(ZoneSource):
         """The path of the file."""
         return self.at if isinstance(self.at, str) else self.at.path(self.origin)
 
+    def is_at(self, other: ZoneSource) -> bool:
+        """Return whether another source has its content from the same place."""
+        if isinstance(other, FileSource) and isinstance(self.at, Place) and self.at is other.at:
+            return True
+        return self.place == other.place
+
+    def judge_by(self, rules: Rules) -> None:
+        """Take other rules for what is read from now on."""
+        self.rules = rules
+
     def changed(self) -> bool:
         """Return whether the file, or one that it includes, has another stamp than when it was read."""
         if stamps.of_file(self.place) != self.stamp:

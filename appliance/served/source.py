@@ -29,6 +29,13 @@ class ZoneSource(ABC):
     def place(self) -> str:
         """Where the content is, in words or as a path, for people."""
 
+    def is_at(self, other: "ZoneSource") -> bool:
+        """Return whether another source has its content from the same place."""
+        return self.place == other.place
+
+    def judge_by(self, rules: Rules) -> None:  # noqa: B027 - most have nothing to note
+        """Take other rules for what is read from now on."""
+
     @abstractmethod
     def read(self) -> Zone:
         """Return the zone that is there now, with its digest where that is cheap. Raises ApplianceError."""

@@ -3,6 +3,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from appliance.config.patterns import ZONE, Expansion, expand, file_of, is_folder, shown
 from appliance.config.schema import Config, Pattern
@@ -35,6 +36,20 @@ class Plan:
     """Zones that are new, and zones that have another file."""
     refused: str = ""
     """Why the set of an operator's --allow-removal was not removed."""
+
+
+@dataclass(slots=True)
+class Foreseen:
+    """What a look found, what is to be done because of it, and the rule for removals that has judged it."""
+
+    found: Wanted
+    plan: Plan
+    limit: RemovalLimit
+
+
+def limit_of(config: Config, verb: str = "reload") -> RemovalLimit:
+    """Return the rule for removals that a verb asks for."""
+    return RemovalLimit(config.server.removal_limit_percent, config.server.removal_limit_zones, verb)
 
 
 def rules_of(config: Config) -> Rules:
@@ -108,7 +123,13 @@ def _twice(origin: bytes, file: str) -> str:
 
 def _place_of(pattern: Pattern) -> str | Place:
     """Return what all files of a pattern have in common, or the file itself where it is that of all zones."""
-    return Place(*pattern.file.split(ZONE)) if ZONE in pattern.file else pattern.file
+    return _place(pattern.file) if ZONE in pattern.file else pattern.file
+
+
+@lru_cache(1000)
+def _place(file: str) -> Place:
+    """Return one object for what the same text says, so that a hundred thousand of them are soon compared."""
+    return Place(*file.split(ZONE))
 
 
 def remembered(config: Config, known: Iterable[tuple[bytes, str]]) -> dict[bytes, ServedZone]:
@@ -137,7 +158,7 @@ class ZoneSet:
         """Zones that are served though nothing names them: too many would go, or a list or folder does not tell all."""
         self.failed = ""
         """Why the last reload was not done whole, apart from what single zones, lists and folders tell."""
-        self.limit = RemovalLimit(config.server.removal_limit_percent, config.server.removal_limit_zones)
+        self.limit = limit_of(config)
 
     def start(self, known: Collection[tuple[bytes, str]]) -> list[bytes]:
         """Find the zones to be served, given those that were before; return the origins that are not any more."""
@@ -154,27 +175,57 @@ class ZoneSet:
 
     def look_again(self, allowed: str = "") -> Plan:
         """Return what is to be done; `allowed` is the number of a set that an operator lets go."""
-        found = wanted(self._config)
-        planned = self._plan(self.zones, found, len(self.zones), allowed)
+        return self.follow(self.foresee(self._config, allowed))
+
+    def foresee(self, config: Config, allowed: str = "", verb: str = "reload") -> Foreseen:
+        """Return what a configuration would change; nothing is noted of it. `verb` is what the operator asked for."""
+        found = wanted(config)
+        limit = limit_of(config, verb)
+        return Foreseen(found, self._plan(self.zones, found, len(self.zones), allowed, limit), limit)
+
+    def follow(self, foreseen: Foreseen) -> Plan:
+        """Note what was foreseen, which is done next."""
+        found = foreseen.found
+        self.limit = foreseen.limit
         for origin, one in found.zones.items():
             if origin in self.zones:
                 self.zones[origin].pattern = one.pattern
-        self._note(found, leaving=planned.gone)
-        return planned
+        self._note(found, leaving=foreseen.plan.gone)
+        return foreseen.plan
+
+    def configure(self, config: Config) -> None:
+        """Let another configuration say what should be served, and by which rules; look_again() tells what follows."""
+        before, self._config = rules_of(self._config), config
+        rules = rules_of(config)
+        if rules != before:
+            for served in self.zones.values():
+                served.rules = rules
+                served.source.judge_by(rules)
 
     def _note(self, found: Wanted, leaving: Collection[bytes] = ()) -> None:
         self.findings = found.findings
         self.unlisted = self.zones.keys() - found.zones.keys() - set(leaving)
 
-    def _plan(self, served: Mapping[bytes, ServedZone], found: Wanted, of: int, allowed: str = "") -> Plan:
+    def _plan(
+        self,
+        served: Mapping[bytes, ServedZone],
+        found: Wanted,
+        of: int,
+        allowed: str = "",
+        limit: RemovalLimit | None = None,
+    ) -> Plan:
         missing = [one for origin, one in served.items() if origin not in found.zones]
         gone = [one.origin for one in missing if found.whole.get(one.pattern, True)]
         refused = ""
         try:
-            leaving = self.limit.judge(gone, of, list(_emptied(gone, served, found)), allowed)
+            leaving = (limit or self.limit).judge(gone, of, list(_emptied(gone, served, found)), allowed)
         except StateError as error:
             leaving, refused = (), str(error)
-        fresh = [one for origin, one in found.zones.items() if origin not in served or served[origin].file != one.file]
+        fresh = [
+            one
+            for origin, one in found.zones.items()
+            if origin not in served or not one.source.is_at(served[origin].source)
+        ]
         return Plan(leaving, fresh, refused)
 
     def problems(self) -> list[str]:
