@@ -108,12 +108,16 @@ class Acceptor:
         return 0.0
 
     def close(self, leaving: Collection[int] = ()) -> None:
-        """Take no more connections, but those that wait at the sockets of which `leaving` has the descriptors."""
-        for fd, listener in self._listeners.items():
+        """Take no more connections, but with empty() those of the sockets of which `leaving` has the descriptors."""
+        for fd in self._listeners:
             self._loop.forget(fd)
-            if fd in leaving:
-                for _ in range(TCP_BACKLOG):
-                    if not self._take(listener):
-                        break
-        self._listeners.clear()
+        self._listeners = {fd: listener for fd, listener in self._listeners.items() if fd in leaving}
         self.pending.clear()
+        self.empty()
+
+    def empty(self) -> None:
+        """Take all connections that wait, up to a bound."""
+        for listener in self._listeners.values():
+            for _ in range(TCP_BACKLOG):
+                if not self._take(listener):
+                    break

@@ -283,11 +283,10 @@ class TcpService:
         """Take no new connection; answer what has been asked, send what is under way, and close.
 
         `leaving` are descriptors of listening sockets that nobody else serves: the connections that wait there are
-        taken first. One younger than `patience_s` may still ask its first query.
+        taken first. One younger than `patience_s` may still ask its first query. Called again, it ends what is left.
         """
         if self._acceptor:
             self._acceptor.close(leaving)
-        self._acceptor = None
         self._occupied.retire()
         now = time.monotonic()
         for connection in list(self._connections.values()):
@@ -296,6 +295,11 @@ class TcpService:
             connection.asks_once = not connection.queries and now - connection.ready_since < patience_s
             connection.last = not connection.shut and not connection.asks_once
             self._shares.add(connection)
+
+    def empty(self) -> None:
+        """Take the connections that still wait at sockets that nobody else serves, after finish_all()."""
+        if self._acceptor:
+            self._acceptor.empty()
 
     def close(self) -> None:
         """Close every connection."""

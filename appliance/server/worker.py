@@ -51,6 +51,7 @@ class Worker:
         self._loop = Loop()
         self._line = line
         self._drain_until = 0.0
+        self._leaving: list[UdpService] = []
         self._tcp = TcpService(self._loop, responder.answer_tcp, limits, counters, occupied)
         self._udp = [UdpService(bound, responder.answer_udp, counters) for bound in sockets.udp]
         for service in self._udp:
@@ -101,24 +102,36 @@ class Worker:
             fd = service.socket.fileno()
             self._loop.forget(fd)
             if fd in leaving:
+                self._leaving.append(service)
                 service.on_readable()  # until it is empty
             else:
                 service.retire()  # what was taken from the socket, nobody else can answer
         self._drain_until = time.monotonic() + DRAIN_S
         self._tcp.finish_all(leaving, PATIENCE_S)
-        self._end_when_drained()
+        if not leaving:
+            self._end_when_drained()
 
     def _on_tick(self) -> None:
         self._tcp.expire()
         if self._drain_until:
-            if time.monotonic() > self._drain_until - DRAIN_S + PATIENCE_S:
-                self._tcp.finish_all()
-            self._end_when_drained()
+            self._go_on_draining()
             return
         # Of the workers that wait for a shared socket one is woken, and that one may have died before it took anything.
         self._tcp.look()
         for service in self._udp:
             service.on_readable()
+
+    def _go_on_draining(self) -> None:
+        """Take what still came to the sockets that leave, as a connection whose handshake was under way."""
+        if time.monotonic() < self._drain_until - DRAIN_S + PATIENCE_S:
+            for service in self._leaving:
+                service.on_readable()
+            self._tcp.empty()
+            if self._leaving:
+                return
+        else:
+            self._tcp.finish_all()
+        self._end_when_drained()
 
     def _end_when_drained(self) -> None:
         waits = self._tcp.open_connections or any(service.wants_turn for service in self._udp)

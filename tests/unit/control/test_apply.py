@@ -55,7 +55,7 @@ def applied(server: Served) -> dict[str, Any]:
 def identity(server: Served) -> str:
     """Return what the server calls itself."""
     reply = server.query("id.server.", "TXT", rdclass="CH")
-    return reply.answer[0][0].to_text().strip('"')
+    return str(reply.answer[0][0].to_text()).strip('"')
 
 
 def test_nothing_to_change(server: Served) -> None:
