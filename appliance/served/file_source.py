@@ -69,11 +69,9 @@ class FileSource(ZoneSource):
         """The path of the file."""
         return self.at if isinstance(self.at, str) else self.at.path(self.origin)
 
-    def is_at(self, other: ZoneSource) -> bool:
-        """Return whether another source has its content from the same place."""
-        if isinstance(other, FileSource) and isinstance(self.at, Place) and self.at is other.at:
-            return True
-        return self.place == other.place
+    def is_from(self, at: object) -> bool:
+        """Return whether its content surely comes from a place that a configuration names."""
+        return self.at is at or self.at == at
 
     def judge_by(self, rules: Rules) -> None:
         """Take other rules for what is read from now on."""

@@ -29,9 +29,9 @@ class ZoneSource(ABC):
     def place(self) -> str:
         """Where the content is, in words or as a path, for people."""
 
-    def is_at(self, other: "ZoneSource") -> bool:
-        """Return whether another source has its content from the same place."""
-        return self.place == other.place
+    def is_from(self, at: object) -> bool:
+        """Return whether its content surely comes from a place that a configuration names."""
+        return False
 
     def judge_by(self, rules: Rules) -> None:  # noqa: B027 - most have nothing to note
         """Take other rules for what is read from now on."""
