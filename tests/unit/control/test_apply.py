@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The running server becomes what its configuration file says: what differs is told, and only that changes."""
 
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import dns.query
 import pytest
 
 from appliance.errors import ApplianceError
-from tests.harness.served import Served, configuration, decoded, serving, until, zone_text
+from tests.harness.served import ROOT, Served, configuration, decoded, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 
@@ -269,6 +270,23 @@ def test_json_says_what_was_done(server: Served) -> None:
     assert [one["ok"] for one in told["outcomes"]] == [True]
     write(server, "example.")
     applied(server)
+
+
+def test_the_example_of_the_page(tmp_path: Path) -> None:
+    """The commands of docs/apply.md print what it shows."""
+    page = (ROOT / "docs" / "apply.md").read_text().partition("## An example")[2]
+    (first, second), (commands,), (shown,) = (
+        re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("toml", "sh", "text")
+    )
+    (tmp_path / "same.zone").write_text(zone_text())
+    (tmp_path / "zones").write_text("example.com\n")
+    (tmp_path / "appliance.toml").write_text(first)
+    with serving(tmp_path) as server:
+        (tmp_path / "zones").write_text("example.com\nexample.net\n")
+        server.config.write_text(second)
+        printed = [server.command(*line.split()[1:]).stdout for line in commands.splitlines()]
+        assert "".join(printed) == shown
+        assert server.address("www.example.net.") == "192.0.2.2"
 
 
 def test_it_outlives_a_restart(tmp_path: Path) -> None:
