@@ -188,6 +188,55 @@ def test_a_broken_configuration_changes_nothing(server: Served) -> None:
     applied(server)
 
 
+HOSTILE = {
+    "empty key": b"= 1\n",
+    "no UTF-8": b"\xff\xfe\n",
+    "NUL": b'[server]\nidentity = "a\x00b"\n',
+    "nested": b"a = " + b"[" * 5000 + b"]" * 5000,
+    "cut off": b"[listen]\naddresses = [",
+    "a long line": b"# " + b"x" * (10 << 20) + b"\n[listen]\nport = -1\n",
+    "everything wrong": b"[listen]\nport = true\ntcp_workers = 0\n[limits]\nedns_size = 9999\n[zone]\nname = 1\n",
+}
+
+
+@pytest.mark.parametrize("kind", [*HOSTILE, "missing", "a folder"])
+def test_a_hostile_configuration_changes_nothing(server: Served, kind: str) -> None:
+    write(server, "example.")
+    applied(server)
+    before = server.ask("status")
+    server.config.unlink()
+    if kind == "a folder":
+        server.config.mkdir()
+    elif kind in HOSTILE:
+        server.config.write_bytes(HOSTILE[kind])
+    try:
+        for dry_run in (True, False):
+            with pytest.raises(ApplianceError) as told:
+                server.ask("apply", dry_run=dry_run)
+            assert all(line.startswith(str(server.config)) for line in str(told.value).splitlines())
+            assert len(str(told.value)) < 5000
+        after = server.ask("status")
+        assert [after[key] for key in ("zones", "workers", "listening")] == [
+            before[key] for key in ("zones", "workers", "listening")
+        ]
+        assert server.address() == "192.0.2.2"
+    finally:
+        if kind == "a folder":
+            server.config.rmdir()
+        write(server, "example.")
+    applied(server)
+    assert server.ask("status")["healthy"]
+
+
+def test_what_is_kept_can_be_switched(server: Served) -> None:
+    for keep in ("false", "true"):
+        write(server, "example.", more=f"[journal]\nkeep = {keep}\n[store]\nimage = {keep}")
+        applied(server)
+    until(lambda: server.command("zone", "journal", "example.").returncode == 0)
+    write(server, "example.")
+    applied(server)
+
+
 def test_what_waits_for_a_restart(server: Served) -> None:
     write(server, "example.", more="tcp_workers = 3\n")
     server.config.write_text(server.config.read_text().replace("[listen]", 'operate_group = "staff"\n[listen]'))
