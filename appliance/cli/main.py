@@ -44,7 +44,7 @@ def cli(context: click.Context, server: str, client: Path | None) -> None:
 @config_option
 @click.option("--no-xdp", is_flag=True, help="Answer from userspace only; needs no privilege above port 1023.")
 def serve(config: Path, no_xdp: bool) -> None:
-    """Serve in the foreground until SIGTERM or Ctrl-C, both exit 0; SIGHUP reloads zone files that changed."""
+    """Serve in the foreground until SIGTERM or Ctrl-C, both exit 0; SIGHUP applies the configuration and reloads."""
     from appliance.control.early_signals import take_charge
 
     take_charge()  # again, for whoever did not come in through appliance/__main__.py

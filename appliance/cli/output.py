@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from appliance.cli.applied import show_applied as show_applied
 from appliance.cli.bulk import show_bulk as show_bulk
 from appliance.cli.quantities import ago, lasting
 from appliance.cli.server_output import show_drained as show_drained

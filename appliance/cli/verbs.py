@@ -91,4 +91,6 @@ def _status(result: Mapping[str, Any]) -> int:
     """Return the exit status of a result."""
     if not result.get("healthy", True):
         return UNHEALTHY
-    return OK if result.get("ok", True) else ERROR
+    if not result.get("ok", True):
+        return ERROR
+    return UNHEALTHY if result.get("would_change") else OK

@@ -18,17 +18,22 @@ from appliance.access import why_not_read
 from appliance.config.files import read_parts
 from appliance.config.load import config_of
 from appliance.config.patterns import is_folder
+from appliance.config.schema import Config
 from appliance.control.backup_folder import BackupFolder
 from appliance.control.backup_places import Places
 from appliance.control.backup_zones import ZoneFiles
 from appliance.control.manifest import FORMAT, Manifest
 from appliance.errors import StateError
+from appliance.served.dynamic import DynamicZones
 from appliance.served.zone_set import wanted
+from appliance.served.zones import ServedZone
+from appliance.state import database, zones_database
 from appliance.state.files import FOLDERS, STATE_FILES, DamagedError, listings_of, snapshot
 from appliance.state.versions import FOLDER
+from appliance.state.zones_database import rows_in
 from appliance.zone import names
 
-COLUMNS: Final = "name,file,state,file_is_served"
+COLUMNS: Final = "name,file,state,file_is_served,frozen"
 """What the server is asked of each zone."""
 _TRIES: Final = 5
 
@@ -49,7 +54,7 @@ def backup(config_file: Path, folder: Path, *, keys: bool, ask: Ask) -> dict[str
             taking.files(one.zones for one in config.populated if not is_folder(one))
             if keys:
                 taking.files((one.secret_file for one in config.key), secret=True)
-            zones = _zones(taking, ask, wanted(config).zones, out.path / "state" / STATE_FILES[0].name)
+            zones = _zones(taking, ask, _served_by(config, out.path / "state"), out.path / "state" / database.FILE)
             manifest = Manifest(
                 FORMAT,
                 __version__,
@@ -79,6 +84,13 @@ def backup(config_file: Path, folder: Path, *, keys: bool, ask: Ask) -> dict[str
     }
 
 
+def _served_by(config: Config, state: Path) -> Mapping[bytes, ServedZone]:
+    """Return the zones of a configuration, and those that a copy of the state says were added."""
+    added = DynamicZones(config)
+    added.use(rows_in(state / zones_database.FILE))
+    return wanted(config, added).zones
+
+
 def _zones(taking: "_Taking", ask: Ask, configured: Mapping[bytes, Any], state: Path) -> int:
     """Take the files of all zones, those that were edited meanwhile as they are served; return how many zones."""
     files = ZoneFiles(taking.out, taking.places, state, taking.warnings)
@@ -87,13 +99,13 @@ def _zones(taking: "_Taking", ask: Ask, configured: Mapping[bytes, Any], state: 
     for one in told or ():
         origin = names.fold(names.from_text(one["name"]))
         seen.add(origin)
-        files.take(origin, one["file"], as_found=one["file_is_served"] or one["state"] != "serving")
+        files.take(origin, one["file"], as_found=one["file_is_served"] or one["frozen"] or one["state"] != "serving")
     for origin, zone in configured.items():
         if origin not in seen:
             files.take(origin, zone.file, as_found=True)
     if told is not None:
         for one in ask() or ():  # a file that was edited before it was copied shows now
-            if one["state"] == "serving" and not one["file_is_served"]:
+            if one["state"] == "serving" and not one["file_is_served"] and not one["frozen"]:
                 files.take_again(names.fold(names.from_text(one["name"])), one["file"])
     return len(seen | configured.keys())
 

@@ -4,7 +4,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from appliance import crash
@@ -16,6 +16,7 @@ from appliance.control.update import BATCH, Arrival, Update
 from appliance.errors import ApplianceError, StateError, WireError
 from appliance.publish.batch import reload_together
 from appliance.publish.uncancelled import to_the_end
+from appliance.served.zone_set import Foreseen, Plan
 from appliance.served.zones import ServedZone
 from appliance.state.journal import Entry
 from appliance.wording import counted, visible, without_zone
@@ -70,6 +71,28 @@ class Reloader:
     async def _look_again(self, allow_removal: str) -> list[dict[str, Any]]:
         """Remove the zones that are not configured any more and take up new ones, which are read next."""
         plan = await asyncio.to_thread(self._zone_set.look_again, allow_removal)
+        told = await self._follow(plan)
+        if edited := await asyncio.to_thread(self.config_file.change):
+            told.append(failure("configuration", edited))
+        return told
+
+    async def take_up(self, foreseen: Foreseen, judged: Collection[ServedZone]) -> list[dict[str, Any]]:
+        """Do what a look at another configuration has found, and judge some zones anew; return what came of each.
+
+        The caller holds the turn of Update.
+        """
+        plan = await asyncio.to_thread(self._zone_set.follow, foreseen)
+        told = await self._follow(plan)
+        told += plain(await self.reload_some([self._zones[one.origin] for one in plan.fresh]))
+        fresh = {one.origin for one in plan.fresh}
+        for served in judged:
+            if served.origin in self._zones and served.origin not in fresh:
+                self._say(f"zone {served.name}")
+                told += plain([one for one in [await self._reload_one(served)] if not one.get("same")])
+        return told
+
+    async def _follow(self, plan: Plan) -> list[dict[str, Any]]:
+        """Remove zones and take up new ones; return what came of it, and what is wrong with lists and folders."""
         self._zone_set.failed = ""
         told = [
             failure(visible(f"{one.file}:{one.line}" if one.line else one.file), visible(one.reason))
@@ -88,8 +111,6 @@ class Reloader:
         held = self._zone_set.limit.held
         if plan.refused or held:
             told.append(failure("removal", plan.refused or str(held)))
-        if edited := await asyncio.to_thread(self.config_file.change):
-            told.append(failure("configuration", edited))
         return told
 
     async def steps(self, name: str) -> list[Entry]:
@@ -145,12 +166,8 @@ class Reloader:
         except Exception as error:  # noqa: BLE001 - whatever one zone does, the others are reloaded
             return await self._update.refuse(served, as_told(served, error))
 
-    def on_signal(self) -> None:
-        """Reload what has changed (SIGHUP)."""
-        self._update.ask(self._reload_on_signal())
-
-    async def _reload_on_signal(self) -> None:
-        """Reload; nobody waits for the outcome, so what is not wrong with single zones is kept for the verb status."""
+    async def reload_on_signal(self) -> None:
+        """Reload what has changed; nobody waits for it, so what is not wrong with single zones is kept for status."""
         try:
             for one in await self.reload():
                 said = without_zone(one["zone"], one["outcome"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from appliance import __version__, crash
+from appliance.control.apply import Apply
 from appliance.control.background import Background
 from appliance.control.channel import Channel
 from appliance.control.config_file import ConfigFile
@@ -23,6 +24,7 @@ from appliance.control.drain import Drain
 from appliance.control.lock import RunLock, lock_state
 from appliance.control.log import start_logging
 from appliance.control.reload import Reloader
+from appliance.control.rewiring import Rewiring
 from appliance.control.service_manager import notify_manager
 from appliance.control.signals import Signals
 from appliance.control.stage import Stage
@@ -107,9 +109,7 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         background.keep("asking whether the workers are alive", pool.keep_asking)
         for channel in channels:
             background.keep(f"listening on {channel.path.name}", channel.keep_listening)
-        if config.server.lease_s:
-            renewing = partial(keep_renewing, publication, config.server.lease_s)
-            background.keep("renewing the lease of the NIC path", renewing)
+        background.keep("renewing the lease of the NIC path", partial(keep_renewing, publication))
         cleanup.callback(stage.end)
         start = Start(config, publication, stage.progress)
         if not await _unless_stopped(start.load(), stop) or start.update is None:
@@ -119,8 +119,9 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         update = start.update
         reloader = Reloader(file, update, stage)
         told = _told(stage, update, file, pool, listening, background)
+        applying = Apply(update, reloader, Rewiring(pool, listening, publication))
         zones = ZoneVerbs(update, reloader)
-        verbs.serve(told, reloader, zones)
+        verbs.serve(told, reloader, applying, zones)
         stage.serve()
         cleanup.push_async_callback(update.close)
         beside = Background(background.failures)
@@ -129,7 +130,7 @@ async def _serve_alone(file: ConfigFile, use_xdp: bool, stop: asyncio.Event, sig
         _keep_up(update, zones, beside)
         await _say_ready(told)
         notify_manager("READY=1")
-        signals.on_hangup(reloader.on_signal)
+        signals.on_hangup(applying.on_signal)
         await stop.wait()
         stage.end()
         notify_manager("STOPPING=1")
@@ -176,8 +177,7 @@ def _keep_up(update: Update, zones: ZoneVerbs, background: Background) -> None:
     background.once("keeping what is served", update.record)
     background.once("writing the list of added zones", partial(asyncio.to_thread, update.dynamic.write_list))
     background.keep("keeping what was added", update.keep_added)
-    if every_s := update.config.journal.zonefiles_write_s:
-        background.keep("writing zone files", partial(zones.writing.keep_writing, every_s))
+    background.keep("writing zone files", zones.writing.keep_writing)
     background.keep("looking for waste in the store", update.compaction.keep_looking)
 
 

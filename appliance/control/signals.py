@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signals of `appliance serve` once its event loop runs: SIGTERM and SIGINT end it, SIGHUP reloads.
+"""Signals of `appliance serve` once its event loop runs: SIGTERM and SIGINT end it, SIGHUP applies and reloads.
 
 A SIGHUP that comes during the start is acted on when that is done. Until there is a loop, `early_signals` is in charge.
 """

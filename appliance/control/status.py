@@ -52,6 +52,7 @@ class Told:
         warnings = [*self.stage.warnings, *doubts, *found.warnings, *self.zone_set.warnings()]
         if edited := await asyncio.to_thread(self.config_file.change):
             (problems if self.config_file.is_broken else warnings).append(edited)
+        warnings += map(str, self.config_file.waiting)
         if self.publication.failed:
             problems.append(f"no NIC path: {self.publication.no_nic_path}")
         serves = any(one["mode"] != "off" for one in interfaces)

@@ -73,6 +73,21 @@ class Update:
         """Zones from small files that are served and not kept yet."""
         self._added = asyncio.Event()
 
+    def configure(self, config: Config) -> None:
+        """Take zones from where another configuration says, judge, keep and save them as it says, from now on.
+
+        What follows for the zones that are served, `zone_set` tells. An image that no start would take is made again.
+        """
+        before, self.config = self.config, config
+        self.dynamic.note_patterns(config)
+        self.zone_set.configure(config)
+        self.history.configure(config)
+        self.images.configure(config)
+        if before.checks != config.checks or before.store != config.store:
+            self.note_change()
+        if config.journal.keep and not before.journal.keep:
+            self.ask(self.record())
+
     def fetch(self, origin: bytes) -> Zone:
         """Return a zone that has to be compiled once more, because of a neighbour. Raises StateError."""
         return self.zones[origin].again(self.history.kept)
@@ -85,6 +100,7 @@ class Update:
         served, zone = arrival.served, arrival.zone
         before = served.serial
         if not arrival.is_kept and served.state == "serving" and served.digest and zone.digest == served.digest:
+            served.dnssec = zone.dnssec  # the same records may be judged by other rules
             return as_served(served)
         check_size(zone, self.config.store.memory_mib)  # before what it changes takes memory too
         large = len(zone.nodes) >= COMPARED or served.source.is_large() or bool(zone.includes)

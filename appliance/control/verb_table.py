@@ -120,6 +120,20 @@ VERBS: Final = (
         slow=True,
     ),
     Row(
+        "apply",
+        "Change the running server to what its configuration says now, all or nothing.\n\n"
+        "What differs is printed. Exit 1 where that failed, or a zone that came with it cannot be read; "
+        "with --dry-run 2 where something would change.",
+        "operate",
+        "show_applied",
+        (
+            Argument("dry_run", "Print what would change, and change nothing.", "flag"),
+            Argument("allow_removal", "Remove the very set of zones that apply has refused to.", metavar="N"),
+        ),
+        aliases=("repattern", "reconfig"),
+        slow=True,
+    ),
+    Row(
         "detach",
         "Take the XDP program off INTERFACE, or off all that run ours, with or without a running server.\n\n"
         "A running server does it itself, serves from userspace and says so in status until `appliance reload`.",

@@ -6,12 +6,13 @@ import contextlib
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Final
 
 from appliance.control import zone_verbs
+from appliance.control.apply import Apply
 from appliance.control.bulk import Bulk, BulkVerb, Streaming
 from appliance.control.channel import Begin, Verb, Waiting, WaitingVerb
 from appliance.control.detach import take_off_by_server
@@ -44,9 +45,10 @@ class Verbs:
         self._told: Told | None = None
         self._reloader: Reloader | None = None
         self._zones: ZoneVerbs | None = None
+        self._applying: Apply | None = None
         self._turn = asyncio.Lock()
         self._coming: dict[str, _Coming] = {}
-        """Reloads that have not begun, by their arguments: whoever wants the same waits for the same one."""
+        """What has not begun, by verb and arguments: whoever wants the same waits for the same one."""
         self._functions: Mapping[str, Verb] = {
             "status": self._status,
             "stats": self._stats,
@@ -60,15 +62,17 @@ class Verbs:
             **{name: partial(self._look_at_zones, name) for name in zone_verbs.READING},
         }
         self._waiting: Mapping[str, WaitingVerb] = {
-            "reload": self._reload,
+            "reload": partial(self._in_turn, self._reload),
+            "apply": partial(self._in_turn, self._apply),
             **{name: partial(self._change_zones, name) for name in zone_verbs.FUNCTIONS},
         }
         self._bulk: Mapping[str, BulkVerb] = {name: partial(self._take_zones, name) for name in zone_verbs.BULK}
 
-    def serve(self, told: Told, reloader: Reloader, zones: ZoneVerbs) -> None:
+    def serve(self, told: Told, reloader: Reloader, applying: Apply, zones: ZoneVerbs) -> None:
         """Answer in full from now on."""
         self._difference = StatsDifference(self._stage.began)
         self._told = told
+        self._applying = applying
         self._reloader = reloader
         self._zones = zones
 
@@ -172,11 +176,22 @@ class Verbs:
         return self._told, self._reloader
 
     async def _reload(self, request: dict[str, Any], begin: Begin) -> Any:
-        wanted = json.dumps(request, sort_keys=True)
+        zones = await self._served()[1].reload(request["zone"], request["allow_removal"], begin)
+        return {"ok": all(one["ok"] for one in zones), "zones": zones}
+
+    async def _apply(self, request: dict[str, Any], begin: Begin) -> Any:
+        self._served()
+        assert self._applying is not None
+        return await self._applying.apply(
+            dry_run=request["dry_run"], allow_removal=request["allow_removal"], begin=begin
+        )
+
+    async def _in_turn(self, work: WaitingVerb, request: dict[str, Any], begin: Begin) -> Any:
+        wanted = f"{work.__name__} {json.dumps(request, sort_keys=True)}"
         coming = self._coming.get(wanted)
         if coming is None:
             coming = self._coming[wanted] = _Coming()
-            coming.work = asyncio.ensure_future(self._reload_in_turn(wanted, request, coming))
+            coming.work = asyncio.ensure_future(self._begun_in_turn(wanted, partial(work, request), coming))
             coming.work.add_done_callback(_look_at)
         coming.waiting.append(begin)
         assert coming.work is not None
@@ -186,16 +201,14 @@ class Verbs:
         finally:
             self._stage.waiting -= 1
 
-    async def _reload_in_turn(self, wanted: str, request: dict[str, Any], coming: "_Coming") -> dict[str, Any]:
+    async def _begun_in_turn(self, wanted: str, work: Callable[[Begin], Awaitable[Any]], coming: "_Coming") -> Any:
         try:
             await self._stage.decided.wait()
             await self._turn.acquire()
         finally:
             del self._coming[wanted]  # who asks from now on may have changed a file after it was looked at
         try:
-            reloader = self._served()[1]
-            zones = await reloader.reload(request["zone"], request["allow_removal"], coming.begin)
-            return {"ok": all(one["ok"] for one in zones), "zones": zones}
+            return await work(coming.begin)
         finally:
             self._stage.reloading = ""
             self._turn.release()

@@ -5,7 +5,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from appliance.control.frozen import is_frozen
 from appliance.control.outcomes import failure
@@ -20,6 +20,9 @@ from appliance.state.zone_rows import NOT_ROLLED_BACK, Frozen
 from appliance.zone.packed.zone import PackedZone
 
 _log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 5.0
+"""After which another interval in the configuration counts."""
 
 
 class Writing:
@@ -41,13 +44,24 @@ class Writing:
                 return [await self._write(self._reloader.find(name))]
             return [await self._write(served) for served in self._not_fed()]
 
-    async def keep_writing(self, every_s: float) -> None:
-        """Write what can be written at intervals, for as long as this runs; a failure is told once."""
+    async def keep_writing(self) -> None:
+        """Write what can be written at the intervals of the configuration that runs; a failure is told once."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while True:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(min(self._interval() or _LOOK_S, _LOOK_S))
+            every_s = self._interval()
+            if every_s and loop.time() < began + every_s:
+                continue
+            began = loop.time()
+            if not every_s:
+                continue
             async with self._update.turn:
                 for served in self._not_fed():
                     self._tell(served, await self._write(served))
+
+    def _interval(self) -> float:
+        return self._update.config.journal.zonefiles_write_s
 
     def _tell(self, served: ServedZone, outcome: dict[str, Any]) -> None:
         said = "" if outcome["ok"] else str(outcome["outcome"])

@@ -19,7 +19,7 @@ from appliance.errors import ApplianceError, StateError
 from appliance.publish.batch import reload_together
 from appliance.publish.uncancelled import to_the_end
 from appliance.served.dynamic import pattern_for
-from appliance.served.zone_set import dynamic_zone, rules_of
+from appliance.served.zone_set import Maker, dynamic_zone, rules_of
 from appliance.served.zones import ServedZone
 from appliance.wording import without_zone
 from appliance.zone import names
@@ -145,7 +145,7 @@ class ZoneChanges:
             found = pattern_for(update.config, pattern)
             was = served.file
             await to_the_end(update.dynamic.put, {origin: pattern}, {pattern: found})
-            fresh = dynamic_zone(served.rules, origin, found)
+            fresh = dynamic_zone(Maker(served.rules), origin, found)
             served.source, served.pattern = fresh.source, fresh.pattern
             told = await self._serve_one(served)
             if told.pop("small", False):
@@ -161,7 +161,7 @@ class _Batch:
     def __init__(self, update: Update, *, again: bool) -> None:
         self._update = update
         self._again = again
-        self._rules = rules_of(update.config)
+        self._make = Maker(rules_of(update.config))
         self._order: list[bytes | Outcome] = []
         self._wrong: dict[str, str] = {}
         self.patterns: dict[str, Pattern] = {}
@@ -187,7 +187,7 @@ class _Batch:
         if known == pattern:
             self.told[origin] = {"zone": names.to_text(origin), "ok": True, "outcome": "is there already"}
             return
-        self.fresh[origin] = dynamic_zone(self._rules, origin, found)
+        self.fresh[origin] = dynamic_zone(self._make, origin, found)
         self._named[origin] = pattern
 
     def _pattern(self, name: str) -> Pattern:

@@ -113,8 +113,7 @@ class Door:
 
     def __init__(self, specs: Sequence[InterfaceSpec], named: Sequence[str] = (), run_dir: str = "") -> None:
         """Serve `specs`; `named` are interfaces of the configuration that are to run no program."""
-        self._specs = {spec.name: spec for spec in specs}
-        self._names = tuple(dict.fromkeys((*self._specs, *named)))
+        self.configure(specs, named)
         self._run_dir = run_dir
         self._generations: dict[str, Generation] = {}
         self._made: set[Path] = set()
@@ -130,6 +129,11 @@ class Door:
             Tidy: self._tidy,
             List: self._list,
         }
+
+    def configure(self, specs: Sequence[InterfaceSpec], named: Sequence[str] = ()) -> None:
+        """Serve other interfaces from now on; nothing is done with any of them before that is asked for."""
+        self._specs = {spec.name: spec for spec in specs}
+        self._names = tuple(dict.fromkeys((*self._specs, *named)))
 
     def ask(self, request: Request) -> Any:
         """Do what is asked for and return the answer. Raises DatapathError, leaving what was there."""

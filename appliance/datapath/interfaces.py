@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from appliance.datapath.conditions import Conditions, why_silent
@@ -60,6 +60,42 @@ class Interfaces:
         request = Load(**sizes) if former is None else Grow(generation=former.folder.name, **sizes)
         loaded: Loaded = self._door.ask(request)
         return self._door.memory(loaded.generation)
+
+    def configure(self, specs: Sequence[InterfaceSpec], named: Sequence[str] = (), *, act: bool = True) -> None:
+        """Serve other interfaces, or the same ones in another way; with `act` false from the next generation on.
+
+        Raises DatapathError where one that must take the program in a mode refuses it; configure() with what was there
+        before leads back.
+        """
+        with self._turn:
+            before = {spec.name: spec for spec in self._specs}
+            self._specs = tuple(specs)
+            self._named = frozenset((*named, *(spec.name for spec in specs)))
+            self._door.configure(specs, named)
+            if not act:
+                return
+            changed = {spec.name: spec for spec in specs if before.get(spec.name) != spec}
+            self._leave_mode([spec for spec in changed.values() if self._has_another_mode(spec, before)])
+            self._attempts.clear()
+            self._act()
+            refused = [why for name, why in self._failed.items() if name in changed and changed[name].mode != "auto"]
+            if refused:
+                raise DatapathError("; ".join(refused))
+
+    def _has_another_mode(self, spec: InterfaceSpec, before: Mapping[str, InterfaceSpec]) -> bool:
+        """Return whether an interface runs the program in a mode in which it would not be attached now."""
+        got = self._got.get(spec.name)
+        known = before.get(spec.name)
+        return got is not None and known is not None and known.mode != spec.mode and spec.mode != got.mode
+
+    def _leave_mode(self, specs: Sequence[InterfaceSpec]) -> None:
+        """Take the program off, so that it is attached in another mode; userspace answers meanwhile."""
+        names = {spec.name for spec in specs}
+        look: Look = self._door.ask(List())
+        for found in look.found:
+            if found.link.name in names and found.whose == "own":
+                self._door.ask(Detach(interface=found.link.name, program=found.link.program))
+                self._got.pop(found.link.name, None)
 
     def give_up(self) -> None:
         """End a load() that is under way, which raises DatapathError then. May be called from the event loop too."""

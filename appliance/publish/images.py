@@ -105,11 +105,15 @@ class Images:
     """The image in the state folder."""
 
     def __init__(self, config: Config) -> None:
-        self._wanted = config.store.image
         self._path = Path(config.server.state_dir) / FILE
+        self._complained = False
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Save what a configuration says from now on, and for whom: a start with other checks must not take it."""
+        self._wanted = config.store.image
         levels = ",".join(f"{kind}={level}" for kind, level in sorted(config.checks.levels.items()))
         self._stamp = f"{__version__} {levels},{config.checks.nsec3_iterations_from}".encode()
-        self._complained = False
 
     def load(self, zones: Mapping[bytes, ServedZone]) -> Store | None:
         """Return the saved store, None if there is none to trust; unchanged zones note its versions."""

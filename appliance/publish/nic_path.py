@@ -47,6 +47,23 @@ def interfaces(config: Config, use_xdp: bool) -> Interfaces:
     return Interfaces(wanted(config) if use_xdp else (), names, config.server.run_dir)
 
 
+def configure(kept: Interfaces, config: Config, *, act: bool = True) -> None:
+    """Keep the interfaces as a configuration says; with `act` false from the next generation on.
+
+    Raises DatapathError.
+    """
+    kept.configure(wanted(config), [one.name for one in config.interface], act=act)
+
+
+def needs_generation(before: Config, after: Config) -> bool:
+    """Return whether a running program cannot be told of a change, since it was compiled for what was before."""
+    return (before.limits.edns_size, _port(before)) != (after.limits.edns_size, _port(after))
+
+
+def _port(config: Config) -> int | None:
+    return next((spec.port for spec in wanted(config)), None)
+
+
 async def keep_looking(kept: Interfaces) -> None:
     """Reconcile the interfaces whenever the kernel tells of a change, until cancelled."""
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
@@ -97,7 +114,8 @@ class NicPath:
             pass_burst=config.limits.pass_burst,
             opcode_pass=opcode_pass,
         )
-        self._lease_s = config.server.lease_s
+        self.lease_s = config.server.lease_s
+        """Seconds that a lease lasts; 0: without end."""
         self._before: Counter[str] = Counter()
 
     @property
@@ -112,8 +130,13 @@ class NicPath:
 
     def renew_lease(self) -> None:
         """Let the program answer for another `lease_s` from now on; 0: without end."""
-        until_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(self._lease_s * 1e9)
-        self._generation.lease(until_ns if self._lease_s else 0)
+        until_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(self.lease_s * 1e9)
+        self._generation.lease(until_ns if self.lease_s else 0)
+
+    def limit(self, rate: int, burst: int) -> None:
+        """Hand up at most `rate` packets a second and CPU from now on, and `burst` at once."""
+        self._generation.store.set("pass_burst", burst)
+        self._generation.store.set("pass_rate", rate)
 
     def attach(self, *, forced: bool = False) -> None:
         """Answer from now on, taking the interfaces over from a former generation. Raises DatapathError."""

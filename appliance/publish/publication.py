@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from appliance.compiler.change.change import Changed
@@ -16,7 +17,7 @@ from appliance.compiler.plan import compile_zones, remove_zone, replace_zone
 from appliance.config.schema import Config
 from appliance.errors import ApplianceError, DatapathError, StateError
 from appliance.publish.budget import MIB, check_budget, octets, shared_store
-from appliance.publish.nic_path import NicPath, interfaces, may_do_without, wanted
+from appliance.publish.nic_path import NicPath, configure, interfaces, may_do_without, needs_generation, wanted
 from appliance.publish.replay import Replay, check_same
 from appliance.publish.uncancelled import to_the_end
 from appliance.publish.workers import WorkerPool
@@ -59,11 +60,23 @@ class Publication:
         self._given_up = False
         self.failed = False
         """Whether the configuration wants a NIC path and there is none."""
-        self.no_nic_path = "" if use_xdp else "--no-xdp was given"
-        if use_xdp and not wanted(config):
-            self.no_nic_path = "the configuration names no interface for it"
+        self._use_xdp = use_xdp
+        self.no_nic_path = self._why_none_is_wanted(config)
+        self.lease_changed = asyncio.Event()
+        """Set when leases last longer or shorter than before."""
         self.since = time.time()
         """When it was decided that there is no NIC path."""
+
+    def _why_none_is_wanted(self, config: Config) -> str:
+        """Return why a configuration wants no NIC path, "" where it wants one."""
+        if not self._use_xdp:
+            return "--no-xdp was given"
+        return "" if wanted(config) else "the configuration names no interface for it"
+
+    @property
+    def lease_s(self) -> float:
+        """Seconds that a lease of the NIC path lasts; 0: without end."""
+        return self._config.server.lease_s
 
     @property
     def world(self) -> World:
@@ -312,6 +325,37 @@ class Publication:
         except ApplianceError as error:
             _log.error("the NIC path stays as it is: %s", error)
 
+    async def configure(self, config: Config) -> None:
+        """Serve the same zones on the interfaces and within the limits of another configuration.
+
+        Raises ApplianceError; configure() with what was there before leads back then.
+        """
+        before = self._config
+        if before.store.memory_mib != config.store.memory_mib:
+            check_budget(room_for(self.store), config.store.memory_mib)
+        self._config = config
+        if self._use_xdp and _concerns_interfaces(before, config):
+            await self._follow(before, config)
+        if self.nic_path is not None:
+            self.nic_path.limit(config.limits.pass_rate, config.limits.pass_burst)
+            self.nic_path.lease_s = self.lease_s
+            self.nic_path.renew_lease()
+        self.lease_changed.set()
+
+    async def _follow(self, before: Config, config: Config) -> None:
+        """Attach, detach, tell the program, or replace it by one that is compiled anew."""
+        none = self._why_none_is_wanted(config)
+        stays = self.nic_path is not None and not none and not needs_generation(before, config)
+        await to_the_end(partial(configure, self.interfaces, config, act=stays or bool(none)))
+        if stays or (none and self.nic_path is None):
+            self.no_nic_path = none
+            self.failed = self.failed and not none
+            return
+        self.no_nic_path, self.failed, self.since = none, False, time.time()
+        await self._settle(self.world, room_for(self.store), self.nic_path is None)
+        if none:  # workers answer from memory by now
+            await to_the_end(self.interfaces.serve, None)
+
     async def withdraw(self, failure: type[BaseException] | None = None, *_: object) -> None:
         """End, after a start that failed or in order: take off what is not to stay on the interfaces."""
         may_leave = not self._config.server.detach_on_stop
@@ -328,6 +372,12 @@ class Publication:
             await asyncio.to_thread(self.interfaces.end, leave=leave, failed=in_vain)
         except DatapathError as error:
             _log.error("the XDP program could not be taken off: %s", error)
+
+
+def _concerns_interfaces(before: Config, after: Config) -> bool:
+    """Return whether a change of the configuration is one for the interfaces, or the program on them."""
+    same = before.interface == after.interface and before.listen.addresses == after.listen.addresses
+    return not same or needs_generation(before, after)
 
 
 def set_state(store: Store, origin: bytes, value: int) -> None:

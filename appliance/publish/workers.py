@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import socket
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +16,7 @@ from typing import Final
 from appliance.config.schema import Config
 from appliance.publish.pulse import ASKED, Pulse
 from appliance.server.acceptor import Occupancy
-from appliance.server.counters import Counters
+from appliance.server.counters import MOST_WORKERS, Counters
 from appliance.server.hash_budget import HashBudget
 from appliance.server.respond import Settings
 from appliance.server.responder import Responder
@@ -27,6 +29,8 @@ _FIRST_DELAY_S: Final = 0.1
 _LAST_DELAY_S: Final = 5.0
 _STABLE_S: Final = 10.0
 _STOP_S: Final = DRAIN_S + 1.0
+_LOOK_S: Final = 5.0
+"""Time between looks whether workers are to be asked for signs of life, while they are not."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,21 +54,27 @@ class WorkerPool:
 
     def __init__(self, config: Config, listening: Listening) -> None:
         self._listening = listening
-        self._settings = Settings(config.limits.edns_size, config.server.identity, config.server.version)
-        self._limits = _share(config, len(listening.workers))
-        self._hash_rates = (
-            config.limits.nsec3_rate / len(listening.workers),
-            config.limits.nsec3_rate_per_prefix / len(listening.workers),
-        )
         self._store: Store | None = None
         self._processes: dict[int, _Process] = {}
-        self._delays = [_FIRST_DELAY_S] * len(listening.workers)
-        self.counters = Counters(len(listening.workers))
-        self._silence_s = config.listen.worker_silence_s
-        self.occupancy = Occupancy(len(listening.workers))
+        self.counters = Counters(MOST_WORKERS)
+        self.configure(config)
+        self.starts = 0
+        """How often the workers were started, all of them."""
+        self.leaving: list[socket.socket] = []
+        """Open sockets that new workers do not have: what waits there, the former ones answer before they end."""
         self.restarts = 0
         self.replaced = 0
         """Workers that were killed because they did not answer."""
+
+    def configure(self, config: Config) -> None:
+        """Give workers that are started from now on what a configuration says, and the sockets that there are now."""
+        count = self.wanted
+        self._settings = Settings(config.limits.edns_size, config.server.identity, config.server.version)
+        self._limits = _share(config, count)
+        self._hash_rates = (config.limits.nsec3_rate / count, config.limits.nsec3_rate_per_prefix / count)
+        self._delays = [_FIRST_DELAY_S] * count
+        self._silence_s = config.listen.worker_silence_s
+        self.occupancy = Occupancy(count)
 
     @property
     def wanted(self) -> int:
@@ -90,9 +100,9 @@ class WorkerPool:
 
     async def keep_asking(self) -> None:
         """Ask each worker over its line whether it is alive, and replace those that do not answer, for ever."""
-        while self._silence_s:
-            await asyncio.sleep(self._silence_s / ASKED)
-            for process in list(self._processes.values()):
+        while True:
+            await asyncio.sleep((self._silence_s or _LOOK_S) / ASKED)
+            for process in list(self._processes.values()) if self._silence_s else ():
                 if process.pulse.beat():
                     self._give_up(process)
 
@@ -105,13 +115,23 @@ class WorkerPool:
             os.kill(process.pid, signal.SIGKILL)
 
     def start(self, store: Store) -> None:
-        """Start the workers on a store; those of a former store finish what they have in hand and end."""
-        former = list(self._processes.values())
+        """Start the workers on a store; those that there are finish what they have in hand and end.
+
+        Raises OSError where no process can be made; the former ones go on then.
+        """
+        former, before = list(self._processes.values()), self._store
         self._store = store
-        for number in range(self.wanted):
-            self._fork(number)
+        try:
+            for number in range(self.wanted):
+                self._fork(number)
+        except OSError:
+            self._store = before
+            for process in [one for one in self._processes.values() if one not in former]:
+                _tell_to_drain(process)
+            raise
         for process in former:
-            _tell_to_drain(process)
+            _tell_to_drain(process, self.leaving)
+        self.starts += 1
 
     async def drained(self) -> None:
         """Wait until the workers of former stores have ended; their open connections get a few seconds."""
@@ -160,6 +180,8 @@ class WorkerPool:
         process.ended.set()
         if not process.wanted or self._store is None:
             return
+        if process.number >= self.wanted:  # there are fewer now
+            return
         if loop.time() - process.started > _STABLE_S:
             self._delays[process.number] = _FIRST_DELAY_S
         delay = self._delays[process.number]
@@ -170,6 +192,8 @@ class WorkerPool:
         loop.call_later(delay, self._start_again, process.number)
 
     def _start_again(self, number: int) -> None:
+        if number >= self.wanted:
+            return
         if self._store is not None and all(p.number != number or not p.wanted for p in self._processes.values()):
             self.restarts += 1
             self._fork(number)
@@ -189,10 +213,12 @@ def _share(config: Config, workers: int) -> TcpLimits:
     )
 
 
-def _tell_to_drain(process: _Process) -> None:
+def _tell_to_drain(process: _Process, leaving: Sequence[socket.socket] = ()) -> None:
+    """Tell a worker to end; it has the `leaving` sockets under the same descriptors, since it was forked."""
     process.wanted = False
+    descriptors = [one.fileno() for one in leaving]
     with contextlib.suppress(OSError):
-        process.line.send(DRAIN, socket.MSG_DONTWAIT)
+        process.line.send(DRAIN + struct.pack(f"={len(descriptors)}I", *descriptors), socket.MSG_DONTWAIT)
 
 
 def _close_all_but(sockets: WorkerSockets, line: socket.socket) -> None:

@@ -74,10 +74,14 @@ class DynamicZones:
         """The names of the patterns in use, each with its number of zones."""
         return ((name, count) for name, count in self._used.items() if count)
 
+    def use(self, rows: ZoneRows) -> None:
+        """Take what was read from a copy of what is kept."""
+        self._rows = rows
+        self._used = Counter(rows.zones.values())
+
     def load(self, config: Config) -> None:
         """Read what is kept, and note where the patterns that are configured now have their files."""
-        self._rows = self._database.read()
-        self._used = Counter(self._rows.zones.values())
+        self.use(self._database.read())
         self.note_patterns(config)
 
     def note_patterns(self, config: Config) -> None:

@@ -69,6 +69,14 @@ class FileSource(ZoneSource):
         """The path of the file."""
         return self.at if isinstance(self.at, str) else self.at.path(self.origin)
 
+    def is_from(self, at: object) -> bool:
+        """Return whether its content surely comes from a place that a configuration names."""
+        return self.at is at or self.at == at
+
+    def judge_by(self, rules: Rules) -> None:
+        """Take other rules for what is read from now on."""
+        self.rules = rules
+
     def changed(self) -> bool:
         """Return whether the file, or one that it includes, has another stamp than when it was read."""
         if stamps.of_file(self.place) != self.stamp:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from appliance.errors import ZoneError
 from appliance.served import stamps
-from appliance.served.source import ZoneSource
+from appliance.served.source import Rules, ZoneSource
 from appliance.zone.master.files import Batch, Files
 from appliance.zone.model import Zone
 
@@ -29,6 +29,12 @@ class FrozenSource(ZoneSource):
     @property
     def place(self) -> str:
         return self.beneath.place
+
+    def is_from(self, at: object) -> bool:
+        return self.beneath.is_from(at)
+
+    def judge_by(self, rules: Rules) -> None:
+        self.beneath.judge_by(rules)
 
     def read(self) -> Zone:
         zone = self._kept(self.digest) if self.digest else None

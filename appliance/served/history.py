@@ -42,14 +42,18 @@ class History:
 
     def __init__(self, config: Config) -> None:
         folder = Path(config.server.state_dir)
-        self.wanted = config.journal.keep
-        self._most = config.journal.max_mib * _MIB
+        self.configure(config)
         self._database = Database(folder)
         self._listings = Listings(folder)
         self.failure = ""
         """Why the last attempt to keep something failed, until one works."""
         self._gone: set[bytes] = set()
         """Zones of which nothing is to be kept, though something still lies there: it counts for nothing."""
+
+    def configure(self, config: Config) -> None:
+        """Keep as much as a configuration says from now on, in the same folder."""
+        self.wanted = config.journal.keep
+        self._most = config.journal.max_mib * _MIB
 
     def draft(self, served: ServedZone, zone: Zone) -> Draft | None:
         """Write the records of a zone to disk, and compare them with the kept ones; None where that fails."""

@@ -23,6 +23,7 @@ class Removal:
     origins: tuple[bytes, ...]
     of: int
     emptied: tuple[str, ...] = ()
+    verb: str = "reload"
 
     @property
     def number(self) -> str:
@@ -37,7 +38,7 @@ class Removal:
         why = f", because {' and '.join(self.emptied)} {_are(len(self.emptied))} empty" if self.emptied else ""
         return (
             f"{len(self.origins)} of {self.of} zones would be removed ({first}{more}){why}: none of them is; "
-            f"if that is meant, `appliance reload --allow-removal {self.number}`"
+            f"if that is meant, `appliance {self.verb} --allow-removal {self.number}`"
         )
 
     def described(self) -> dict[str, Any]:
@@ -48,15 +49,16 @@ class Removal:
             "of": self.of,
             "first": [names.to_text(origin) for origin in self.origins[:_SHOWN]],
             "emptied": list(self.emptied),
-            "confirm": f"appliance reload --allow-removal {self.number}",
+            "confirm": f"appliance {self.verb} --allow-removal {self.number}",
         }
 
 
 class RemovalLimit:
     """How many zones may go at a time; .held is the last set that was too large, until it has gone or changed."""
 
-    def __init__(self, percent: int, least: int) -> None:
-        """Allow a share of all zones, and in any case as many as `least`."""
+    def __init__(self, percent: int, least: int, verb: str = "reload") -> None:
+        """Allow a share of all zones, and in any case as many as `least`; `verb` is what is asked for once more."""
+        self._verb = verb
         self._percent = percent
         self._least = least
         self.held: Removal | None = None
@@ -69,7 +71,7 @@ class RemovalLimit:
         of is how many zones there are, allowed the number of a set that an operator has confirmed. Raises StateError
         where that is the number of another set than this one.
         """
-        removal = Removal(tuple(sorted(gone)), of, tuple(emptied))
+        removal = Removal(tuple(sorted(gone)), of, tuple(emptied), self._verb)
         most = max(self._least, of * self._percent // 100)
         needs = bool(removal.origins) and (len(removal.origins) > most or bool(emptied)) and self._percent < 100
         confirmed = bool(removal.origins) and allowed == removal.number
@@ -85,7 +87,8 @@ def _other(allowed: str, removal: Removal, needs: bool) -> str:
         return f"--allow-removal {allowed}: no zone is to be removed"
     if not needs:
         count = len(removal.origins)
-        return f"--allow-removal {allowed}: {count} zones are to be removed now, for which `appliance reload` is enough"
+        enough = f"`appliance {removal.verb}` is enough"
+        return f"--allow-removal {allowed}: {count} zones are to be removed now, for which {enough}"
     return f"--allow-removal {allowed}: it is another set now, nothing was removed. {removal}"
 
 

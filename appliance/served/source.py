@@ -29,6 +29,13 @@ class ZoneSource(ABC):
     def place(self) -> str:
         """Where the content is, in words or as a path, for people."""
 
+    def is_from(self, at: object) -> bool:
+        """Return whether its content surely comes from a place that a configuration names."""
+        return False
+
+    def judge_by(self, rules: Rules) -> None:  # noqa: B027 - most have nothing to note
+        """Take other rules for what is read from now on."""
+
     @abstractmethod
     def read(self) -> Zone:
         """Return the zone that is there now, with its digest where that is cheap. Raises ApplianceError."""

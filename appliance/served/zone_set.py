@@ -45,6 +45,20 @@ class Plan:
     """Why the set of an operator's --allow-removal was not removed."""
 
 
+@dataclass(slots=True)
+class Foreseen:
+    """What a look found, what is to be done because of it, and the rule for removals that has judged it."""
+
+    found: Wanted
+    plan: Plan
+    limit: RemovalLimit
+
+
+def limit_of(config: Config, verb: str = "reload") -> RemovalLimit:
+    """Return the rule for removals that a verb asks for."""
+    return RemovalLimit(config.server.removal_limit_percent, config.server.removal_limit_zones, verb)
+
+
 def rules_of(config: Config) -> Rules:
     """Return what holds for all zones of a configuration."""
     return Rules(config.checks.levels, config.store.memory_mib << 21, config.server.include_below)
@@ -60,28 +74,49 @@ def known_as(pattern: Pattern) -> str:
     return pattern.file if is_folder(pattern) else f"{pattern.zones}|{pattern.file}"
 
 
-def wanted(config: Config, dynamic: DynamicZones | None = None) -> Wanted:
-    """Return what a configuration says should be served, and the zones that were added beside it."""
+class Maker:
+    """Makes the zones of a configuration; one that is served already, from the same place, is itself."""
+
+    def __init__(self, rules: Rules, served: Mapping[bytes, ServedZone] | None = None) -> None:
+        self._rules = rules
+        self._served = served or {}
+
+    def __call__(self, origin: bytes, at: str | Place, pattern: str = "") -> ServedZone:
+        """Return a zone that is read from a master file."""
+        known = self._served.get(origin)
+        if known is not None and known.pattern == pattern and known.source.is_from(at):
+            return known
+        return from_file(self._rules, origin, at, pattern)
+
+
+def wanted(
+    config: Config, dynamic: DynamicZones | None = None, served: Mapping[bytes, ServedZone] | None = None
+) -> Wanted:
+    """Return what a configuration says should be served, and the zones that were added beside it.
+
+    Of what is `served` already as it should be these are the same objects: to make a hundred thousand of them anew
+    takes as long as all the rest, and 16 MiB.
+    """
+    make = Maker(rules_of(config), served)
     with uncollected():
-        found = _wanted(config)
+        found = _wanted(config, make)
         if dynamic is not None:
-            _add_dynamic(config, dynamic, found)
+            _add_dynamic(make, config, dynamic, found)
         return found
 
 
-def _wanted(config: Config) -> Wanted:
+def _wanted(config: Config, make: Maker) -> Wanted:
     found = Wanted()
-    rules = rules_of(config)
     for entry in config.zone:
         origin = names.fold(names.from_text(entry.name))
-        found.zones[origin] = from_file(rules, origin, entry.file)
+        found.zones[origin] = make(origin, entry.file)
     own = set(found.zones)
     for pattern in config.populated:
-        _add_pattern(rules, pattern, own, found)
+        _add_pattern(make, pattern, own, found)
     return found
 
 
-def _add_pattern(rules: Rules, pattern: Pattern, own: set[bytes], found: Wanted) -> None:
+def _add_pattern(make: Maker, pattern: Pattern, own: set[bytes], found: Wanted) -> None:
     """Add the zones of a pattern, without those that have a table of their own."""
     place = _place_of(pattern)
     known = known_as(pattern)
@@ -91,10 +126,10 @@ def _add_pattern(rules: Rules, pattern: Pattern, own: set[bytes], found: Wanted)
             continue
         other = found.zones.get(origin)
         if other is None:
-            found.zones[origin] = from_file(rules, origin, _placed(place, origin, file), known)
+            found.zones[origin] = make(origin, _placed(place, origin, file), known)
         elif other.pattern == known:
             chosen = expansion.chosen(pattern, origin, other.file, file, line)
-            found.zones[origin] = from_file(rules, origin, _placed(place, origin, chosen), known)
+            found.zones[origin] = make(origin, _placed(place, origin, chosen), known)
         elif other.file != file:
             found.findings.append(
                 Finding(shown(file if is_folder(pattern) else pattern.zones), line, "error", _twice(origin, other.file))
@@ -103,9 +138,8 @@ def _add_pattern(rules: Rules, pattern: Pattern, own: set[bytes], found: Wanted)
     found.whole[known] = expansion.is_whole
 
 
-def _add_dynamic(config: Config, dynamic: DynamicZones, found: Wanted) -> None:
+def _add_dynamic(make: Maker, config: Config, dynamic: DynamicZones, found: Wanted) -> None:
     """Add the zones that were added; those of a pattern that has gone are served from where it had its files."""
-    rules = rules_of(config)
     patterns = {one.name: one for one in config.pattern if ZONE in one.file}
     for name, _ in dynamic.patterns:
         if name not in patterns and (file := dynamic.files.get(name)):
@@ -114,13 +148,13 @@ def _add_dynamic(config: Config, dynamic: DynamicZones, found: Wanted) -> None:
         if origin in found.zones:
             found.shadowed.append(origin)
         elif name in patterns:
-            found.zones[origin] = dynamic_zone(rules, origin, patterns[name])
+            found.zones[origin] = dynamic_zone(make, origin, patterns[name])
 
 
-def dynamic_zone(rules: Rules, origin: bytes, pattern: Pattern) -> ServedZone:
+def dynamic_zone(make: Maker, origin: bytes, pattern: Pattern) -> ServedZone:
     """Return a zone that was added with a pattern, read from the file that this gives it."""
     file = file_of(pattern, names.to_text(origin))
-    return from_file(rules, origin, _placed(_place_at(pattern.file), origin, file), f"{DYNAMIC}{pattern.name}")
+    return make(origin, _placed(_place_at(pattern.file), origin, file), f"{DYNAMIC}{pattern.name}")
 
 
 def _placed(place: str | Place, origin: bytes, file: str) -> str | Place:
@@ -142,8 +176,9 @@ def _place_of(pattern: Pattern) -> str | Place:
     return _place_at(pattern.file)
 
 
-@lru_cache(256)
+@lru_cache(1000)
 def _place_at(file: str) -> str | Place:
+    """Return one object for what the same text says, so that a hundred thousand of them are soon compared."""
     return Place(*file.split(ZONE)) if ZONE in file else file
 
 
@@ -176,7 +211,7 @@ class ZoneSet:
         """Zones that are served though nothing names them: too many would go, or a list or folder does not tell all."""
         self.failed = ""
         """Why the last reload was not done whole, apart from what single zones, lists and folders tell."""
-        self.limit = RemovalLimit(config.server.removal_limit_percent, config.server.removal_limit_zones)
+        self.limit = limit_of(config)
 
     def start(self, known: Collection[tuple[bytes, str]]) -> list[bytes]:
         """Find the zones to be served, given those that were before; return the origins that are not any more."""
@@ -193,28 +228,58 @@ class ZoneSet:
 
     def look_again(self, allowed: str = "") -> Plan:
         """Return what is to be done; `allowed` is the number of a set that an operator lets go."""
-        found = wanted(self._config, self._dynamic)
-        planned = self._plan(self.zones, found, len(self.zones), allowed)
+        return self.follow(self.foresee(self._config, allowed))
+
+    def foresee(self, config: Config, allowed: str = "", verb: str = "reload") -> Foreseen:
+        """Return what a configuration would change; nothing is noted of it. `verb` is what the operator asked for."""
+        found = wanted(config, self._dynamic, self.zones)
+        limit = limit_of(config, verb)
+        return Foreseen(found, self._plan(self.zones, found, len(self.zones), allowed, limit), limit)
+
+    def follow(self, foreseen: Foreseen) -> Plan:
+        """Note what was foreseen, which is done next."""
+        found = foreseen.found
+        self.limit = foreseen.limit
         for origin, one in found.zones.items():
             if origin in self.zones:
                 self.zones[origin].pattern = one.pattern
-        self._note(found, leaving=planned.gone)
-        return planned
+        self._note(found, leaving=foreseen.plan.gone)
+        return foreseen.plan
+
+    def configure(self, config: Config) -> None:
+        """Let another configuration say what should be served, and by which rules; look_again() tells what follows."""
+        before, self._config = rules_of(self._config), config
+        rules = rules_of(config)
+        if rules != before:
+            for served in self.zones.values():
+                served.rules = rules
+                served.source.judge_by(rules)
 
     def _note(self, found: Wanted, leaving: Collection[bytes] = ()) -> None:
         self.findings = found.findings
         self.shadowed = found.shadowed
         self.unlisted = self.zones.keys() - found.zones.keys() - set(leaving)
 
-    def _plan(self, served: Mapping[bytes, ServedZone], found: Wanted, of: int, allowed: str = "") -> Plan:
+    def _plan(
+        self,
+        served: Mapping[bytes, ServedZone],
+        found: Wanted,
+        of: int,
+        allowed: str = "",
+        limit: RemovalLimit | None = None,
+    ) -> Plan:
         missing = [one for origin, one in served.items() if origin not in found.zones]
         gone = [one.origin for one in missing if found.whole.get(one.pattern, True)]
         refused = ""
         try:
-            leaving = self.limit.judge(gone, of, list(_emptied(gone, served, found)), allowed)
+            leaving = (limit or self.limit).judge(gone, of, list(_emptied(gone, served, found)), allowed)
         except StateError as error:
             leaving, refused = (), str(error)
-        fresh = [one for origin, one in found.zones.items() if origin not in served or served[origin].file != one.file]
+        fresh = [
+            one
+            for origin, one in found.zones.items()
+            if (known := served.get(origin)) is not one and (known is None or known.file != one.file)
+        ]
         return Plan(leaving, fresh, refused)
 
     def pattern_names(self) -> dict[str, str]:

@@ -9,11 +9,12 @@ for a moment, and takes it after that, whatever they do.
 import mmap
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final
 
 from appliance.server.loop import EDGE, READ, TICK_S, Loop
+from appliance.server.sockets import TCP_BACKLOG
 
 _BATCH: Final = 32  # connections before other work gets its turn
 _PATIENCE_S: Final = 0.002
@@ -106,9 +107,17 @@ class Acceptor:
         self._until = 0.0
         return 0.0
 
-    def close(self) -> None:
-        """Take no more connections."""
+    def close(self, leaving: Collection[int] = ()) -> None:
+        """Take no more connections, but with empty() those of the sockets of which `leaving` has the descriptors."""
         for fd in self._listeners:
             self._loop.forget(fd)
-        self._listeners.clear()
+        self._listeners = {fd: listener for fd, listener in self._listeners.items() if fd in leaving}
         self.pending.clear()
+        self.empty()
+
+    def empty(self) -> None:
+        """Take all connections that wait, up to a bound."""
+        for listener in self._listeners.values():
+            for _ in range(TCP_BACKLOG):
+                if not self._take(listener):
+                    break

@@ -53,6 +53,7 @@ class Connection:
 
     __slots__ = (
         "arrived",
+        "asks_once",
         "closed",
         "ended",
         "fd",
@@ -90,6 +91,7 @@ class Connection:
         self.arrived = 0  # of these, octets the client's kernel had at stalled_since
         self.held = 0  # octets that waited when last looked at, for the network's bound
         self.ended = False  # the client sends no more
+        self.asks_once = False  # its next query is its last
         self.last = False  # we take no more than has been read
         self.finishing = False  # no more queries are taken; shut once everything is sent
         self.shut = False  # we send no more, and wait for the client to end

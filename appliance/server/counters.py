@@ -33,6 +33,8 @@ _OWN: Final = (
 NAMES: Final[tuple[str, ...]] = (*(v.name for v in verdicts.all_verdicts() if v.outcome != "pass"), *_OWN)
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
 _ROW: Final = len(NAMES)
+MOST_WORKERS: Final = 256
+"""As many as a configuration may ask for: their number changes while the server runs, and no counter is ever lost."""
 
 
 class Counters:

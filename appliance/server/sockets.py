@@ -50,9 +50,18 @@ class Listening:
     workers: list[WorkerSockets]
     endpoints: list[tuple[str, int]]
 
+    def sockets(self) -> list[socket.socket]:
+        """Return every socket."""
+        return [*self.workers[0].udp, *self.workers[0].tcp]
+
+    def become(self, other: "Listening") -> None:
+        """Have what the other has; whoever keeps the list of endpoints sees the new ones."""
+        self.workers = other.workers
+        self.endpoints[:] = other.endpoints
+
     def close(self) -> None:
         """Close every socket."""
-        for opened in (*self.workers[0].udp, *self.workers[0].tcp):
+        for opened in self.sockets():
             opened.close()
 
 
@@ -61,7 +70,7 @@ def open_sockets(addresses: Sequence[str], port: int, workers: int) -> Listening
 
     Port 0 takes one free port for all of them. Where the kernel has no IPv6, "::" is left out if there are others.
     """
-    usable = [text for text in addresses if text != "::" or _has_ipv6() or len(addresses) == 1]
+    usable = usable_of(addresses)
     for attempt in range(_EPHEMERAL_ATTEMPTS):
         try:
             return _open_all(usable, port or _free_port(usable[0]), workers)
@@ -72,13 +81,18 @@ def open_sockets(addresses: Sequence[str], port: int, workers: int) -> Listening
     raise AssertionError("unreachable")
 
 
+def usable_of(addresses: Sequence[str]) -> list[str]:
+    """Return the addresses without "::" where the kernel has no IPv6 and there are others."""
+    return [text for text in addresses if text != "::" or _has_ipv6() or len(addresses) == 1]
+
+
 def _open_all(addresses: Sequence[str], port: int, workers: int) -> Listening:
     shared = WorkerSockets()
     listening = Listening([shared] * workers, [])
     with ExitStack() as opened:
         for address in addresses:
-            shared.udp.append(opened.enter_context(_bind(address, port, socket.SOCK_DGRAM)))
-            shared.tcp.append(opened.enter_context(_bind(address, port, socket.SOCK_STREAM)))
+            shared.udp.append(opened.enter_context(bind(address, port, socket.SOCK_DGRAM)))
+            shared.tcp.append(opened.enter_context(bind(address, port, socket.SOCK_STREAM)))
             listening.endpoints.append((address, port))
         opened.pop_all()
     return listening
@@ -93,12 +107,15 @@ def _has_ipv6() -> bool:
 
 
 def _free_port(address: str) -> int:
-    with _bind(address, 0, socket.SOCK_DGRAM) as probe:
+    with bind(address, 0, socket.SOCK_DGRAM) as probe:
         return int(probe.getsockname()[1])
 
 
-def _bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    """Return a bound socket, without SO_REUSEPORT: another server on the port is noticed."""
+def bind(address: str, port: int, kind: socket.SocketKind, *, beside_own: bool = False) -> socket.socket:
+    """Return a bound socket, without SO_REUSEPORT: another server on the port is noticed. Raises ListenError.
+
+    `beside_own` sets it until the socket is bound, for one that is to stand beside sockets that have it too.
+    """
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     try:
         made = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -110,9 +127,13 @@ def _bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, TCP_SEND_OCTETS)  # connections inherit both
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TCP_RECEIVE_OCTETS)
         _set_options(made, family, kind, unspecified=ipaddress.ip_address(address).is_unspecified)
+        if beside_own:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind((address, port))
         if kind == socket.SOCK_STREAM:
             made.listen(TCP_BACKLOG)
+        if beside_own:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     except OSError as error:
         made.close()
         raise ListenError(_why_not(address, port, kind, error)) from error

@@ -11,7 +11,7 @@ import select
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -187,7 +187,8 @@ class TcpService:
                 if wire is None:
                     if connection.readable and connection.read():
                         continue
-                    if connection.ended or connection.last:  # half-closed: what was asked has been answered
+                    asked = connection.asks_once and connection.queries
+                    if connection.ended or connection.last or asked:  # what was asked has been answered
                         connection.finishing = True
                     break
                 connection.queries += 1
@@ -278,16 +279,27 @@ class TcpService:
         if self._acceptor:
             self._acceptor.look()
 
-    def finish_all(self) -> None:
-        """Take no new connection; answer what has been asked, send what is under way, and close."""
+    def finish_all(self, leaving: Collection[int] = (), patience_s: float = 0.0) -> None:
+        """Take no new connection; answer what has been asked, send what is under way, and close.
+
+        `leaving` are descriptors of listening sockets that nobody else serves: the connections that wait there are
+        taken first. One younger than `patience_s` may still ask its first query. Called again, it ends what is left.
+        """
         if self._acceptor:
-            self._acceptor.close()
+            self._acceptor.close(leaving)
         self._occupied.retire()
+        now = time.monotonic()
         for connection in list(self._connections.values()):
             with suppress(OSError):  # its turn will find out
                 connection.read()
-            connection.last = not connection.shut
+            connection.asks_once = not connection.queries and now - connection.ready_since < patience_s
+            connection.last = not connection.shut and not connection.asks_once
             self._shares.add(connection)
+
+    def empty(self) -> None:
+        """Take the connections that still wait at sockets that nobody else serves, after finish_all()."""
+        if self._acceptor:
+            self._acceptor.empty()
 
     def close(self) -> None:
         """Close every connection."""

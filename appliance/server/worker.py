@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import Final, NoReturn
@@ -21,12 +22,17 @@ from appliance.server.tcp import TcpLimits, TcpService
 from appliance.server.udp import UdpService
 
 DRAIN: Final = b"d"
-"""Sent by the control process: take no new work, end when the open connections have."""
+"""Sent by the control process: take no new work, end when the open connections have.
+
+Behind it stand the descriptors of sockets that nobody else serves, four octets each: what waits there is answered.
+"""
 DRAIN_S: Final = 2.0
+PATIENCE_S: Final = 1.0
+"""Of these, how long a connection that was just opened is waited for."""
 PING: Final = b"p"
 """Sent by the control process with a number behind it, and sent back as it came: the worker is alive."""
 _TO_THE_GROUP: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-_LINE: Final = 64
+_LINE: Final = 1024
 """Octets of the longest message on the line; each is a datagram."""
 
 
@@ -45,6 +51,7 @@ class Worker:
         self._loop = Loop()
         self._line = line
         self._drain_until = 0.0
+        self._leaving: list[UdpService] = []
         self._tcp = TcpService(self._loop, responder.answer_tcp, limits, counters, occupied)
         self._udp = [UdpService(bound, responder.answer_udp, counters) for bound in sockets.udp]
         for service in self._udp:
@@ -83,27 +90,48 @@ class Worker:
             ):  # it is asked again; it is gone, which comes next
                 self._line.send(message, socket.MSG_DONTWAIT)
             return
-        if message != DRAIN:  # closed: the control process is gone
+        if message[:1] != DRAIN:  # closed: the control process is gone
             self._loop.stop()
             return
-        if self._drain_until:  # told before
-            return
-        for service in self._udp:  # what these have taken from the socket, nobody else can answer
-            self._loop.forget(service.socket.fileno())
-            service.retire()
+        if not self._drain_until:  # else told before
+            self._drain({fd for (fd,) in struct.iter_unpack("=I", message[1:])})
+
+    def _drain(self, leaving: set[int]) -> None:
+        """Begin to end; `leaving` are the descriptors of sockets that are closed after this."""
+        for service in self._udp:
+            fd = service.socket.fileno()
+            self._loop.forget(fd)
+            if fd in leaving:
+                self._leaving.append(service)
+                service.on_readable()  # until it is empty
+            else:
+                service.retire()  # what was taken from the socket, nobody else can answer
         self._drain_until = time.monotonic() + DRAIN_S
-        self._tcp.finish_all()
-        self._end_when_drained()
+        self._tcp.finish_all(leaving, PATIENCE_S)
+        if not leaving:
+            self._end_when_drained()
 
     def _on_tick(self) -> None:
         self._tcp.expire()
         if self._drain_until:
-            self._end_when_drained()
+            self._go_on_draining()
             return
         # Of the workers that wait for a shared socket one is woken, and that one may have died before it took anything.
         self._tcp.look()
         for service in self._udp:
             service.on_readable()
+
+    def _go_on_draining(self) -> None:
+        """Take what still came to the sockets that leave, as a connection whose handshake was under way."""
+        if time.monotonic() < self._drain_until - DRAIN_S + PATIENCE_S:
+            for service in self._leaving:
+                service.on_readable()
+            self._tcp.empty()
+            if self._leaving:
+                return
+        else:
+            self._tcp.finish_all()
+        self._end_when_drained()
 
     def _end_when_drained(self) -> None:
         waits = self._tcp.open_connections or any(service.wants_turn for service in self._udp)

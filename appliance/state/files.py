@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from appliance.errors import StateError
-from appliance.state import database, versions
+from appliance.state import database, versions, zone_rows, zones_database
 
 _WAIT_S: Final = 30.0
 
@@ -32,7 +32,11 @@ class StateFile(NamedTuple):
         return self.format > 0
 
 
-STATE_FILES: Final = (StateFile(database.FILE, database.FORMAT),)
+STATE_FILES: Final = (
+    StateFile(database.FILE, database.FORMAT),
+    StateFile(zones_database.FILE, zones_database.FORMAT),
+    StateFile(zone_rows.FILE),
+)
 FOLDERS: Final = (versions.FOLDER,)
 """Folders of files that a database names; a backup takes those that its copy names."""
 REBUILT: Final = ("store.image",)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figure
-from bench.suites import compare, dnssec, fairness, nic, nic_starts, octets, scale
+from bench.suites import compare, control, dnssec, fairness, nic, nic_starts, octets, scale
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def octets_suite(setting: Setting) -> Iterator[Figure]:
     return octets.measure(setting.commit, setting.root_zone, setting.work, setting.note, setting.parts or octets.USUAL)
 
 
+def control_suite(setting: Setting) -> Iterator[Figure]:
+    """Measure what an operator asks of a server with many zones."""
+    return control.measure(setting.work, setting.note, setting.parts or control.PARTS)
+
+
 def compare_suite(setting: Setting) -> Iterator[Figure]:
     """Measure the tree of another commit and this one in turn."""
     run = compare.Run(setting.root_zone, setting.work, setting.note, setting.duration_s, setting.parts)
@@ -83,6 +88,9 @@ SUITES: Mapping[str, Suite] = {
     "starts": Suite("from a start, and from a full store, to the NIC path's answers", nic_starts.PARTS, starts_suite),
     "fairness": Suite(
         "an honest client beside greedy and stalled ones, NSD and Knot beside it", fairness.PARTS, fairness_suite
+    ),
+    "control": Suite(
+        "apply, status and the memory of the control process beside 100,000 zones", control.PARTS, control_suite
     ),
     "compare": Suite("the tree of another commit and this one in turn", compare.PARTS, compare_suite),
     "octets": Suite("the octets of stores, beside those of another commit", octets.PARTS, octets_suite, kept=False),

@@ -303,7 +303,7 @@ class Running:
 
     async def signal(self) -> None:
         """Do what SIGHUP does, and wait for it."""
-        self.reloader.on_signal()
+        self.update.ask(self.reloader.reload_on_signal())
         await asyncio.gather(*self.update._asked)
 
     async def save(self) -> None:

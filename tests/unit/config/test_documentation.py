@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from appliance.config.describe import sentences
+from appliance.config.difference import RESTART
 from appliance.config.load import examine
 from appliance.config.schema import Config
 from appliance.config.sections import ARRAYS, TABLES
@@ -41,6 +42,15 @@ def test_every_key_has_its_sentence(table: str) -> None:
     said = sentences()[table.strip("[]")]
     assert list(said) == [field.encode_name for field in msgspec.structs.fields(SECTIONS[table])]
     assert {key: text for key, text in meanings(table).items() if key in said} == said
+
+
+def test_what_needs_a_restart_says_so() -> None:
+    said: dict[str, str] = {}
+    for table in SECTIONS:
+        said |= {f"{table.strip('[]')}.{key}": text for key, text in sentences()[table.strip("[]")].items()}
+    assert {key for key, text in said.items() if text.endswith(". A change needs a restart")} == set(RESTART)
+    page = (ROOT / "docs/apply.md").read_text().partition("## What needs a restart")[2]
+    assert [key for key, reason in RESTART.items() if f"`{key}`" not in page or reason not in page] == []
 
 
 def test_every_table_is_tested_here() -> None:

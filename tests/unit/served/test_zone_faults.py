@@ -404,7 +404,7 @@ def test_an_edited_configuration_is_told(folder: Path, kind: str) -> None:
         file.write_text(before + "# a comment\n")
         assert reloaded(server) == (True, "")
         file.write_text(edit(before))
-        told = f"{file} has changed since the start: {words} a reload does not read it: "
+        told = f"{file} has changed since it was applied: {words} a reload does not read it: "
         for _ in range(2):
             done, said = reloaded(server)
             assert not done
