@@ -133,7 +133,7 @@ def _show(result: dict[str, Any]) -> None:
     from appliance.wording import counted, visible
 
     def say(text: str) -> None:
-        click.echo(visible(text), err=True)
+        click.echo(visible(text), err=result["configuration"] is not None)
 
     say(f"{result['file']}: a configuration of {PROGRAMS[result['program']]}, {result['recognized']}")
     for note in result["notes"]:

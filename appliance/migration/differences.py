@@ -78,7 +78,20 @@ def _is_optional(section: str, key: _Key, old: dns.message.Message, new: dns.mes
     if section == "additional":
         return not _is_glue(key[0], old) and not _is_glue(key[0], new)
     kind = key[2].split(maxsplit=1)[0].upper() if key[1] == "RRSIG" else key[1]
-    return section == "authority" and kind == "NS" and bool(old.answer) and bool(new.answer)
+    if section != "authority":
+        return False
+    if kind == "NS":
+        return bool(old.answer) and bool(new.answer)
+    # Whoever asks for the wildcard itself needs the NSEC3 of its name; NSD adds the one that covers it.
+    return kind == "NSEC3" and _asks_for_a_wildcard(old) and _has_denial(old) and _has_denial(new)
+
+
+def _asks_for_a_wildcard(message: dns.message.Message) -> bool:
+    return any(one.name.is_wild() for one in message.question)
+
+
+def _has_denial(message: dns.message.Message) -> bool:
+    return any(one.rdtype == dns.rdatatype.NSEC3 for one in message.authority)
 
 
 def _is_glue(name: str, message: dns.message.Message) -> bool:

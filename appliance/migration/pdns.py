@@ -64,7 +64,7 @@ def read(path: Path) -> Old:
     for name in known:
         if name not in settings or not settings[name].value:
             raise ConfigError(f"{path}: error: {name} is missing: which named.conf has the zones?")
-        file = Path(settings[name].value)
+        file = path.absolute().parent / settings[name].value
         try:
             found = statements(file, Sources())
         except ConfigError as error:
@@ -185,7 +185,9 @@ def _settings(path: Path) -> dict[str, _Setting]:
     folder = found.get("include-dir")
     if folder and folder.value:
         try:
-            files = sorted(one for one in Path(folder.value).iterdir() if one.name.endswith(".conf"))
+            files = sorted(
+                one for one in (path.absolute().parent / folder.value).iterdir() if one.name.endswith(".conf")
+            )
         except OSError as error:
             raise wrong(folder.place, f"include-dir {folder.value}: {error.strerror}; name a folder, or none") from None
         for file in files:

@@ -4,11 +4,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.interop.peers import bind_lock
+from tests.interop.peers import ZoneFile, bind_lock
+from tests.interop.signing import Denial, sign
 
 COUNT = 50
 SECRET = "K2tf3TRjvQkVCmJF3/Z9vA=="
 PORT = 5300
+SIGNED = {11: Denial(), 12: Denial(nsec3=True)}
 ZONE = """$TTL {ttl}
 @ IN SOA ns1 hostmaster {serial} 3600 900 1209600 300
 @ NS ns1
@@ -110,12 +112,16 @@ def names() -> list[str]:
     return [f"z{number:02d}.example" for number in range(COUNT - 1)] + ["Mixed.example"]
 
 
-def write_zones(folder: Path, form: str) -> None:
-    """Write the file of each zone, named after a form with {zone}."""
+def write_zones(folder: Path, form: str, *, signed: bool = True) -> None:
+    """Write the file of each zone, named after a form with {zone}; two of them signed."""
     for number, name in enumerate(names()):
         file = folder / form.format(zone=name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(ZONE.format(ttl=300 + number, serial=2026010100 + number, host=10 + number))
+        if signed and number in SIGNED:
+            keys = folder / f"keys-{number}"
+            keys.mkdir()
+            file.write_text(sign(ZoneFile(f"{name}.", file), keys, SIGNED[number]).path.read_text())
 
 
 def nsd(folder: Path) -> Case:
@@ -230,8 +236,8 @@ view "outside" {{
 
 
 def pdns(folder: Path) -> Case:
-    """Return a configuration of PowerDNS with its bind backend: an included folder, ACLs, secondaries."""
-    write_zones(folder, "zones/{zone}.zone")
+    """Return a configuration of PowerDNS with its bind backend, an included folder and ACLs; it signs itself."""
+    write_zones(folder, "zones/{zone}.zone", signed=False)
     kinds = ["master", "native"]
     zones = [
         f'zone "{name}" {{ type {kinds[number % 2]}; file "{folder}/zones/{name}.zone"; }};'

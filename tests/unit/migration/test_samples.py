@@ -86,6 +86,8 @@ def message(*lines: str, flags: str = "QR AA") -> dns.message.Message:
 
 
 ANSWER = (";QUESTION", "a.example. IN A", ";ANSWER", "a.example. 300 IN A 192.0.2.1")
+STAR = (";QUESTION", "*.example. IN TXT", ";AUTHORITY")
+NSEC3 = "ve8p19ahrvmctjd654nj82pn1668imh1.example. 300 IN NSEC3 1 0 0 - 2rf5mngp76t1lfffsfngup50u7co6gim A"
 REFERRAL = (";AUTHORITY", "sub.example. 300 IN NS ns.sub.example.", ";ADDITIONAL")
 
 
@@ -105,6 +107,10 @@ REFERRAL = (";AUTHORITY", "sub.example. 300 IN NS ns.sub.example.", ";ADDITIONAL
          {"additional section": True}),
         (message(*REFERRAL, "ns.sub.example. 300 IN A 192.0.2.1", flags="QR"), message(*REFERRAL[:2], flags="QR"),
          {"additional section": False}),
+        (message(*STAR, NSEC3), message(*STAR, NSEC3, NSEC3.replace("ve8p", "ve8q")), {"authority section": True}),
+        (message(*STAR, NSEC3), message(*STAR), {"authority section": False}),
+        (message(*STAR[2:], NSEC3), message(*STAR[2:], NSEC3, NSEC3.replace("ve8p", "ve8q")),
+         {"authority section": False}),
         (message(), message(";AUTHORITY", "example. 300 IN SOA a. b. 1 2 3 4 5"), {"authority section": False}),
     ],
 )  # fmt: skip
