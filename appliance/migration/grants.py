@@ -16,6 +16,9 @@ _REFUSED: Final = (
     "[[acl]]"
 )
 
+_PAIRS: Final = 250_000
+"""Grants and refusals that are held against each other; where there are more, nobody is let in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -35,10 +38,11 @@ def granted(old: Old, owner: str, grants: Sequence[Grant]) -> tuple[str, ...]:
     """Return the names of ACLs for grants; those without a name are put together by their keys."""
     refusals = [one for one in grants if one.refuses]
     joined: dict[tuple[str, tuple[str, ...], tuple[str, ...], bool], list[Grant]] = {}
+    too_many = len(refusals) * len(grants) > _PAIRS
     for one in grants:
         if one.refuses:
             continue
-        if any(_may_meet(one, refusal) for refusal in refusals):
+        if too_many or any(_may_meet(one, refusal) for refusal in refusals):
             old.leave(one.place, one.what, _REFUSED)
             continue
         joined.setdefault((one.name, one.keys, one.transports, bool(one.addresses)), []).append(one)

@@ -13,7 +13,9 @@ from appliance.migration.sources import Sources, included, wrong
 _LINE: Final = re.compile(
     r"(?P<indent>[ \t]*)(?P<dash>-[ \t]+)?(?P<name>[A-Za-z][A-Za-z0-9-]*)[ \t]*:(?P<rest>.*)", re.DOTALL
 )
-_VALUE: Final = re.compile(r'\s*(?:"(?P<quoted>(?:\\.|[^"\\])*)"|(?P<plain>[^\s,\[\]"#][^,\[\]"]*?))\s*(?=,|\]|$|\s#)')
+_QUOTED: Final = re.compile(r'"((?:\\.|[^"\\])*)"')
+_PLAIN: Final = re.compile(r'[^,\[\]"]+')
+_COMMENT: Final = re.compile(r"(?:^|\s)#")
 _FIRST: Final = ("id", "domain", "target")
 """The items that begin an entry of a section."""
 
@@ -128,15 +130,12 @@ def _values(rest: str, place: Place) -> list[str]:
     is_list = text.startswith("[")
     at, found = int(is_list), list[str]()
     while True:
-        if is_list and text[at:].lstrip().startswith("]"):
-            at = text.index("]", at) + 1
+        at = _behind_space(text, at)
+        if is_list and text[at : at + 1] == "]":
+            at += 1
             break
-        match = _VALUE.match(text, at)
-        if match is None:
-            raise wrong(place, "a value that cannot be read; quote it, and close quotes and [ ] on the same line")
-        quoted = match["quoted"]
-        found.append(re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else match["plain"].strip())
-        at = match.end()
+        value, at = _one_value(text, at, place)
+        found.append(value)
         if not is_list:
             break
         if text[at : at + 1] == ",":
@@ -147,3 +146,25 @@ def _values(rest: str, place: Place) -> list[str]:
     if behind and not behind.startswith("#"):
         raise wrong(place, "something stands behind the value; several values are written [a, b]")
     return found
+
+
+def _one_value(text: str, at: int, place: Place) -> tuple[str, int]:
+    """Return the value at a place, and where it ends with the white space behind it; a comment is not passed."""
+    quoted = _QUOTED.match(text, at)
+    plain = _PLAIN.match(text, at)
+    value, end = "", at
+    if quoted:
+        value, end = re.sub(r"\\(.)", r"\1", quoted[1]), quoted.end()
+    elif plain:
+        comment = _COMMENT.search(plain[0])
+        end = at + comment.start() if comment else plain.end()
+        value = text[at:end].strip()
+    if end == at or (plain and not value):
+        raise wrong(place, "a value that cannot be read; quote it, and close quotes and [ ] on the same line")
+    return value, _behind_space(text, end)
+
+
+def _behind_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at

@@ -27,6 +27,7 @@ _NUMBERS: Final = {
     "tcp-idle-timeout": ("listen", "tcp_idle_timeout_s", 10),
 }
 """Settings by their name there, with how many of their units are one of ours."""
+_CLASSES: Final = ("IN", "INTERNET")
 _LISTS: Final = ("allow-query", "allow-query-on", "allow-transfer", "allow-notify", "also-notify", *_SERVERS)
 _TAKEN: Final = (*_LISTS, "directory", "listen-on", "listen-on-v6", "port", "type", "file", "masterfile-format")
 _SIGNING: Final = ("dnssec-policy", "inline-signing", "auto-dnssec")
@@ -58,6 +59,9 @@ class _Reader:
         self._folder = os.path.join(folder, directory.value if directory else "")  # noqa: PTH118
         self._zones: dict[tuple[str, str], Zone] = {}
         self._later: list[Callable[[], None]] = []
+        self._granted: dict[int, tuple[str, ...]] = {}
+        self._is_open: dict[int, bool] = {}
+        """What lists come to, by their statement: many zones inherit one."""
 
     def all(self) -> None:
         """Take over everything."""
@@ -128,6 +132,9 @@ class _Reader:
     def _view(self, view: Statement) -> None:
         name = _named(view)
         inside = view.inside()
+        if len(view.terms) > 2 and view.terms[2].upper() not in _CLASSES:
+            self._old.leave(view.place, f"view {name}", f"only class IN is served, not {view.terms[2]}")
+            return
         self._keys(inside)
         for one in inside:
             if one.name == "zone":
@@ -138,7 +145,7 @@ class _Reader:
     def _zone(self, one: Statement, view: Statement | None, inside: list[Statement]) -> None:
         name = _named(one).rstrip(".") or "."
         within = f" of view {_named(view)}" if view else ""
-        if len(one.terms) > 2 and one.terms[2].upper() not in ("IN", "INTERNET"):
+        if len(one.terms) > 2 and one.terms[2].upper() not in _CLASSES:
             self._old.leave(one.place, f"zone {name}{within}", f"only class IN is served, not {one.terms[2]}")
             return
         shared = last(one.inside(), "in-view")
@@ -210,15 +217,20 @@ class _Reader:
 
     def _restrict(self, zone: Zone, query: Statement | None, where: Statement | None) -> None:
         for one in (query, where):
-            if one is not None and not lets_everybody(grants(self._old, self._names, one)):
+            if one is not None and not self._lets_everybody(one):
                 zone.restricted = f"{one.name} in {one.place} lets only some clients ask"
                 return
+
+    def _lets_everybody(self, one: Statement) -> bool:
+        if id(one) not in self._is_open:
+            self._is_open[id(one)] = lets_everybody(grants(self._old, self._names, one))
+        return self._is_open[id(one)]
 
     def _hidden(self, view: Statement, inside: list[Statement]) -> str:
         """Return who sees a view, where that is not everybody."""
         for name in ("match-clients", "match-destinations"):
             one = last(inside, name)
-            if one is not None and not lets_everybody(grants(self._old, self._names, one)):
+            if one is not None and not self._lets_everybody(one):
                 return f"view {_named(view)} is for some clients only ({name} in {one.place})"
         only = last(inside, "match-recursive-only")
         if only is not None and only.value.lower() in ("yes", "true", "1"):
@@ -245,7 +257,9 @@ class _Reader:
             if len(one.terms) > 1:  # port and transport
                 old.leave(one.place, " ".join(one.terms), _NARROWED)
                 continue
-            acls = granted(old, owner, grants(old, self._names, one))
+            acls = self._granted.get(id(one))
+            if acls is None:
+                acls = self._granted[id(one)] = granted(old, owner, grants(old, self._names, one))
             if acls:
                 old.leave(one.place, f"zone {name}: {key}" if one in own else key, reason)
             if key == "allow-transfer":

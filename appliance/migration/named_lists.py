@@ -29,6 +29,9 @@ class Names:
     keys: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     """Names of acl and primaries statements that something names which is taken over."""
+    expanded: dict[str, list[Grant]] = field(default_factory=dict)
+    expanded_servers: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """What they stand for; each is gone through once, however many lists name it."""
 
 
 def grants(old: Old, names: Names, found: Statement, way: tuple[str, ...] = ()) -> list[Grant]:
@@ -36,7 +39,7 @@ def grants(old: Old, names: Names, found: Statement, way: tuple[str, ...] = ()) 
     made: list[Grant] = []
     for one in found.inside():
         made += _entry(old, names, one, f"{found.name} {' '.join(one.terms)}", way)
-    return made
+    return list(dict.fromkeys(made))
 
 
 def _entry(old: Old, names: Names, one: Statement, what: str, way: tuple[str, ...]) -> list[Grant]:
@@ -82,7 +85,9 @@ def _named(old: Old, names: Names, word: str, entry: Grant, way: tuple[str, ...]
         if word in way or len(way) >= _DEPTH:
             raise wrong(place, f"acl {word} contains itself, or too many others: {' → '.join([*way, word])}")
         names.used.add(word)
-        return grants(old, names, names.acls[word], (*way, word))
+        if word not in names.expanded:
+            names.expanded[word] = grants(old, names, names.acls[word], (*way, word))
+        return names.expanded[word]
     try:
         return [Grant(place, what, tuple(map(_prefix, networks(_filled(word)))))]
     except ValueError:
@@ -113,7 +118,10 @@ def remotes(old: Old, names: Names, found: Statement, source: str = "", way: tup
             if first in way or len(way) >= _DEPTH:
                 raise wrong(one.place, f"the list {first} contains itself, or too many others; take it out of it")
             names.used.add(first)
-            made += remotes(old, names, names.servers[first], source, (*way, first))
+            if (first, source) not in names.expanded_servers:
+                inner = remotes(old, names, names.servers[first], source, (*way, first))
+                names.expanded_servers[first, source] = inner
+            made += names.expanded_servers[first, source]
             continue
         made.append(old.remote(_server(names, one, default, source)))
     return tuple(dict.fromkeys(made))

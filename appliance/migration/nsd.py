@@ -47,6 +47,7 @@ class _Reader:
         self._clauses = found
         self._server = [option for one in found if one.name == "server" for option in one.options]
         self._seen: set[str] = set()
+        self._included: dict[str, list[Option]] = {}
         self._known: dict[str, Clause] = {}
         for one in found:
             if one.name == "pattern" and self._known.setdefault(_name(one), one) is not one:
@@ -192,8 +193,12 @@ class _Reader:
             if one.value in way or len(way) >= _DEPTH:
                 circle = " → ".join([*way, one.value])
                 raise wrong(one.place, f"patterns include each other in a circle, or too deeply: {circle}")
-            found += self._with_included(known, (*way, one.value))
-        return found + [one for one in clause.options if one.name != "include-pattern"]
+            if one.value not in self._included:
+                self._included[one.value] = self._with_included(known, (*way, one.value))
+            found += self._included[one.value]
+        found += [one for one in clause.options if one.name != "include-pattern"]
+        # What is included twice counts once, at its last place: patterns of patterns would else double at each step.
+        return list({id(one): one for one in reversed(found)}.values())[::-1]
 
 
 def _name(clause: Clause) -> str:

@@ -44,13 +44,17 @@ def settle(old: Old, public: Collection[str]) -> Settled:
 
 
 def _keys(made: Settled) -> None:
-    seen: set[bytes] = set()
+    said: dict[str, set[tuple[str, str]]] = {}
+    for key in made.old.keys:
+        said.setdefault(_folded(key.name), set()).add((key.algorithm, key.secret))
+    seen: set[str] = set()
     for key in made.old.keys:
         reason = _wrong_with(key)
-        if not reason:
-            name = names.fold(names.from_text(key.name))
-            reason = "a key of this name is there already; the first one counts" if name in seen else ""
-            seen.add(name)
+        if not reason and len(said[_folded(key.name)]) > 1:
+            reason = "another key has the same name; give each key a name of its own, on both sides"
+        elif not reason and _folded(key.name) in seen:
+            continue
+        seen.add(_folded(key.name))
         if reason:
             made.old.leave(key.place, f"key {key.name}", reason)
         else:

@@ -232,6 +232,26 @@ def test_other_classes_are_not_served(tmp_path: Path) -> None:
     assert "class IN" in made.not_carried["zone version.bind"]
 
 
+def test_views_of_other_classes_are_not_served(tmp_path: Path) -> None:
+    made = made_of(tmp_path, f"view v CH {{ {zone(FILE)} }};\n")
+    assert made.config.zone == ()
+    assert "class IN" in made.not_carried["view v"]
+
+
+def test_keys_of_one_name_in_two_views(tmp_path: Path) -> None:
+    """Who has the key of one view must not get in with it where that of the other is asked for."""
+    views = "".join(
+        f'view {name} {{ key k {{ algorithm hmac-sha256; secret "{secret}"; }}; '
+        f"{zone(FILE + ' allow-transfer { key k; };', f'{name}.example')} }};\n"
+        for name, secret in (("a", "aaaa"), ("b", SECRET))
+    )
+    made = made_of(tmp_path, views)
+    assert (made.config.key, made.config.acl) == ((), ())
+    assert len(made.config.zone) == 2
+    assert "another key has the same name" in made.not_carried["key k"]
+    assert len(made_of(tmp_path, views.replace("aaaa", SECRET)).config.key) == 1
+
+
 def test_zones_with_files_alike_share_a_pattern(tmp_path: Path) -> None:
     zones = "".join(zone(f'type primary; file "d/db.{name}";', name) for name in ("a.x", "b.x", "c.x"))
     odd = zone('type primary; file "d/other";', "d.x")

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from appliance.errors import ApplianceError
 from appliance.migration.formats import READERS, guess
 from appliance.migration.run import carry
-from tests.unit.migration.carrying import SECRET
+from tests.unit.migration.carrying import SECRET, carried
 
 pytestmark = pytest.mark.unit
 
@@ -99,6 +100,17 @@ def test_hostile_files(program: str, kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", READERS)
+@pytest.mark.parametrize("filler", [" ", "a", "\\", "-", "[", ",", "!", "{", '"'])
+def test_long_lines_take_time_in_proportion(program: str, filler: str, tmp_path: Path) -> None:
+    """Reading that went back again and again would take hours for a line that is just not too long."""
+    file = tmp_path / "old.conf"
+    for text in (f"b{filler * 1_000_000}c d: #", f"[ b{f',{filler}b' * 300_000} ]"):
+        file.write_text(f"server:\n a: {text}\n")
+        with suppress(ApplianceError):
+            READERS[program](file)
+
+
+@pytest.mark.parametrize("program", READERS)
 def test_what_is_no_regular_file(program: str, tmp_path: Path) -> None:
     """A pipe without a writer would be waited for, a device might have no end."""
     pipe = tmp_path / "pipe"
@@ -140,6 +152,30 @@ def test_blocks_nested_too_deeply(depth: int, tmp_path: Path) -> None:
     file.write_text("a {\n" * depth)
     with pytest.raises(ApplianceError, match=r"named\.conf:33: error: blocks are nested more than 32 deep"):
         carry(file)
+
+
+DOUBLING = {
+    "nsd": "pattern:\n name: p0\n zonefile: f\n provide-xfr: 192.0.2.1 NOKEY\n"
+    + "".join(f"pattern:\n name: p{n}\n{f' include-pattern: p{n - 1}' * 3}\n" for n in range(1, 30))
+    + "zone:\n name: a.example\n include-pattern: p29\n",
+    "named": "acl p0 { 192.0.2.1; };\nmasters m0 { 192.0.2.1; };\n"
+    + "".join(f"acl p{n} {{ {f'p{n - 1}; ' * 3} }};\nmasters m{n} {{ {f'm{n - 1}; ' * 3} }};\n" for n in range(1, 30))
+    + 'zone "a.example" { type primary; file "f"; allow-transfer { p29; }; also-notify { m29; }; };\n',
+}
+
+
+@pytest.mark.parametrize("program", DOUBLING)
+def test_lists_that_name_each_other_many_times(program: str, tmp_path: Path) -> None:
+    """What is named three times at each of 29 steps would be gone through 3**29 times."""
+    made = carried(tmp_path, program, DOUBLING[program])
+    assert [made.acls[name] for name in made.zone("a.example").allow_transfer] == [(("192.0.2.1",), ())]
+
+
+def test_many_refusals_end(tmp_path: Path) -> None:
+    some = [f"10.{n // 250}.{n % 250}.0/24;" for n in range(2000)]
+    text = f"acl a {{ {' '.join('!' + one for one in some)} {' '.join(some)} }};\n"
+    made = carried(tmp_path, "named", f'{text}zone "a" {{ type primary; file "f"; allow-transfer {{ a; }}; }};\n')
+    assert made.config.acl == ()
 
 
 SECRETS = {
