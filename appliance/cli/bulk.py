@@ -12,6 +12,7 @@ import click
 from appliance.cli.boundary import ERROR, INTERRUPTED, OK
 from appliance.cli.call import Shown, configured, told
 from appliance.control.verb_table import Row
+from appliance.errors import ApplianceError
 from appliance.wording import counted, without_zone
 
 
@@ -61,8 +62,8 @@ class Results:
         try:
             self._print(results)
             sys.stdout.flush()
-        except OSError as error:
-            self.lost = error.strerror or str(error)
+        except (OSError, ApplianceError) as error:
+            self.lost = getattr(error, "strerror", None) or str(error).removeprefix("standard output: ")
         return not self.lost
 
     def _print(self, results: list[dict[str, Any]]) -> None:

@@ -20,6 +20,7 @@ from appliance.config.schema import Config
 from appliance.datapath.interface_names import another_name, name_of
 from appliance.errors import Finding
 
+_SECRET_OCTETS: Final = 4096
 _Found = Iterator[tuple[places.Path, str]]
 
 
@@ -80,23 +81,31 @@ def _addresses(config: Config) -> _Found:
 def _secrets(config: Config) -> _Found:
     """Yield what is wrong with the files of secrets; what is in them is never told."""
     for index, key in enumerate(config.key):
-        at: places.Path = ("key", index, "secret_file")
-        try:
-            text = Path(key.secret_file).read_text(encoding="ascii").strip()
-            mode = Path(key.secret_file).stat().st_mode
-        except OSError as error:
-            yield at, f"secret_file {key.secret_file}: {why_not_read(Path(key.secret_file), error)}"
-            continue
-        except UnicodeDecodeError:
-            text, mode = "", 0
-        if mode & 0o027:
-            yield at, f"secret_file {key.secret_file} can be read or written by others: `chmod 0640 {key.secret_file}`"
-        try:
-            found = base64.b64decode(text, validate=True)
-        except ValueError:
-            found = b""
-        if not found:
-            yield at, f"secret_file {key.secret_file} does not hold a secret in base64, and nothing else"
+        path = Path(key.secret_file)
+        for reason in _doubts_about_secret(path):
+            yield ("key", index, "secret_file"), f"secret_file {path}{reason}"
+
+
+def _doubts_about_secret(path: Path) -> Iterator[str]:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _SECRET_OCTETS:
+            yield f" is no file of at most {_SECRET_OCTETS} octets"
+            return
+        octets = path.read_bytes()
+    except (OSError, ValueError) as error:
+        yield f": {why_not_read(path, error)}"
+        return
+    if status.st_uid not in (0, os.geteuid()):
+        yield f" belongs to user {status.st_uid}, who can change it: `chown {os.geteuid()} {path}`"
+    if status.st_mode & 0o027:
+        yield f" can be read or written by others: `chmod 0640 {path}`"
+    try:
+        found = base64.b64decode(octets.strip(), validate=True)
+    except ValueError:
+        found = b""
+    if not found:
+        yield " does not hold a secret in base64, and nothing else"
 
 
 _UNUSED: Final = ("primaries", "notify", "allow_transfer", "allow_notify")

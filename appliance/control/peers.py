@@ -9,6 +9,7 @@ import pwd
 import socket
 import struct
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -18,6 +19,11 @@ from appliance.wording import visible
 REFUSED: Final = 20
 """Refused requests told in the log in PERIOD_S seconds, at most; the rest is counted."""
 PERIOD_S: Final = 60.0
+NAME_S: Final = 1.0
+"""Time to find the name of a user."""
+_NAMES: Final = ThreadPoolExecutor(1, "names of users")
+"""Of its own, so that a directory that hangs holds up nothing else."""
+_ASKED_NAMES: Final[dict[int, Future[str]]] = {}
 _CREDENTIALS: Final = struct.Struct("iII")
 _SHOWN: Final = 200
 
@@ -43,8 +49,8 @@ class Peer:
     command: str
 
     async def described(self) -> str:
-        """Return who it is; the name of a user may be asked of a directory, which may take its time."""
-        name = await asyncio.to_thread(_user, self.uid)
+        """Return who it is; by number only, where a directory of users that must be asked for the name hangs."""
+        name = await _name_of(self.uid)
         user = f"{name} (uid {self.uid})" if name else f"uid {self.uid}"
         command = f", {self.command}" if self.command else ""
         return f"user {user}, process {self.pid}{command}"
@@ -58,6 +64,15 @@ def peer_of(line: socket.socket) -> Peer:
     with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", errors="replace") as file:  # noqa: PTH123 - short
         command = visible(file.read(16).strip())
     return Peer(pid, uid, command)
+
+
+async def _name_of(uid: int) -> str:
+    """Return the name of a user, "" where there is none or it takes too long; nobody waits for it twice."""
+    asked = _ASKED_NAMES.get(uid)
+    if asked is None or (asked.done() and not asked.result()):
+        asked = _ASKED_NAMES[uid] = _NAMES.submit(_user, uid)
+        await asyncio.wait((asyncio.wrap_future(asked),), timeout=NAME_S)
+    return asked.result() if asked.done() else ""
 
 
 def _user(uid: int) -> str:

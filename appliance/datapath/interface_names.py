@@ -3,12 +3,14 @@
 
 import socket
 
+from appliance.wording import visible
+
 
 def name_of(name: str) -> str:
     """Return what an interface is called here, given that or another name of it (`altname`); nothing without one."""
     try:
         return socket.if_indextoname(socket.if_nametoindex(name))
-    except OSError:
+    except (OSError, ValueError):  # it is not there, or has a NUL octet and never will be
         return ""
 
 
@@ -17,7 +19,7 @@ def no_interface(name: str) -> str:
     known = name_of(name)
     if known not in ("", name):
         return f"{name} is another name of {known} (`altname` of `ip link`): use {known}"
-    return f"no interface {name}; `ip link` lists those there are"
+    return f"no interface {visible(name)}; `ip link` lists those there are"
 
 
 def another_name(name: str, known: str) -> str:

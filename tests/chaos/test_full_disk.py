@@ -342,3 +342,39 @@ def test_a_backup_on_a_full_disk_leaves_nothing(full: Path, tmp_path: Path) -> N
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert not list(full.rglob("*.zone"))
+
+
+def test_a_server_is_drained_on_a_full_disk(state: Path, tmp_path: Path) -> None:
+    """Health must fail all the same; that a restart of the machine forgets it is told."""
+    (tmp_path / "appliance.toml").write_text(configuration("example."))
+    (tmp_path / "example.zone").write_text(zone_text())
+    with serving(tmp_path) as server:
+        until(lambda: kept(tmp_path) == 1)
+        until((state / "store.image").exists)
+        fill(state)
+        done = server.command("drain", "--reason", "no room")
+        assert done.returncode == 1
+        assert "a restart of the machine forgets that the server is drained: " in done.stderr
+        assert "No space left on device" in done.stderr
+        assert not (state / "drained.json").exists()
+        assert "no room; `appliance undrain` ends it" in " ".join(server.ask("status")["warnings"])
+        server.process.kill()
+    with serving(tmp_path) as server:
+        assert server.ask("status")["drained"]["reason"] == "no room"
+        (state / "fill").unlink()
+        assert server.command("drain").returncode == 0
+        assert (state / "drained.json").exists()
+        assert server.command("undrain").returncode == 0
+
+
+def test_a_server_that_cannot_be_drained_says_so(full: Path, tmp_path: Path) -> None:
+    text = configuration("example.").replace('"run"', '"full/run"').replace('"state"', '"full/state"')
+    (tmp_path / "appliance.toml").write_text(text)
+    (tmp_path / "example.zone").write_text(zone_text())
+    with serving(tmp_path, full / "run" / "control.sock") as server:
+        done = server.command("drain")
+        assert done.returncode == 1
+        assert "not drained: " in done.stderr
+        assert "No space left on device" in done.stderr
+        assert server.ask("status")["drained"] is None
+        assert not list(full.rglob("drained*"))

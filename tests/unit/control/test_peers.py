@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from appliance.cli.client import ask
+from appliance.control import peers
 from appliance.control.channel import Channel
 from appliance.control.peers import REFUSED, Asked, in_words
 from appliance.errors import ApplianceError, StateError
@@ -122,3 +124,22 @@ def test_answers_carry_the_version(tmp_path: Path, version: bytes) -> None:
             return [json.loads(stream.readline()) for _ in range(3)]
 
     assert [(one["version"], one["ok"]) for one in serve(path, client)] == [(1, True), (1, False), (1, False)]
+
+
+def test_a_directory_of_users_that_hangs_holds_nobody_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with LDAP that is down: the server must be stopped all the same."""
+    caplog.set_level("INFO")
+    hang = threading.Event()
+    monkeypatch.setattr(peers, "_ASKED_NAMES", {})
+    monkeypatch.setattr(peers, "NAME_S", 0.1)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: hang.wait(60))
+    path = tmp_path / "control.sock"
+    try:
+        serve(path, lambda: [ask(path, "change", n=n, limit_s=60) for n in range(3)])
+    finally:
+        hang.set()
+    told = [one for one in caplog.messages if "asked for" in one]
+    assert len(told) == 3
+    assert all(f"asked for by user uid {os.geteuid()}, process {os.getpid()}, " in one for one in told)
