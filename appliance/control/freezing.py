@@ -19,6 +19,9 @@ from appliance.state.zone_rows import Frozen
 from appliance.zone.model import Zone
 
 _SERIALS: Final = 1 << 32
+_TOLD: Final = 1000
+"""Frozen zones that are told one by one, at most."""
+_LOST: Final = "what is served cannot be kept, so that a start reads the file"
 Begin = Callable[[], bool]
 
 
@@ -48,7 +51,8 @@ class Freezing:
                 await to_the_end(update.history.record, chosen[at : at + BATCH])
             rows, digests = await to_the_end(self._looked_at, chosen)
             await to_the_end(update.dynamic.freeze, rows)
-            return [self._frozen(served, digests.get(served.origin, (0, b""))[1]) for served in chosen]
+            told = [self._frozen(served, digests.get(served.origin, (0, b""))[1]) for served in chosen]
+            return told if len(told) <= _TOLD else _shortened(told)
 
     def _looked_at(self, chosen: list[ServedZone]) -> tuple[dict[bytes, Frozen], dict[bytes, tuple[int, bytes]]]:
         now = int(time.time())
@@ -58,7 +62,7 @@ class Freezing:
     def _frozen(self, served: ServedZone, kept: bytes) -> dict[str, Any]:
         is_kept = bool(kept) and kept == served.digest
         freeze_in_memory(self._update, served, kept if is_kept else b"")
-        lost = "" if is_kept else "; what is served cannot be kept, so that a start reads the file"
+        lost = "" if is_kept else f"; {_LOST}"
         return _done(served, f"frozen at serial {served.serial}{lost}")
 
     async def thaw(self, name: str, begin: Begin) -> list[dict[str, Any]]:
@@ -162,6 +166,12 @@ def _check_signed(served: ServedZone, zone: Zone, force: bool) -> None:
             f"zone {served.name} is signed: serial {zone.serial} stays what it is, since another SOA would break its "
             f"signatures, so that secondaries will not follow; its signatures are valid{until}: --force does it"
         )
+
+
+def _shortened(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of very many outcomes that are not as usual, and how many there are."""
+    odd = [one for one in told if _LOST in one["outcome"]]
+    return [*odd[:_TOLD], {"zone": f"{len(told)} zones", "ok": True, "outcome": "frozen"}]
 
 
 def _source(served: ServedZone, back: dict[int, int], serial: int) -> str:

@@ -33,7 +33,8 @@ BATCH: Final = 500
 _REST: Final = 20
 """Pause after a store was saved, in multiples of the time that it took."""
 _KEEP_S: Final = 1.0
-"""From a zone's coming until it is kept, since many come together; a start in between reads its file."""
+_KEEP_MOST: Final = 20
+"""Zones that are added are kept when none has come for a second, or after twenty; a start in between reads files."""
 
 _log = logging.getLogger(__name__)
 
@@ -201,8 +202,11 @@ class Update:
         """Keep zones some time after they were added, for as long as this runs."""
         while True:
             await self._added.wait()
-            await asyncio.sleep(_KEEP_S)
-            self._added.clear()
+            for _ in range(_KEEP_MOST):
+                self._added.clear()
+                await asyncio.sleep(_KEEP_S)
+                if not self._added.is_set():
+                    break
             zones, self._to_keep = list(self._to_keep.values()), {}
             await self.keep(zones)
 

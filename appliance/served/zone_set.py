@@ -149,6 +149,9 @@ def _add_dynamic(make: Maker, config: Config, dynamic: DynamicZones, found: Want
             found.shadowed.append(origin)
         elif name in patterns:
             found.zones[origin] = dynamic_zone(make, origin, patterns[name])
+        else:
+            reason = f"it was added with pattern {name!r}, which is not configured: its file is not known; configure it"
+            found.findings.append(Finding(f"zone {names.to_text(origin)}", 0, "error", reason))
 
 
 def dynamic_zone(make: Maker, origin: bytes, pattern: Pattern) -> ServedZone:

@@ -205,3 +205,35 @@ def test_write_puts_a_rolled_back_zone_into_its_file(folder: Path, checker: str)
             assert done.returncode == 0, done.stdout + done.stderr
         assert "the same records" in server.command("thaw", "example.").stdout
         assert (server.address(), serial(server)) == ("192.0.2.4", 6)
+
+
+def test_zones_are_written_at_intervals(folder: Path) -> None:
+    config = folder / "appliance.toml"
+    config.write_text(config.read_text() + "[journal]\nzonefiles_write_s = 0.05\n")
+    file = folder / "example.zone"
+    with serving(folder) as server:
+        until_kept(server)
+        change(folder, server, 2, 3)
+        assert file.read_text() == zone_text(2, 3)
+        server.ask("rollback", zone="example.", serial="1")
+        until(lambda: "written by" in file.read_text())
+        assert (folder / "other.zone").read_text() == zone_text()
+        assert "the same records" in server.command("thaw", "example.").stdout
+        assert (server.address(), serial(server)) == ("192.0.2.2", 3)
+
+
+def test_nothing_is_kept(folder: Path) -> None:
+    """Without kept versions a zone is frozen until the next start, which is said; there is nothing to go back to."""
+    config = folder / "appliance.toml"
+    config.write_text(config.read_text() + "[journal]\nkeep = false\n")
+    with serving(folder) as server:
+        assert "so that a start reads the file" in server.command("freeze", "example.").stdout
+        (folder / "example.zone").write_text(zone_text(2, 3))
+        assert server.command("reload").returncode == 0
+        assert server.address() == "192.0.2.2"
+        assert server.command("zone", "rollback", "example.", "1").returncode == 1
+        assert server.command("zone", "versions", "example.").returncode == 1
+    with serving(folder) as server:
+        assert server.address() == "192.0.2.3"
+        assert "the frozen version of the zone in" in server.log()
+        assert server.command("thaw", "example.").returncode == 0
