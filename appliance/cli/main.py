@@ -13,7 +13,7 @@ from appliance.cli.backup import backup, restore
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import configured
 from appliance.cli.config import config_group
-from appliance.cli.options import DEFAULT_CONFIG, config_option, json_option
+from appliance.cli.options import DEFAULT_CONFIG, Seconds, config_option, json_option
 from appliance.cli.verbs import add_verbs
 from appliance.errors import ApplianceError, Finding
 
@@ -61,7 +61,7 @@ cli.add_command(restore)
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1, max=60.0),
+    type=Seconds(min=0.1, max=60.0),
     default=None,
     help="Seconds that all of it may take; else [health] timeout_s.",
 )

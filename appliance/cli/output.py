@@ -15,7 +15,7 @@ from appliance.cli.quantities import ago
 from appliance.cli.tables import Cell, lines, said
 from appliance.cli.zone_status import show_zone_status as show_zone_status
 from appliance.served.signatures import moment
-from appliance.wording import counted, without_zone
+from appliance.wording import counted, visible, without_zone
 
 _GOOD = {"serving", "native", "up"}
 _WIDTH_OF_A_FILE = 160
@@ -109,7 +109,8 @@ def show_reload(result: dict[str, Any]) -> None:
     """Print the result of the verb reload; what failed goes to standard error."""
     for one in result["zones"]:
         print(
-            f"{one['zone']}: {without_zone(one['zone'], one['outcome'])}", file=sys.stdout if one["ok"] else sys.stderr
+            visible(f"{one['zone']}: {without_zone(one['zone'], one['outcome'])}"),
+            file=sys.stdout if one["ok"] else sys.stderr,
         )
     if not result["zones"]:
         print("no zone file has changed")
