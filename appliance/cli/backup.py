@@ -12,6 +12,7 @@ from appliance.cli.boundary import OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import configured
 from appliance.cli.options import DEFAULT_CONFIG, config_option, json_option
 from appliance.errors import ApplianceError
+from appliance.wording import counted, visible
 
 _TOLD = 10
 _Folder = click.Path(path_type=Path, file_okay=False)
@@ -61,10 +62,9 @@ def _records(config: Path) -> list[Mapping[str, Any]] | None:
 
 def _show_backup(result: Mapping[str, Any]) -> None:
     from appliance.cli.quantities import size
-    from appliance.wording import counted
 
     files = f"{counted(result['files'], 'file')}, {size(result['octets'])}"
-    print(f"{result['folder']}: {counted(result['zones'], 'zone')}, {files}")
+    print(f"{visible(result['folder'])}: {counted(result['zones'], 'zone')}, {files}")
     if result["secrets_left_out"]:
         print(f"without {counted(result['secrets_left_out'], 'secret')}: --keys would take them")
     _show_warnings(result)
@@ -105,25 +105,24 @@ def restore(folder: Path, dry_run: bool, config_dir: Path | None, allow: tuple[P
 
 def _show_restore(result: Mapping[str, Any]) -> None:
     from appliance.served.signatures import moment
-    from appliance.wording import counted
 
-    print(f"backup of {result['host']}, {moment(result['made'])}, appliance {result['version']}")
+    print(f"backup of {visible(result['host'])}, {moment(result['made'])}, appliance {visible(result['version'])}")
     files = result["files"]
     would = "would be written" if result["dry_run"] else "written"
     print(f"{counted(len(files), 'file')} {would}, {result['same']} are there already")
     for one in files[:_TOLD]:
-        print(f"  {one}")
+        print(f"  {visible(one)}")
     if len(files) > _TOLD:
         print(f"  and {len(files) - _TOLD} more (--json has all)")
     for one in result["aside"]:
-        print(f"what was there before is in {one}")
+        print(f"what was there before is in {visible(one)}")
     _show_warnings(result)
     if not result["dry_run"]:
-        print(f"now: `appliance check-config {result['config']}`, then start the server")
+        print(f"now: `appliance check-config {visible(result['config'])}`, then start the server")
 
 
 def _show_warnings(result: Mapping[str, Any]) -> None:
     for one in result["warnings"][:_TOLD]:
-        click.echo(f"? {one}", err=True)
+        click.echo(f"? {visible(one)}", err=True)
     if len(result["warnings"]) > _TOLD:
         click.echo(f"? and {len(result['warnings']) - _TOLD} more warnings (--json has all)", err=True)

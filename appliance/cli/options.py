@@ -2,11 +2,23 @@
 """The options that many commands have."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
 DEFAULT_CONFIG: Final = Path("/etc/appliance/appliance.toml")
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds; what is no number ("nan") is in no range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or fail."""
+        found = super().convert(value, param, ctx)
+        if found != found:
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return found
+
 
 config_option = click.option(
     "--config",
@@ -18,7 +30,7 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1, max=86400.0),
+    type=Seconds(min=0.1, max=86400.0),
     default=None,
     help="Seconds to wait for the server; without it, as long as suits the command.",
 )

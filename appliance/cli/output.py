@@ -25,7 +25,7 @@ from appliance.cli.zones_output import show_export as show_export
 from appliance.cli.zones_output import show_versions as show_versions
 from appliance.cli.zones_output import show_zones as show_zones
 from appliance.served.signatures import moment
-from appliance.wording import counted, without_zone
+from appliance.wording import counted, visible, without_zone
 
 _GOOD = {"serving", "native", "up"}
 _WIDTH_OF_A_FILE = 160
@@ -119,7 +119,8 @@ def show_reload(result: dict[str, Any]) -> None:
     """Print the result of the verb reload; what failed goes to standard error."""
     for one in result["zones"]:
         print(
-            f"{one['zone']}: {without_zone(one['zone'], one['outcome'])}", file=sys.stdout if one["ok"] else sys.stderr
+            visible(f"{one['zone']}: {without_zone(one['zone'], one['outcome'])}"),
+            file=sys.stdout if one["ok"] else sys.stderr,
         )
     if not result["zones"]:
         print("no zone file has changed")

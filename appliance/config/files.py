@@ -20,6 +20,8 @@ from appliance.errors import Finding
 
 FILES: Final = 1000
 """Files that may be included, all together."""
+LONGEST: Final = 1 << 26
+"""Characters that are read of a file: a device has no end."""
 _SYNTAX_PLACE: Final = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
 
@@ -92,7 +94,10 @@ def _read(path: Path, *, regular: bool = False) -> ConfigPart:
         part.status = path.stat()
         if regular and not stat.S_ISREG(part.status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise OSError(errno.EFBIG, f"it has more than {LONGEST >> 20} Mi characters")
         part.tree = tomllib.loads(text)
         part.lines = places.key_lines(text)
         part.is_read = True

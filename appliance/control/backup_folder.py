@@ -39,17 +39,15 @@ class BackupFolder:
             raise StateError(f"cannot write {self.path}: {why_not_written(self.path.parent, error)}") from error
 
     def _check(self) -> None:
-        if self._folder.is_symlink() or self._folder.is_mount():
-            raise StateError(f"{self._folder} cannot be replaced as a whole: name a new folder in it")
         try:
-            there = list(self._folder.iterdir())
+            if self._folder.is_symlink() or self._folder.is_mount():
+                raise StateError(f"{self._folder} cannot be replaced as a whole: name a new folder in it")
+            there = next(self._folder.iterdir(), None)
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StateError(
-                f"cannot write a backup to {self._folder}: {why_not_written(self._folder, error)}"
-            ) from error
-        if there:
+            raise StateError(f"no backup can be in {self._folder}: {why_not_written(self._folder, error)}") from error
+        if there is not None:
             raise StateError(f"{self._folder} is not empty: name a folder that is not there yet")
 
     def __enter__(self) -> "BackupFolder":

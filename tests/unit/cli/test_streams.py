@@ -146,3 +146,31 @@ def test_ctrl_c(tmp_path: Path, words: tuple[str, ...]) -> None:
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=START_S)
     assert (process.returncode, out, err.strip()) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("status", "--timeout", "nan"), "is no number of seconds"),
+        (("health", "--timeout", "nan"), "is no number of seconds"),
+        (("reload", "--allow-removal", "\x1b[2J"), "\\x1b[2J"),
+        (("backup", "a" * 5000), "File name too long"),
+        (("restore", "a" * 5000), "File name too long"),
+        (("status", "--config", "/dev/zero"), "it has more than 64 Mi characters"),
+    ],
+    ids=lambda given: given[0] if isinstance(given, tuple) else "",
+)
+def test_odd_arguments(server: Served, words: tuple[str, ...], said: str) -> None:
+    config = [] if words[0] == "restore" or "--config" in words else ["--config", str(server.config)]
+    command = [sys.executable, "-m", "appliance", *words, *config]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
+    assert done.returncode == 1
+    assert said in done.stdout + done.stderr
+    for wrong in ("Traceback", "internal error", "\x1b"):
+        assert wrong not in done.stdout + done.stderr
+
+
+def test_a_name_moves_no_cursor(server: Served, tmp_path: Path) -> None:
+    done = server.command("backup", str(tmp_path / "\x1b[2J"))
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
