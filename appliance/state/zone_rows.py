@@ -116,10 +116,10 @@ class ZoneList:
             raise
 
     def read(self) -> ZoneRows | None:
-        """Return what is in the text, None where there is none; lines that cannot be read are left out."""
+        """Return what is in the text, without lines that say nothing; None where there is none. Raises StateError."""
         try:
             text = self.path.read_bytes().decode("utf-8", "replace")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise StateError(f"{self.path}: {error.strerror}") from error

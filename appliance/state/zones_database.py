@@ -166,7 +166,11 @@ class ZonesDatabase:
 
     def _from_list(self, reason: str, left: ZoneRows | None = None) -> ZoneRows:
         """Return what the list has, and write it into a new database if there is none; say so."""
-        rows = self.list.read()
+        try:
+            rows = self.list.read()
+        except StateError as error:
+            self._say(f"{error}; {self.path} {reason}: zones that were added are not served")
+            return ZoneRows()
         if rows is None and left is None:
             if "missing" not in reason:
                 self._say(

@@ -146,6 +146,23 @@ def test_the_list_does_not_grow_without_end(tmp_path: Path) -> None:
     assert (tmp_path / "zones.list").read_text().count("\n") < 1100
 
 
+def test_a_list_that_cannot_be_read_keeps_no_server_from_starting(folder: Path) -> None:
+    (folder / "zones.db").unlink()
+    (folder / "zones.list").unlink()
+    (folder / "zones.list").mkdir()
+    dynamic = loaded(folder)
+    assert dict(dynamic.zones) == {}
+    assert "Is a directory" in dynamic.problems()[0]
+
+
+def test_a_state_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    dynamic = loaded(tmp_path / "state")
+    assert (dict(dynamic.zones), dynamic.problems()) == ({}, [])
+    with pytest.raises(StateError):
+        dynamic.put({A: PATTERN.name}, {PATTERN.name: PATTERN})
+
+
 def test_an_older_format_is_brought_up(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "zones.db", isolation_level=None)
     for statement in zones_database._STEPS[0].split(";"):
