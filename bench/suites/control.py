@@ -152,6 +152,7 @@ def apply_list(work: Path) -> Iterator[Figure]:
         yield _told("control_apply_list", spent, 1.0)
         yield _told("control_apply_nothing", idle)
         yield _told("control_status", [made.command("status") for _ in range(_ROUNDS)], 0.3)
+        yield _told("control_zone_status_bad", [made.command("zone", "status", "--bad") for _ in range(_ROUNDS)], 0.5)
         yield plain("control_resident", before, "MiB", after_apply=made.resident())
 
 

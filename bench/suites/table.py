@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figure
-from bench.suites import compare, control, dnssec, fairness, nic, nic_starts, octets, scale
+from bench.suites import compare, control, control_zones, dnssec, fairness, nic, nic_starts, octets, scale
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ def octets_suite(setting: Setting) -> Iterator[Figure]:
 
 def control_suite(setting: Setting) -> Iterator[Figure]:
     """Measure what an operator asks of a server with many zones."""
-    return control.measure(setting.work, setting.note, setting.parts or control.PARTS)
+    parts = setting.parts or CONTROL
+    yield from control.measure(setting.work, setting.note, parts)
+    yield from control_zones.measure(setting.note, parts)
 
 
 def compare_suite(setting: Setting) -> Iterator[Figure]:
@@ -76,6 +78,8 @@ def compare_suite(setting: Setting) -> Iterator[Figure]:
     run = compare.Run(setting.root_zone, setting.work, setting.note, setting.duration_s, setting.parts)
     return compare.measure(setting.commit, run)
 
+
+CONTROL = control.PARTS | control_zones.PARTS
 
 SUITES: Mapping[str, Suite] = {
     "nic": Suite("the XDP program's time, the whole way over a veth pair, NSD beside it", nic.PARTS, nic_suite),
@@ -90,7 +94,7 @@ SUITES: Mapping[str, Suite] = {
         "an honest client beside greedy and stalled ones, NSD and Knot beside it", fairness.PARTS, fairness_suite
     ),
     "control": Suite(
-        "apply, status and the memory of the control process beside 100,000 zones", control.PARTS, control_suite
+        "apply, status, memory and added zones beside 100,000 zones, NSD and Knot beside it", CONTROL, control_suite
     ),
     "compare": Suite("the tree of another commit and this one in turn", compare.PARTS, compare_suite),
     "octets": Suite("the octets of stores, beside those of another commit", octets.PARTS, octets_suite, kept=False),
