@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance.errors import StateError
+from appliance.wording import visible
 from appliance.zone import names
 
 _SHOWN: Final = 10
@@ -84,12 +85,12 @@ class RemovalLimit:
 def _other(allowed: str, removal: Removal, needs: bool) -> str:
     """Return why the number of a set is of no use."""
     if not removal.origins:
-        return f"--allow-removal {allowed}: no zone is to be removed"
+        return f"--allow-removal {visible(allowed)}: no zone is to be removed"
     if not needs:
         count = len(removal.origins)
         enough = f"`appliance {removal.verb}` is enough"
-        return f"--allow-removal {allowed}: {count} zones are to be removed now, for which {enough}"
-    return f"--allow-removal {allowed}: it is another set now, nothing was removed. {removal}"
+        return f"--allow-removal {visible(allowed)}: {count} zones are to be removed now, for which {enough}"
+    return f"--allow-removal {visible(allowed)}: it is another set now, nothing was removed. {removal}"
 
 
 def _are(count: int) -> str:
