@@ -15,7 +15,7 @@ from appliance.cli.call import configured
 from appliance.cli.completion import completion
 from appliance.cli.config import config_group
 from appliance.cli.migrate import import_command
-from appliance.cli.options import DEFAULT_CONFIG, Seconds, config_option, json_option
+from appliance.cli.options import DEFAULT_CONFIG, Number, config_option, json_option
 from appliance.cli.remote import check_server, control_setup
 from appliance.cli.verbs import add_verbs
 from appliance.errors import ApplianceError, Finding
@@ -77,7 +77,7 @@ cli.add_command(restore)
 )
 @click.option(
     "--timeout",
-    type=Seconds(min=0.1, max=60.0),
+    type=Number(min=0.1, max=60.0),
     default=None,
     help="Seconds that all of it may take; else [health] timeout_s.",
 )

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
-from appliance.cli.options import DEFAULT_CONFIG, json_option
+from appliance.cli.options import DEFAULT_CONFIG, Number, json_option
 from appliance.errors import ApplianceError, ConfigError
 
 
@@ -50,10 +50,10 @@ from appliance.errors import ApplianceError, ConfigError
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Which names are chosen.")
 @click.option(
-    "--rate", type=click.FloatRange(1, 10_000), default=200.0, show_default=True, help="Questions a second, to each."
+    "--rate", type=Number(1, 10_000), default=200.0, show_default=True, help="Questions a second, to each."
 )
 @click.option(
-    "--timeout", type=click.FloatRange(1, 86400), default=300.0, show_default=True, help="Seconds for all questions."
+    "--timeout", type=Number(1, 86400), default=300.0, show_default=True, help="Seconds for all questions."
 )
 @json_option
 def import_command(file: Path | None, program: str | None, output: Path, **options: Any) -> None:

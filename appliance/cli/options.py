@@ -9,14 +9,14 @@ import click
 DEFAULT_CONFIG: Final = Path("/etc/appliance/appliance.toml")
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds; what is no number ("nan") is in no range."""
+class Number(click.FloatRange):
+    """A number in a range; what is no number ("nan") is in none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number, or fail."""
         found = super().convert(value, param, ctx)
         if found != found:
-            self.fail(f"{value!r} is no number of seconds", param, ctx)
+            self.fail(f"{value!r} is no number", param, ctx)
         return found
 
 
@@ -30,7 +30,7 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 timeout_option = click.option(
     "--timeout",
-    type=Seconds(min=0.1, max=86400.0),
+    type=Number(min=0.1, max=86400.0),
     default=None,
     help="Seconds to wait for the server; without it, as long as suits the command.",
 )

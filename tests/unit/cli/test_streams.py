@@ -151,8 +151,9 @@ def test_ctrl_c(tmp_path: Path, words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("status", "--timeout", "nan"), "is no number of seconds"),
-        (("health", "--timeout", "nan"), "is no number of seconds"),
+        (("status", "--timeout", "nan"), "is no number"),
+        (("health", "--timeout", "nan"), "is no number"),
+        (("import", "--compare", "127.0.0.1", "--rate", "nan"), "is no number"),
         (("reload", "--allow-removal", "\x1b[2J"), "\\x1b[2J"),
         (("backup", "a" * 5000), "File name too long"),
         (("restore", "a" * 5000), "File name too long"),
