@@ -20,7 +20,6 @@ from appliance.served.zones import ServedZone
 from appliance.zone import digests
 from appliance.zone.load import load_zone
 from appliance.zone.packed.zone import PackedZone
-from appliance.zone.text import lines
 
 _DRAFT: Final = ".half"
 
@@ -44,6 +43,8 @@ def write(path: Path, zone: PackedZone, stamp: bytes) -> bytes:
 
     The file keeps its mode and, where that may be, its owner.
     """
+    from appliance.zone.text import lines  # with dnspython: memory that a server which writes nothing need not have
+
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_DRAFT}")
     try:
         for left in path.parent.glob(f".{glob.escape(path.name)}.*{_DRAFT}"):  # of a process that was killed
