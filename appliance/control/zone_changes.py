@@ -100,7 +100,7 @@ class ZoneChanges:
             await to_the_end(update.history.remove, removed)
             by_name = {str(one["zone"]): one for one in told}
             for origin in shadowed:
-                update.zone_set.shadowed.remove(origin)
+                del update.zone_set.shadowed[origin]
                 name = names.to_text(origin)
                 by_name[name] = {"zone": name, "ok": True, "outcome": "removed; it is served as it is configured"}
             left = {one: before[one] for one in going if not by_name.get(names.to_text(one), {"ok": True})["ok"]}

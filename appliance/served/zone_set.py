@@ -30,8 +30,8 @@ class Wanted:
     findings: list[Finding] = field(default_factory=list)
     whole: dict[str, bool] = field(default_factory=dict)
     """For each pattern (known_as), whether it is known that it has no other zones."""
-    shadowed: list[bytes] = field(default_factory=list)
-    """Zones that were added, and that the configuration names too, which counts."""
+    shadowed: dict[bytes, None] = field(default_factory=dict)
+    """Zones that were added, and that the configuration names too, which counts; in their order."""
 
 
 @dataclass(slots=True)
@@ -146,12 +146,22 @@ def _add_dynamic(make: Maker, config: Config, dynamic: DynamicZones, found: Want
             patterns[name] = Pattern(name=name, file=file)
     for origin, name in dynamic.zones.items():
         if origin in found.zones:
-            found.shadowed.append(origin)
+            found.shadowed[origin] = None
         elif name in patterns:
             found.zones[origin] = dynamic_zone(make, origin, patterns[name])
         else:
             reason = f"it was added with pattern {name!r}, which is not configured: its file is not known; configure it"
             found.findings.append(Finding(f"zone {names.to_text(origin)}", 0, "error", reason))
+
+
+def _stay(dynamic: DynamicZones, found: Wanted, before: Mapping[bytes, ServedZone]) -> None:
+    """Leave zones that were added, and that a list or folder named too, with that while it does not tell all."""
+    unsure = {pattern for pattern, is_whole in found.whole.items() if not is_whole}
+    for origin in dynamic.zones if unsure else ():
+        known, now = before.get(origin), found.zones.get(origin)
+        if known is not None and known.pattern in unsure and (now is None or now.pattern.startswith(DYNAMIC)):
+            found.zones[origin] = known
+            found.shadowed[origin] = None
 
 
 def dynamic_zone(make: Maker, origin: bytes, pattern: Pattern) -> ServedZone:
@@ -205,7 +215,7 @@ class ZoneSet:
         """Start without zones; `dynamic` has those that are served beside the configured ones."""
         self._config = config
         self._dynamic = dynamic
-        self.shadowed: list[bytes] = []
+        self.shadowed: dict[bytes, None] = {}
         """Zones that were added and are configured too, as of the last look."""
         self.zones: dict[bytes, ServedZone] = {}
         self.findings: list[Finding] = []
@@ -219,6 +229,9 @@ class ZoneSet:
     def start(self, known: Collection[tuple[bytes, str]]) -> list[bytes]:
         """Find the zones to be served, given those that were before; return the origins that are not any more."""
         found = wanted(self._config, self._dynamic)
+        if self._dynamic is not None and not all(found.whole.values()):
+            added = [one for one in known if one[0] in self._dynamic.zones]
+            _stay(self._dynamic, found, remembered(self._config, added))
         missing = [(origin, pattern) for origin, pattern in known if origin not in found.zones]
         before = remembered(self._config, missing)
         planned = self._plan(before, found, len(known))
@@ -236,6 +249,8 @@ class ZoneSet:
     def foresee(self, config: Config, allowed: str = "", verb: str = "reload") -> Foreseen:
         """Return what a configuration would change; nothing is noted of it. `verb` is what the operator asked for."""
         found = wanted(config, self._dynamic, self.zones)
+        if self._dynamic is not None:
+            _stay(self._dynamic, found, self.zones)
         limit = limit_of(config, verb)
         return Foreseen(found, self._plan(self.zones, found, len(self.zones), allowed, limit), limit)
 
@@ -304,7 +319,7 @@ class ZoneSet:
         """Return what is doubtful about zones that were added, and which are frozen."""
         said = self._dynamic.warnings(self._config) if self._dynamic is not None else []
         if self.shadowed:
-            first = names.to_text(self.shadowed[0])
+            first = names.to_text(next(iter(self.shadowed)))
             said.append(
                 f"{counted(len(self.shadowed), 'zone')} added with addzone, and configured too ({first}"
                 f"{', …' if len(self.shadowed) > 1 else ''}): the configuration counts; `appliance delzone` ends it"

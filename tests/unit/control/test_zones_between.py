@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Zones between the configuration and what was added, frozen or rolled back: each change of one meets the others."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.harness.served import Served, configuration, serving, until, zone_text
+
+pytestmark = pytest.mark.unit
+
+PATTERNS = """
+[[pattern]]
+name = "plain"
+file = "plain/{zone}.zone"
+[[pattern]]
+name = "listed"
+zones = "zones.list"
+file = "listed/{zone}.zone"
+"""
+PLAIN, LISTED = "192.0.2.2", "192.0.2.3"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "appliance.toml").write_text(configuration("example.", more=PATTERNS))
+    (tmp_path / "example.zone").write_text(zone_text())
+    name_in_list(tmp_path)
+    for pattern, host in (("plain", 2), ("listed", 3)):
+        (tmp_path / pattern).mkdir()
+        for zone in ("a", "b", "keep"):
+            (tmp_path / pattern / f"{zone}.zone").write_text(zone_text(host=host))
+    return tmp_path
+
+
+def name_in_list(folder: Path, *lines: str) -> None:
+    (folder / "zones.list").write_text("".join(f"{line}\n" for line in ("keep", *lines)))
+
+
+def applied(server: Served) -> None:
+    """Apply what is in the file; nothing is left to do then."""
+    told = server.ask("apply")
+    assert told["ok"], told
+    assert not server.ask("apply", dry_run=True)["would_change"]
+
+
+@pytest.mark.parametrize("lines", [None, ("a..",)])
+def test_an_added_zone_stays_with_a_list_that_does_not_tell_all(folder: Path, lines: tuple[str, ...] | None) -> None:
+    with serving(folder) as server:
+        assert server.ask("addzone", zone="a", pattern="plain")["ok"]
+        name_in_list(folder, "a")
+        applied(server)
+        assert server.address("www.a.") == LISTED
+        if lines is None:
+            (folder / "zones.list").unlink()
+        else:
+            name_in_list(folder, *lines)
+        assert not server.ask("reload")["ok"]
+        assert server.address("www.a.") == LISTED
+        assert not server.ask("apply", dry_run=True)["would_change"]
+    with serving(folder) as server:
+        assert (server.address("www.a."), server.address("www.keep.")) == (LISTED, LISTED)
+        name_in_list(folder)
+        assert server.ask("reload")["ok"]
+        assert server.address("www.a.") == PLAIN
