@@ -264,6 +264,13 @@ class ZoneSet:
         self._note(found, leaving=foreseen.plan.gone)
         return foreseen.plan
 
+    def take(self, fresh: ServedZone) -> ServedZone:
+        """Let a zone have another source and pattern, or be served from now on; return it."""
+        known = self.zones.setdefault(fresh.origin, fresh)
+        known.source, known.pattern = fresh.source, fresh.pattern
+        self.findings = [one for one in self.findings if one.file != f"zone {fresh.name}"]
+        return known
+
     def configure(self, config: Config) -> None:
         """Let another configuration say what should be served, and by which rules; look_again() tells what follows."""
         before, self._config = rules_of(self._config), config

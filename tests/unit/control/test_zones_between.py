@@ -2,11 +2,13 @@
 """Zones between the configuration and what was added, frozen or rolled back: each change of one meets the others."""
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.harness.served import Served, configuration, serving, until, zone_text
+from tests.harness.served import Served, configuration, serving, zone_text
 
 pytestmark = pytest.mark.unit
 
@@ -63,4 +65,38 @@ def test_an_added_zone_stays_with_a_list_that_does_not_tell_all(folder: Path, li
         assert (server.address("www.a."), server.address("www.keep.")) == (LISTED, LISTED)
         name_in_list(folder)
         assert server.ask("reload")["ok"]
+        assert server.address("www.a.") == PLAIN
+
+
+def test_a_frozen_zone_that_is_configured_too_stays_frozen(folder: Path) -> None:
+    with serving(folder) as server:
+        assert server.ask("addzone", zone="a", pattern="plain")["ok"]
+        assert server.ask("freeze", zone="a")["ok"]
+        name_in_list(folder, "a")
+        applied(server)
+        assert server.ask("delzone", zone="a")["ok"]
+        assert server.address("www.a.") == PLAIN
+        assert "a." in " ".join(server.ask("status")["warnings"])
+        server.end(signal.SIGKILL)
+    with serving(folder) as server:
+        assert server.address("www.a.") == PLAIN
+        assert server.ask("thaw", zone="a")["ok"]
+        assert server.address("www.a.") == LISTED
+
+
+def test_a_zone_whose_file_nobody_knows_gets_another_pattern(folder: Path) -> None:
+    with serving(folder) as server:
+        assert server.ask("addzone", zone="a", pattern="plain")["ok"]
+    with closing(sqlite3.connect(folder / "state" / "zones.db")) as db:
+        db.execute("DELETE FROM patterns")
+        db.commit()
+    (folder / "appliance.toml").write_text((folder / "appliance.toml").read_text().replace('"plain"', '"other"'))
+    with serving(folder) as server:
+        assert any("its file is not known" in one for one in server.ask("status")["problems"])
+        done = server.command("changezone", "a", "other")
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert server.address("www.a.") == PLAIN
+        assert server.ask("status")["problems"] == []
+        assert not server.ask("apply", dry_run=True)["would_change"]
+    with serving(folder) as server:
         assert server.address("www.a.") == PLAIN
