@@ -215,6 +215,8 @@ class DynamicZones:
             more = ", …" if len(self._rows.frozen) > 3 else ""
             frozen = counted(len(self._rows.frozen), "zone")
             said.append(f"{frozen} frozen ({first}{more}): their files are not read; `appliance thaw` ends that")
+            if not config.journal.keep:
+                said.append("what frozen zones serve is not kept, as [journal] keep = false: a start reads their files")
         if self._behind:
             said.append(f"the copy of zones.db is behind: {self._behind}")
         return said

@@ -100,3 +100,16 @@ def test_a_zone_whose_file_nobody_knows_gets_another_pattern(folder: Path) -> No
         assert not server.ask("apply", dry_run=True)["would_change"]
     with serving(folder) as server:
         assert server.address("www.a.") == PLAIN
+
+
+def test_other_checks_read_the_file_of_no_frozen_zone(folder: Path) -> None:
+    config = folder / "appliance.toml"
+    config.write_text(config.read_text() + "[journal]\nkeep = false\n")
+    with serving(folder) as server:
+        assert server.ask("addzone", zone="a", pattern="plain")["ok"]
+        assert server.ask("freeze", zone="a")["ok"]
+        (folder / "plain" / "a.zone").write_text(zone_text(2, host=9))
+        config.write_text(config.read_text() + '[checks]\nzonemd-missing = "warning"\n')
+        applied(server)
+        assert server.address("www.a.") == PLAIN
+        assert any("a start reads their files" in one for one in server.ask("status")["warnings"])
