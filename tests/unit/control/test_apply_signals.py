@@ -23,17 +23,17 @@ pytestmark = pytest.mark.unit
 def test_a_storm_of_signals(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "appliance.toml"
     path.write_text(configuration())
-    asyncio.run(_storm(path, caplog))
-
-
-async def _storm(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = ConfigFile(path)
+    path.write_text("[limits]\nedns_sise = 3\n")
+    asyncio.run(_storm(file, caplog))
+
+
+async def _storm(file: ConfigFile, caplog: pytest.LogCaptureFixture) -> None:
     listen = file.config.listen
     with closing(open_sockets(listen.addresses, listen.port, listen.tcp_workers)) as listening:
         pool = WorkerPool(file.config, listening)
         update = Update(file.config, Publication(file.config, False, pool))
         applying = Apply(update, Reloader(file, update), Rewiring(pool, listening, update.publication))
-        path.write_text("[limits]\nedns_sise = 3\n")
         for round_ in (1, 2):
             async with update.turn:
                 for _ in range(100):

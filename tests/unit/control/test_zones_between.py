@@ -3,12 +3,14 @@
 
 import signal
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.harness.served import Served, configuration, serving, zone_text
+from appliance.served import stamps
+from tests.harness.served import Served, configuration, serving, until, zone_text
 
 pytestmark = pytest.mark.unit
 
@@ -113,3 +115,26 @@ def test_other_checks_read_the_file_of_no_frozen_zone(folder: Path) -> None:
         applied(server)
         assert server.address("www.a.") == PLAIN
         assert any("a start reads their files" in one for one in server.ask("status")["warnings"])
+
+
+def test_what_is_told_of_a_frozen_zones_file(folder: Path) -> None:
+    def pending() -> str:
+        return str(server.ask("zonestatus", zone="a")["zones"][0]["pending"])
+
+    until(lambda: stamps.is_settled(stamps.of_file(str(folder / "plain" / "a.zone")), time.time_ns()))
+    with serving(folder) as server:
+        assert server.ask("addzone", zone="a", pattern="plain")["ok"]
+        assert server.ask("freeze", zone="a")["ok"]
+        assert "another version" not in pending()
+    with serving(folder) as server:
+        assert "another version" not in pending()
+        (folder / "plain" / "a.zone").write_text(zone_text(2, host=9))
+        assert "another version" in pending()
+        assert server.ask("thaw", zone="a")["ok"]
+        assert server.address("www.a.") == "192.0.2.9"
+        assert server.ask("rollback", zone="a", serial="1", force=False)["ok"]
+        assert server.ask("write", zone="a")["ok"]
+        assert "another version" not in pending()
+    with serving(folder) as server:
+        assert "another version" not in pending()
+        assert server.address("www.a.") == PLAIN
