@@ -138,3 +138,20 @@ def test_what_is_told_of_a_frozen_zones_file(folder: Path) -> None:
     with serving(folder) as server:
         assert "another version" not in pending()
         assert server.address("www.a.") == PLAIN
+
+
+def test_what_was_removed_while_nothing_is_kept_does_not_come_back(folder: Path) -> None:
+    config = folder / "appliance.toml"
+    kept = config.read_text()
+    with serving(folder) as server:
+        assert server.ask("addzone", zone="a", pattern="plain")["ok"]
+        assert server.ask("freeze", zone="a")["ok"]  # which keeps what is served
+        config.write_text(kept + "[journal]\nkeep = false\n")
+        applied(server)
+        assert server.ask("delzone", zone="a")["ok"]
+        (folder / "plain" / "a.zone").unlink()
+        assert server.ask("addzone", zone="a", pattern="plain")["ok"]
+        assert server.address("www.a.") == "SERVFAIL"
+    config.write_text(kept)
+    with serving(folder) as server:
+        assert server.address("www.a.") == "SERVFAIL"
