@@ -154,9 +154,14 @@ def _add_dynamic(make: Maker, config: Config, dynamic: DynamicZones, found: Want
             found.findings.append(Finding(f"zone {names.to_text(origin)}", 0, "error", reason))
 
 
-def _stay(dynamic: DynamicZones, found: Wanted, before: Mapping[bytes, ServedZone]) -> None:
-    """Leave zones that were added, and that a list or folder named too, with that while it does not tell all."""
-    unsure = {pattern for pattern, is_whole in found.whole.items() if not is_whole}
+def _stay(
+    dynamic: DynamicZones, found: Wanted, before: Mapping[bytes, ServedZone], unsure: Collection[str] = ()
+) -> None:
+    """Leave zones that were added, and that a list or folder named too, with that while it does not tell all.
+
+    Those of `unsure` patterns stay too, whatever these tell.
+    """
+    unsure = {pattern for pattern, is_whole in found.whole.items() if not is_whole}.union(unsure)
     for origin in dynamic.zones if unsure else ():
         known, now = before.get(origin), found.zones.get(origin)
         if known is not None and known.pattern in unsure and (now is None or now.pattern.startswith(DYNAMIC)):
@@ -229,12 +234,13 @@ class ZoneSet:
     def start(self, known: Collection[tuple[bytes, str]]) -> list[bytes]:
         """Find the zones to be served, given those that were before; return the origins that are not any more."""
         found = wanted(self._config, self._dynamic)
-        if self._dynamic is not None and not all(found.whole.values()):
-            added = [one for one in known if one[0] in self._dynamic.zones]
-            _stay(self._dynamic, found, remembered(self._config, added))
         missing = [(origin, pattern) for origin, pattern in known if origin not in found.zones]
         before = remembered(self._config, missing)
         planned = self._plan(before, found, len(known))
+        held = {before[origin].pattern for origin in self.limit.held.origins} if self.limit.held else set()
+        if self._dynamic is not None and (held or not all(found.whole.values())):
+            added = [one for one in known if one[0] in self._dynamic.zones]
+            _stay(self._dynamic, found, remembered(self._config, added), held)
         self.zones.update(found.zones)
         for origin, served in before.items():
             if origin not in planned.gone:
@@ -252,7 +258,11 @@ class ZoneSet:
         if self._dynamic is not None:
             _stay(self._dynamic, found, self.zones)
         limit = limit_of(config, verb)
-        return Foreseen(found, self._plan(self.zones, found, len(self.zones), allowed, limit), limit)
+        plan = self._plan(self.zones, found, len(self.zones), allowed, limit)
+        if limit.held and self._dynamic is not None:  # a list that lost many by mistake lost those that were added too
+            _stay(self._dynamic, found, self.zones, {self.zones[origin].pattern for origin in limit.held.origins})
+            plan.fresh = [one for one in plan.fresh if found.zones[one.origin] is one]
+        return Foreseen(found, plan, limit)
 
     def follow(self, foreseen: Foreseen) -> Plan:
         """Note what was foreseen, which is done next."""

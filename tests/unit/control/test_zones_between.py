@@ -155,3 +155,19 @@ def test_what_was_removed_while_nothing_is_kept_does_not_come_back(folder: Path)
     config.write_text(kept)
     with serving(folder) as server:
         assert server.address("www.a.") == "SERVFAIL"
+
+
+def test_an_added_zone_stays_with_a_list_of_which_too_many_would_go(folder: Path) -> None:
+    with serving(folder) as server:
+        assert server.ask("addzone", zone="a", pattern="plain")["ok"]
+        name_in_list(folder, "a", "b")
+        applied(server)
+        (folder / "zones.list").write_text("")
+        assert not server.ask("reload")["ok"]
+        assert [server.address(f"www.{zone}.") for zone in ("a", "b", "keep")] == [LISTED] * 3
+    with serving(folder) as server:
+        assert [server.address(f"www.{zone}.") for zone in ("a", "b", "keep")] == [LISTED] * 3
+        number = server.ask("status")["removal_held"]["number"]
+        assert server.ask("reload", allow_removal=number)["ok"]
+        assert [server.address(f"www.{zone}.") for zone in ("a", "b", "keep")] == [PLAIN, "REFUSED", "REFUSED"]
+        assert not server.ask("apply", dry_run=True)["would_change"]
