@@ -16,6 +16,7 @@ import msgspec
 from appliance import crash
 from appliance.config.difference import Change, Waiting, changes, runnable, settings_of_zones
 from appliance.config.schema import Config
+from appliance.control.frozen import is_frozen
 from appliance.control.reload import Reloader
 from appliance.control.rewiring import Rewiring
 from appliance.control.update import Update
@@ -100,6 +101,8 @@ class Apply:
         self._reloader = reloader
         self._rewiring = rewiring
         self._file = reloader.config_file
+        self._is_asked = False
+        """Whether a signal has asked for what is not begun yet."""
 
     async def apply(
         self, *, dry_run: bool = False, allow_removal: str = "", begin: Callable[[], bool] = lambda: True
@@ -192,14 +195,23 @@ class Apply:
         ]
 
     def on_signal(self) -> None:
-        """Apply what is in the file, and reload zone files that have changed (SIGHUP)."""
-        self._update.ask(self._apply_on_signal())
+        """Apply what is in the file, and reload zone files that have changed (SIGHUP).
+
+        Signals that come before that is begun ask for nothing more: other verbs would wait for all of it.
+        """
+        if not self._is_asked:
+            self._is_asked = True
+            self._update.ask(self._apply_on_signal())
+
+    def _begin_asked(self) -> bool:
+        self._is_asked = False
+        return True
 
     async def _apply_on_signal(self) -> None:
         """Apply and reload; nobody waits for the outcome, so what failed is kept for the verb status."""
         failed = ""
         try:
-            for one in (await self.apply())["outcomes"]:
+            for one in (await self.apply(begin=self._begin_asked))["outcomes"]:
                 said = without_zone(one["zone"], one["outcome"])
                 (_log.info if one["ok"] else _log.warning)("%s: %s", one["zone"], said)
         except ApplianceError as error:
@@ -222,7 +234,8 @@ def _judged_anew(update: Update, running: Config, config: Config) -> list[Served
     if running.checks == config.checks and bounds == (config.server.include_below, config.store.memory_mib):
         return []
     every = any(getattr(running.checks, key) != getattr(config.checks, key) for key in _UNSIGNED)
-    return [one for one in update.zones.values() if every or one.dnssec is not None or one.error]
+    chosen = [one for one in update.zones.values() if every or one.dnssec is not None or one.error]
+    return [one for one in chosen if not is_frozen(one)]  # where nothing is kept of one, its file would be read
 
 
 async def _nothing() -> None:

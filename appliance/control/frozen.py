@@ -52,6 +52,13 @@ def freeze_in_memory(update: Update, served: ServedZone, digest: bytes) -> None:
     served.source = FrozenSource(served.source, digest, kept)
 
 
+def note_file(served: ServedZone, stamp: bytes) -> None:
+    """Note which version of its file a frozen zone has served, so that another one is told; nothing where none did."""
+    beneath = served.source.beneath if isinstance(served.source, FrozenSource) else served.source
+    if stamp:
+        beneath.recall(stamp)
+
+
 def thaw_in_memory(served: ServedZone) -> None:
     """Let the file of a zone be read again, whatever was known of it."""
     if isinstance(served.source, FrozenSource):
@@ -70,6 +77,7 @@ def freeze_at_start(update: Update) -> None:
         serial, digest = versions.get(origin, (-1, b""))
         if row.serial != NOT_ROLLED_BACK and update.dynamic.rollbacks(origin, {serial: row.serial}).get(serial) is None:
             _forget_rollback(update, served, row)
+        note_file(served, row.stamp)
         freeze_in_memory(update, served, digest)
     gone = [origin for origin in frozen if origin not in update.zones]
     try:

@@ -175,7 +175,7 @@ def _keep_up(update: Update, zones: ZoneVerbs, background: Background) -> None:
     background.keep("looking at the interfaces", partial(keep_looking, update.publication.interfaces))
     background.keep("saving the store", update.keep_saving)
     background.once("keeping what is served", update.record)
-    background.once("writing the list of added zones", partial(asyncio.to_thread, update.dynamic.write_list))
+    background.once("writing the list of added zones", update.write_list)
     background.keep("keeping what was added", update.keep_added)
     background.keep("writing zone files", zones.writing.keep_writing)
     background.keep("looking for waste in the store", update.compaction.keep_looking)

@@ -193,6 +193,11 @@ class Update:
         except StateError as error:
             _log.warning("what is kept of zones that have gone stays for now: %s", error)
 
+    async def write_list(self) -> None:
+        """Write the list of added zones anew if it is not what the database is."""
+        async with self.turn:
+            await to_the_end(self.dynamic.write_list)
+
     def keep_soon(self, served: ServedZone) -> None:
         """Keep what is served of a zone from a small file, with others that come shortly after it."""
         self._to_keep[served.origin] = served

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.control.frozen import is_frozen
+from appliance.control.frozen import is_frozen, note_file
 from appliance.control.outcomes import failure
 from appliance.control.reload import Reloader
 from appliance.control.update import Update
@@ -84,6 +84,7 @@ class Writing:
             return failure(served.name, f"{served.file} is left as it is: {reason}")
         try:
             stamp, is_written = await to_the_end(self._put_back, served, source, row)
+            note_file(served, stamp)
             if stamp != row.stamp:
                 await to_the_end(self._update.dynamic.freeze, {served.origin: row._replace(stamp=stamp)})
         except StateError as error:

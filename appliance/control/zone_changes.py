@@ -21,6 +21,7 @@ from appliance.publish.uncancelled import to_the_end
 from appliance.served.dynamic import pattern_for
 from appliance.served.zone_set import Maker, dynamic_zone, rules_of
 from appliance.served.zones import ServedZone
+from appliance.state.zone_rows import NOT_ROLLED_BACK, Frozen
 from appliance.wording import without_zone
 from appliance.zone import names
 
@@ -89,29 +90,34 @@ class ZoneChanges:
             found = [self._to_remove(name) for name in wanted]
             going = dict.fromkeys(one for one in found if isinstance(one, bytes))
             before = {origin: update.dynamic.zones[origin] for origin in going}
+            frozen = {origin: update.dynamic.frozen[origin] for origin in going if origin in update.dynamic.frozen}
+            shadowed = {one for one in going if one in update.zone_set.shadowed}
             try:
-                await to_the_end(update.dynamic.drop, list(going))
+                await to_the_end(update.dynamic.drop, list(going), shadowed)
             except StateError as error:
                 return [_refused(one, str(error)) for one in found]
-            shadowed = {one for one in going if one in update.zone_set.shadowed}
             told, removed = await update.remove_all(
                 [one for one in going if one not in shadowed and one in update.zones]
             )
             await to_the_end(update.history.remove, removed)
             by_name = {str(one["zone"]): one for one in told}
             for origin in shadowed:
-                update.zone_set.shadowed.remove(origin)
+                del update.zone_set.shadowed[origin]
                 name = names.to_text(origin)
                 by_name[name] = {"zone": name, "ok": True, "outcome": "removed; it is served as it is configured"}
             left = {one: before[one] for one in going if not by_name.get(names.to_text(one), {"ok": True})["ok"]}
             if left:
-                await self._put_back(left)
+                await self._put_back(left, {one: row for one, row in frozen.items() if one in left})
             return [_outcome(one, by_name) for one in found]
 
-    async def _put_back(self, left: dict[bytes, str]) -> None:
+    async def _put_back(self, left: dict[bytes, str], frozen: dict[bytes, Frozen]) -> None:
         """Keep zones after all that are still served, because they cannot be taken out of the store."""
+        dynamic = self._update.dynamic
         try:
-            await to_the_end(self._update.dynamic.put, left, {})
+            await to_the_end(dynamic.put, left, {})
+            for origin, row in frozen.items():
+                serial = None if row.serial == NOT_ROLLED_BACK else self._update.zones[origin].serial
+                await to_the_end(dynamic.freeze, {origin: row}, serial)
         except StateError as error:
             _log.error("zones that are still served will be gone after the next start: %s", error)
 
@@ -139,14 +145,14 @@ class ZoneChanges:
                 raise StateError(str(origin["outcome"]).replace("take it out of", "give it another pattern in"))
             if origin in update.zone_set.shadowed:
                 raise StateError(f"zone {names.to_text(origin)} is configured too, which counts: change it there")
-            served = update.zones[origin]
-            if is_frozen(served):
-                raise StateError(f"zone {served.name} is {why_frozen(update, served)}")
+            known = update.zones.get(origin)  # none where nobody knows the file of its pattern
+            if known is not None and is_frozen(known):
+                raise StateError(f"zone {known.name} is {why_frozen(update, known)}")
             found = pattern_for(update.config, pattern)
-            was = served.file
+            fresh = dynamic_zone(Maker(rules_of(update.config)), origin, found)
+            was = known.file if known is not None else ""
             await to_the_end(update.dynamic.put, {origin: pattern}, {pattern: found})
-            fresh = dynamic_zone(Maker(served.rules), origin, found)
-            served.source, served.pattern = fresh.source, fresh.pattern
+            served = update.zone_set.take(fresh)
             told = await self._serve_one(served)
             if told.pop("small", False):
                 update.keep_soon(served)

@@ -115,15 +115,17 @@ class DynamicZones:
         self._rows.files.update(files)
         self._append([*zone_rows.with_files(files), *zone_rows.added(zones)])
 
-    def drop(self, origins: Collection[bytes]) -> None:
-        """Keep nothing of zones, all or none. Raises StateError."""
+    def drop(self, origins: Collection[bytes], still_served: Collection[bytes] = ()) -> None:
+        """Keep nothing of zones, all or none; those still served stay frozen if they are. Raises StateError."""
         dropped = [origin for origin in origins if origin in self._rows.zones]
-        thawed = [origin for origin in origins if origin in self._rows.frozen]
+        left = [origin for origin in origins if origin not in still_served]
+        thawed = [origin for origin in left if origin in self._rows.frozen]
         if not dropped and not thawed:
             return
         with self._database.change() as db:
-            for table in ("zones", "frozen", "rollbacks"):
-                zones_database.drop(db, table, origins)
+            zones_database.drop(db, "zones", origins)
+            for table in ("frozen", "rollbacks"):
+                zones_database.drop(db, table, left)
         self._used.subtract(self._rows.zones[origin] for origin in dropped)
         for origin in dropped:
             del self._rows.zones[origin]
@@ -213,6 +215,8 @@ class DynamicZones:
             more = ", …" if len(self._rows.frozen) > 3 else ""
             frozen = counted(len(self._rows.frozen), "zone")
             said.append(f"{frozen} frozen ({first}{more}): their files are not read; `appliance thaw` ends that")
+            if not config.journal.keep:
+                said.append("what frozen zones serve is not kept, as [journal] keep = false: a start reads their files")
         if self._behind:
             said.append(f"the copy of zones.db is behind: {self._behind}")
         return said

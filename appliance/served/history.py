@@ -170,9 +170,10 @@ class History:
         """Keep nothing of zones that are served no more.
 
         Where that cannot be written, what is kept of them counts for nothing, and it is tried again with whatever is
-        written next, with the next reload and at the stop: nobody gets back what was removed.
+        written next, with the next reload and at the stop: nobody gets back what was removed. What was kept before
+        `[journal] keep = false` goes too.
         """
-        if not self.wanted:
+        if not self.wanted and not self._database.path.exists():
             return
         self._gone.update(origins)
         if not self._gone:

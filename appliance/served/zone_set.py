@@ -30,8 +30,8 @@ class Wanted:
     findings: list[Finding] = field(default_factory=list)
     whole: dict[str, bool] = field(default_factory=dict)
     """For each pattern (known_as), whether it is known that it has no other zones."""
-    shadowed: list[bytes] = field(default_factory=list)
-    """Zones that were added, and that the configuration names too, which counts."""
+    shadowed: dict[bytes, None] = field(default_factory=dict)
+    """Zones that were added, and that the configuration names too, which counts; in their order."""
 
 
 @dataclass(slots=True)
@@ -146,12 +146,27 @@ def _add_dynamic(make: Maker, config: Config, dynamic: DynamicZones, found: Want
             patterns[name] = Pattern(name=name, file=file)
     for origin, name in dynamic.zones.items():
         if origin in found.zones:
-            found.shadowed.append(origin)
+            found.shadowed[origin] = None
         elif name in patterns:
             found.zones[origin] = dynamic_zone(make, origin, patterns[name])
         else:
             reason = f"it was added with pattern {name!r}, which is not configured: its file is not known; configure it"
             found.findings.append(Finding(f"zone {names.to_text(origin)}", 0, "error", reason))
+
+
+def _stay(
+    dynamic: DynamicZones, found: Wanted, before: Mapping[bytes, ServedZone], unsure: Collection[str] = ()
+) -> None:
+    """Leave zones that were added, and that a list or folder named too, with that while it does not tell all.
+
+    Those of `unsure` patterns stay too, whatever these tell.
+    """
+    unsure = {pattern for pattern, is_whole in found.whole.items() if not is_whole}.union(unsure)
+    for origin in dynamic.zones if unsure else ():
+        known, now = before.get(origin), found.zones.get(origin)
+        if known is not None and known.pattern in unsure and (now is None or now.pattern.startswith(DYNAMIC)):
+            found.zones[origin] = known
+            found.shadowed[origin] = None
 
 
 def dynamic_zone(make: Maker, origin: bytes, pattern: Pattern) -> ServedZone:
@@ -205,7 +220,7 @@ class ZoneSet:
         """Start without zones; `dynamic` has those that are served beside the configured ones."""
         self._config = config
         self._dynamic = dynamic
-        self.shadowed: list[bytes] = []
+        self.shadowed: dict[bytes, None] = {}
         """Zones that were added and are configured too, as of the last look."""
         self.zones: dict[bytes, ServedZone] = {}
         self.findings: list[Finding] = []
@@ -222,6 +237,10 @@ class ZoneSet:
         missing = [(origin, pattern) for origin, pattern in known if origin not in found.zones]
         before = remembered(self._config, missing)
         planned = self._plan(before, found, len(known))
+        held = {before[origin].pattern for origin in self.limit.held.origins} if self.limit.held else set()
+        if self._dynamic is not None and (held or not all(found.whole.values())):
+            added = [one for one in known if one[0] in self._dynamic.zones]
+            _stay(self._dynamic, found, remembered(self._config, added), held)
         self.zones.update(found.zones)
         for origin, served in before.items():
             if origin not in planned.gone:
@@ -236,8 +255,14 @@ class ZoneSet:
     def foresee(self, config: Config, allowed: str = "", verb: str = "reload") -> Foreseen:
         """Return what a configuration would change; nothing is noted of it. `verb` is what the operator asked for."""
         found = wanted(config, self._dynamic, self.zones)
+        if self._dynamic is not None:
+            _stay(self._dynamic, found, self.zones)
         limit = limit_of(config, verb)
-        return Foreseen(found, self._plan(self.zones, found, len(self.zones), allowed, limit), limit)
+        plan = self._plan(self.zones, found, len(self.zones), allowed, limit)
+        if limit.held and self._dynamic is not None:  # a list that lost many by mistake lost those that were added too
+            _stay(self._dynamic, found, self.zones, {self.zones[origin].pattern for origin in limit.held.origins})
+            plan.fresh = [one for one in plan.fresh if found.zones[one.origin] is one]
+        return Foreseen(found, plan, limit)
 
     def follow(self, foreseen: Foreseen) -> Plan:
         """Note what was foreseen, which is done next."""
@@ -248,6 +273,13 @@ class ZoneSet:
                 self.zones[origin].pattern = one.pattern
         self._note(found, leaving=foreseen.plan.gone)
         return foreseen.plan
+
+    def take(self, fresh: ServedZone) -> ServedZone:
+        """Let a zone have another source and pattern, or be served from now on; return it."""
+        known = self.zones.setdefault(fresh.origin, fresh)
+        known.source, known.pattern = fresh.source, fresh.pattern
+        self.findings = [one for one in self.findings if one.file != f"zone {fresh.name}"]
+        return known
 
     def configure(self, config: Config) -> None:
         """Let another configuration say what should be served, and by which rules; look_again() tells what follows."""
@@ -304,7 +336,7 @@ class ZoneSet:
         """Return what is doubtful about zones that were added, and which are frozen."""
         said = self._dynamic.warnings(self._config) if self._dynamic is not None else []
         if self.shadowed:
-            first = names.to_text(self.shadowed[0])
+            first = names.to_text(next(iter(self.shadowed)))
             said.append(
                 f"{counted(len(self.shadowed), 'zone')} added with addzone, and configured too ({first}"
                 f"{', …' if len(self.shadowed) > 1 else ''}): the configuration counts; `appliance delzone` ends it"
