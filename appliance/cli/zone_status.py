@@ -12,7 +12,7 @@ from appliance.cli.call import ask, configured
 from appliance.cli.quantities import ago, size
 from appliance.cli.remote import ask as ask_remote
 from appliance.cli.remote import server_named
-from appliance.cli.tables import Cell, coloured, lines, said
+from appliance.cli.tables import Cell, coloured, lines, print_said, print_table
 from appliance.control.verb_table import Row
 
 _TABLE: Final = "name,state,serial,since,since_start,octets,problem,pending,warnings"
@@ -64,7 +64,7 @@ def show_zone_status(result: dict[str, Any]) -> None:
     else:
         headings = ["zone", "state", "serial", "served since", "size", "remark"]
         rows = [_row(zone, now) for zone in zones]
-    sys.stdout.writelines(f"{line}\n" for line in lines(headings, rows, _RIGHT))
+    print_table(headings, rows, _RIGHT)
 
 
 def _row(zone: dict[str, Any], now: int) -> list[Cell | str]:
@@ -125,14 +125,14 @@ def _show_one(record: dict[str, Any], found: dict[str, Any], now: int, all_of: d
         rows.append([f"  {_LABELS.get(key, key)}", cell])
     sys.stdout.writelines(f"{line}\n" for line in list(lines(["", ""], rows))[1:])
     for warning in record.get("warnings", ()):
-        sys.stdout.writelines(f"{line}\n" for line in said("?", warning, "yellow"))
+        print_said("?", warning, "yellow")
     print("answers, asked for now:" if found["answers"] else "no answers")
     answers = [[f"  {one['way']}", _answer(one), one["remark"]] for one in found["answers"]]
     sys.stdout.writelines(f"{line}\n" for line in list(lines(["", "", ""], answers))[1:])
     for remark in found["remarks"]:
-        sys.stdout.writelines(f"{line}\n" for line in said("?", remark, "yellow"))
+        print_said("?", remark, "yellow")
     for problem in found["problems"]:
-        sys.stdout.writelines(f"{line}\n" for line in said("!", problem, "red"))
+        print_said("!", problem, "red")
     if found["proved"]:
         print(coloured("proved: clients get what the server believes to serve", "green"))
 

@@ -4,7 +4,9 @@
 import pytest
 
 from appliance.cli.quantities import ago, lasting, size
+from appliance.cli.stats_output import show_estimate
 from appliance.cli.tables import Cell, lines
+from appliance.cli.zones_output import show_versions
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +37,25 @@ def test_a_file_gets_every_row_in_one_line() -> None:
 def test_no_cell_moves_the_cursor() -> None:
     shown = list(lines(["zone"], [["a\x1b[2J\nb"]], width=0))
     assert shown[1] == "a\\x1b[2J\\nb"
+
+
+def test_brackets_in_a_name_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """They were taken for marks of a colour, and left out."""
+    show_versions({"versions": [{"serial": 7, "since": None, "source": "/srv/[red]/a.zone"}]})
+    assert capsys.readouterr().out == "serial  served since  from\n     7  earlier       /srv/[red]/a.zone  served\n"
+
+
+def test_numbers_are_the_same_on_a_terminal_and_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    store = {"zones": 1, "names": 2, "nodes": 1, "fragments": 3, "sharing": 1.5, "heap_octets": 1 << 21}
+    given = {"memory_mib": 1500, "store_mib": 2, "peak_mib": 2000, "seconds": 0.5, "allowed_mib": 16, "fits": True}
+    show_estimate({**given, "store": store})
+    assert capsys.readouterr().out.splitlines() == [
+        "1,500 MiB of memory, 2 of them for the answer store; 2,000 MiB while it is loaded, 0.5 s to load",
+        "it fits into [store] memory_mib = 16",
+        "answer store: 1 zone, 2 names, 1 node, 3 fragments, each used 1.50 times",
+        "octets of   MiB",
+        "heap       2.00",
+    ]
 
 
 def test_narrow_terminals_get_no_endless_loop() -> None:
