@@ -38,6 +38,14 @@ def test_version_imports_nothing_heavy() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("words", ["zone freeze", "zone thaw", "zone write", "zone reload", "addzone", "zone journal"])
+def test_a_zone_that_is_missing_does_not_mean_all(words: str, tmp_path: Path) -> None:
+    """The usage says that it is required; without it all zones were frozen, thawed, written and read."""
+    done = run(*words.split(), "--config", str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert "Missing argument" in done.stderr
+
+
 def test_version_is_quick() -> None:
     best = min(_processor_seconds("--version") for _ in range(5))
     assert best < 0.5  # 0.05 on an idle machine; caches are cold on a busy one
