@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from appliance.cli.boundary import ERROR, INTERRUPTED, OK
-from appliance.cli.call import Shown, configured, told
+from appliance.cli.call import Shown, reached, told
 from appliance.control.verb_table import Row
 from appliance.errors import ApplianceError
 from appliance.wording import counted, without_zone
@@ -34,7 +34,7 @@ def feed(row: Row, config: Path, timeout: float, arguments: dict[str, Any], *, a
         if sys.stdin is not None and sys.stdin.isatty():
             click.echo("appliance: reading lines from the terminal; Ctrl-D ends them", err=True)
         try:
-            path = configured(config).control_socket
+            path = reached(config).control_socket
             return sending.feed(path, row.name, 0, show, limit_s=timeout, say=shown.show, **arguments)
         finally:
             shown.clear()

@@ -11,7 +11,7 @@ from appliance import __version__
 from appliance.cli import boundary
 from appliance.cli.backup import backup, restore
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
-from appliance.cli.call import configured
+from appliance.cli.call import configured, reached
 from appliance.cli.completion import completion
 from appliance.cli.config import config_group
 from appliance.cli.migrate import import_command
@@ -88,7 +88,8 @@ def health(zones: tuple[str, ...], timeout: float | None, config: Path, as_json:
     from appliance.control.health import examine as examine_health
 
     try:
-        result = examine_health(configured(config), zones, timeout)
+        every = () if zones or reached(config, "health").health.names else ("zone", "pattern")
+        result = examine_health(reached(config, "server", "interface", "listen", "health", *every), zones, timeout)
     except ApplianceError as error:
         fail(error)
     if as_json:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.cli.boundary import OK, UNHEALTHY
-from appliance.cli.call import ask, configured
+from appliance.cli.call import ask, reached
 from appliance.cli.quantities import ago, size
 from appliance.cli.remote import ask as ask_remote
 from appliance.cli.remote import server_named
@@ -97,7 +97,7 @@ def _one(row: Row, config: Path, timeout: float, arguments: dict[str, Any], as_j
     """Print everything of one zone, and what its clients get; return the exit status."""
     from appliance.control.zone_proof import proof
 
-    whole = configured(config)
+    whole = reached(config, "server", "interface", "health")
     columns = [one for one in arguments.pop("columns", "").split(",") if one]
     told: dict[str, Any] = {}
 

@@ -184,8 +184,26 @@ def test_a_broken_configuration_changes_nothing(server: Served) -> None:
     assert "did you mean 'edns_size'?" in str(told.value)
     assert server.command("apply", "--dry-run").returncode == 1
     assert server.address() == "192.0.2.2"
+    for words, status in BESIDE_A_BROKEN_FILE:
+        done = server.command(*words)
+        assert done.returncode == status, (words, done.stdout, done.stderr)
+    assert "the next start would fail" in server.command("status").stdout
     write(server, "example.")
     applied(server)
+
+
+BESIDE_A_BROKEN_FILE = [
+    (("status",), 2),
+    (("zone", "status"), 0),
+    (("stats",), 0),
+    (("reload",), 1),
+    (("drain",), 0),
+    (("undrain",), 0),
+    (("freeze",), 0),
+    (("thaw",), 0),
+    (("zone", "status", "example."), 0),
+]
+"""What an operator asks for just after a slip in the file."""
 
 
 HOSTILE = {
