@@ -108,7 +108,8 @@ def _fit(wide: list[int], whole: int, texts: Sequence[int], least: Sequence[int]
     while over > 0 and (wider := [at for at in texts if wide[at] > max(least[at], _LEAST)]):
         at = max(wider, key=lambda one: wide[one])
         second = max([wide[one] for one in wider if wide[one] < wide[at]], default=0)
-        less = min(over, wide[at] - max(second, least[at], _LEAST))
+        as_wide = sum(wide[one] == wide[at] for one in wider)  # they give alike, else the first of them gives all
+        less = min(-(-over // as_wide), wide[at] - max(second, least[at], _LEAST))
         wide[at] -= less
         over -= less
 

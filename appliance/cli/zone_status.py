@@ -40,11 +40,14 @@ def run(row: Row, config: Path, timeout: float, arguments: dict[str, Any], as_js
         return _one(row, config, timeout, arguments, as_json)
     if as_json:
         result = asked(row, config, timeout, arguments, take=_print_lines)
+        _print_lines(result.get("zones", []))
         return OK if result["healthy"] else UNHEALTHY
     chosen = arguments.get("columns", "")
     zones: list[dict[str, Any]] = []
     result = asked(row, config, timeout, {**arguments, "columns": chosen or _TABLE}, take=zones.extend)
-    show_zone_status({**result, "zones": zones, "columns": list(zones[0]) if chosen and zones else []})
+    only_bad = arguments.get("bad", False) and not arguments.get("filter")
+    zones += result.get("zones", [])  # of a server on another machine, which was asked for one zone
+    show_zone_status({**result, "bad": only_bad, "zones": zones, "columns": list(zones[0]) if chosen and zones else []})
     return OK if result["healthy"] else UNHEALTHY
 
 
@@ -56,7 +59,7 @@ def show_zone_status(result: dict[str, Any]) -> None:
     """Print the records of zones as a table."""
     zones, now = result["zones"], result["now"]
     if not zones:
-        print("no zone is like this")
+        print("no zone is bad" if result.get("bad") else "no zone is like this")
         return
     if result.get("columns"):
         headings = [_LABELS.get(one, one) for one in result["columns"]]

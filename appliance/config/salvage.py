@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +34,7 @@ def salvage(path: Path, needed: Collection[str]) -> Config | None:
     merged = Merged(parts)
     if merged.tables & set(needed):
         return None
-    kinds: dict[str, Any] = {name: TABLES.get(name) or tuple[ARRAYS[name], ...] for name in needed}
+    kinds: dict[str, Any] = {name: TABLES.get(name) or GenericAlias(tuple, (ARRAYS[name], ...)) for name in needed}
     found: dict[str, Section] = {
         name: msgspec.convert(value, kinds[name]) for name, value in merged.tree.items() if name in needed
     }

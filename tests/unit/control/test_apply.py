@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The running server becomes what its configuration file says: what differs is told, and only that changes."""
 
+import json
 import re
 import signal
 import socket
@@ -13,8 +14,10 @@ import dns.message
 import dns.query
 import pytest
 
+from appliance.control.tls_setup import Setup
 from appliance.errors import ApplianceError
 from tests.harness.served import ROOT, Served, configuration, decoded, serving, until, zone_text
+from tests.unit.control.test_health import free_port
 
 pytestmark = pytest.mark.unit
 
@@ -318,6 +321,24 @@ def test_hangup_applies_and_reloads(server: Served) -> None:
     assert "the next start would fail: line 2: unknown key 'edns_sise'" in problems[0]
     write(server, "example.")
     applied(server)
+
+
+def test_verbs_over_tls_are_taken_when_apply_has_ended(server: Served) -> None:
+    """They were seconds later, and the first command from elsewhere said that there is no server."""
+    fingerprint = Setup(server.folder / "control").run("operator")["fingerprint"]
+    port = free_port()
+    client = f'[[control_client]]\nname = "me"\nfingerprint = "{fingerprint}"\n'
+    for address in ("127.0.0.1", "127.0.0.2"):
+        write(server, "example.", more=f'[control]\naddress = "{address}"\nport = {port}\nfolder = "control"\n{client}')
+        server.ask("apply")
+        socket.create_connection((address, port), 60).close()
+    remote = ("--server", f"127.0.0.2:{port}", "zone", "status", "example.")
+    assert re.search(r"^example\. +serving", server.command(*remote).stdout, re.MULTILINE)
+    assert json.loads(server.command(*remote, "--json").stdout)["name"] == "example."
+    write(server, "example.")
+    applied(server)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", port), 60)
 
 
 def test_json_says_what_was_done(server: Served) -> None:
