@@ -13,6 +13,8 @@ def show_zones(result: dict[str, Any]) -> None:
     """Print what came of each zone; what failed goes to standard error."""
     for one in result["zones"]:
         show_zone(one)
+    if not result["zones"]:
+        print("no zone needed it")
 
 
 def show_zone(one: dict[str, Any]) -> None:
