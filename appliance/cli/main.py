@@ -19,6 +19,7 @@ from appliance.cli.options import DEFAULT_CONFIG, Seconds, config_option, json_o
 from appliance.cli.remote import check_server, control_setup
 from appliance.cli.verbs import add_verbs
 from appliance.errors import ApplianceError, Finding
+from appliance.wording import counted
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -177,8 +178,9 @@ def _report(findings: list[Finding], as_json: bool, all_well: str) -> NoReturn:
     else:
         for finding in findings:
             click.echo(str(finding), err=finding.severity == "error")
-        if not findings:
-            click.echo(all_well)
+        if not errors:
+            warnings = f", {counted(len(findings), 'warning')}" if findings else ""
+            click.echo(all_well + warnings)
     sys.exit(ERROR if errors else OK)
 
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -64,6 +65,22 @@ def test_wrong_arguments_are_errors(arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert done.returncode == 1
     assert "Usage: appliance" in done.stderr
+
+
+def test_check_config_tells_warnings_once_and_how_it_went(tmp_path: Path) -> None:
+    """What a thousand zones have from one pattern was told a thousand times, and then nothing."""
+    (tmp_path / "one.zone").write_text(ZONE.replace(".example", ".one"))
+    (tmp_path / "two.zone").write_text(ZONE.replace(".example", ".two"))
+    file = tmp_path / "a.toml"
+    file.write_text(
+        '[server]\nrun_dir = "run"\nstate_dir = "state"\n[[remote]]\nname = "r"\naddresses = ["192.0.2.1"]\n'
+        '[[pattern]]\nname = "p"\nfile = "{zone}.zone"\nnotify = ["r"]\n'
+        + "".join(f'[[zone]]\nname = "{name}"\npattern = "p"\n' for name in ("one", "two"))
+    )
+    done = run("check-config", str(file))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("this version makes no transfers") == 1
+    assert re.search(rf"^{file}: no mistakes, \d+ warnings?$", done.stdout, re.MULTILINE)
 
 
 def test_check_config(tmp_path: Path) -> None:
