@@ -14,6 +14,7 @@ from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
 from appliance.cli.call import configured, reached
 from appliance.cli.completion import completion
 from appliance.cli.config import config_group
+from appliance.cli.group import Group
 from appliance.cli.migrate import import_command
 from appliance.cli.options import DEFAULT_CONFIG, Seconds, config_option, json_option
 from appliance.cli.remote import check_server, control_setup
@@ -22,7 +23,7 @@ from appliance.errors import ApplianceError, Finding
 from appliance.wording import counted
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="appliance", message="%(prog)s %(version)s")
 @click.option("--server", metavar="HOST:PORT", default="", help="Ask a server on another machine, over TLS.")
 @click.option(
@@ -58,7 +59,7 @@ def serve(config: Path, no_xdp: bool) -> None:
         fail(error, journal=is_journal(2))
 
 
-@cli.group()
+@cli.group(cls=Group)
 def zone() -> None:
     """Commands for single zones."""
 

@@ -67,6 +67,21 @@ def test_wrong_arguments_are_errors(arguments: tuple[str, ...]) -> None:
     assert "Usage: appliance" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["rollback"], "appliance zone rollback"), (["zone", "addzone"], "appliance addzone"), (["show"], "config show")],
+)
+def test_a_command_of_another_group_is_named(words: list[str], meant: str) -> None:
+    done = run(*words)
+    assert done.returncode == 1
+    assert f"{meant}`?" in done.stderr
+
+
+@pytest.mark.parametrize("group", [[], ["zone"]])
+def test_no_sentence_of_the_help_is_cut_off(group: list[str]) -> None:
+    assert "..." not in run(*group, "--help").stdout
+
+
 def test_check_config_tells_warnings_once_and_how_it_went(tmp_path: Path) -> None:
     """What a thousand zones have from one pattern was told a thousand times, and then nothing."""
     (tmp_path / "one.zone").write_text(ZONE.replace(".example", ".one"))
