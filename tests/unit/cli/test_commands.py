@@ -79,7 +79,7 @@ def test_a_command_of_another_group_is_named(words: list[str], meant: str) -> No
 
 @pytest.mark.parametrize("group", [[], ["zone"]])
 def test_no_sentence_of_the_help_is_cut_off(group: list[str]) -> None:
-    assert "..." not in run(*group, "--help").stdout
+    assert "..." not in run(*group, "--help").stdout.replace("[ARGS]...", "")
 
 
 def test_check_config_tells_warnings_once_and_how_it_went(tmp_path: Path) -> None:
