@@ -10,6 +10,11 @@ import stat
 from pathlib import Path
 
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
+_OF_THE_SYSTEM = {
+    *("/", "/boot", "/dev", "/etc", "/home", "/mnt", "/opt", "/proc", "/root", "/run", "/srv", "/sys", "/tmp"),
+    *("/usr", "/usr/bin", "/usr/lib", "/usr/local", "/var", "/var/lib", "/var/log", "/var/tmp"),
+}
+"""Folders that no message may have given to somebody else."""
 _RIGHTS = {"r": os.R_OK, "w": os.W_OK, "x": os.X_OK}
 
 
@@ -82,6 +87,8 @@ def _mend(path: str, status: os.stat_result, rights: str, give: bool) -> str:
     """Return a command that helps, to be run as root or as the owner: the bits that count are of the first who fits."""
     if status.st_uid == os.geteuid():
         return f"`chmod u+{rights} {path}`"
+    if path in _OF_THE_SYSTEM:
+        return "run as root"
     if give:  # whoever may write there should be nobody but the server
         return f"`chown {_user(os.geteuid())} {path} && chmod u+{rights} {path}`"
     if status.st_gid in {os.getegid(), *os.getgroups()}:

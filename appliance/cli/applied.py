@@ -35,6 +35,9 @@ def show_applied(result: dict[str, Any]) -> None:
         print("nothing was changed (--dry-run)")
     elif result["ok"]:
         print("applied")
+    elif not result["problems"]:
+        failed = sum(not one["ok"] for one in result["outcomes"])
+        print(f"applied, but {counted(failed, 'zone')} cannot be read; `appliance zone status --bad` says why")
 
 
 def _zones(zones: Sequence[str], what: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from appliance.cli.boundary import ERROR, INTERRUPTED, OK
-from appliance.cli.call import Shown, configured, told
+from appliance.cli.call import Shown, reached, told
 from appliance.control.verb_table import Row
 from appliance.errors import ApplianceError
 from appliance.wording import counted, without_zone
@@ -24,18 +24,23 @@ def feed(row: Row, config: Path, timeout: float, arguments: dict[str, Any], *, a
     from appliance.cli import feed as sending
 
     shown = Shown()
+    typed = sys.stdin is not None and sys.stdin.isatty()
     results = Results(as_json)
 
     def show(told: list[dict[str, Any]]) -> bool:
         shown.clear()
         return results.show(told)
 
+    def say(note: str) -> None:
+        if not typed:  # else the server waits for who types, in whose line the note would stand
+            shown.show(note)
+
     def call() -> Any:
-        if sys.stdin is not None and sys.stdin.isatty():
+        if typed:
             click.echo("appliance: reading lines from the terminal; Ctrl-D ends them", err=True)
         try:
-            path = configured(config).control_socket
-            return sending.feed(path, row.name, 0, show, limit_s=timeout, say=shown.show, **arguments)
+            path = reached(config).control_socket
+            return sending.feed(path, row.name, 0, show, limit_s=timeout, say=say, **arguments)
         finally:
             shown.clear()
 
@@ -83,6 +88,12 @@ def show_bulk(report: dict[str, Any]) -> None:
 def in_words(report: dict[str, Any]) -> str:
     """Return the report of a bulk verb in words."""
     failed = f", {report['failed']} failed" if report["failed"] else ""
+    if passed_over := report["lines"] - report["done"] - report["failed"]:
+        failed += f", {passed_over} blank or a comment"
+    if report.get("unserved"):
+        failed += (
+            f"; of those done {report['unserved']} cannot be served (SERVFAIL), `appliance zone status --bad` says why"
+        )
     why = {"whole": "", "stopped": "; stopped: the lines after these were not taken"}
     ended = why.get(report["ended"], f"; it ended before the last line: {report['ended']}")
     return f"{counted(report['lines'], 'line')}: {report['done']} done{failed}{ended}"

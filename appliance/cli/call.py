@@ -13,7 +13,7 @@ import click
 from appliance.cli.boundary import INTERRUPTED, end, fail, not_running
 from appliance.cli.options import DEFAULT_CONFIG
 from appliance.control.verb_table import Row
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, ConfigError
 
 if TYPE_CHECKING:
     from appliance.config.schema import Config
@@ -40,7 +40,7 @@ def ask(
 
     def call() -> Any:
         try:
-            path = _socket(configured(config), row)
+            path = _socket(reached(config), row)
             return client.ask(path, row.name, limit_s=timeout, say=shown.show, take=take, **arguments)
         finally:
             shown.clear()
@@ -52,7 +52,7 @@ def stop(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> A
     """Stop the server, and wait until it has ended."""
     from appliance.cli.client import stop as stop_server
 
-    return told(lambda: stop_server(configured(config).control_socket, limit_s=timeout), config)
+    return told(lambda: stop_server(reached(config).control_socket, limit_s=timeout), config)
 
 
 def detach(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) -> Any:
@@ -60,7 +60,7 @@ def detach(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) ->
     from appliance.cli.detach import detach as take_off
 
     try:
-        socket = configured(config).control_socket
+        socket = reached(config).control_socket
     except ApplianceError as error:  # a broken configuration is no reason to let a program answer
         click.echo(f"appliance: {error}; going on without a server", err=True)
         socket = None
@@ -71,14 +71,14 @@ def detach(row: Row, config: Path, timeout: float, arguments: dict[str, Any]) ->
 def _left(config: Path) -> list[dict[str, Any]]:
     from appliance.control.left import left_on_interfaces
 
-    return left_on_interfaces(configured(config))
+    return left_on_interfaces(reached(config, "server", "interface"))
 
 
 def _unheard(config: Path, error: ApplianceError) -> None:
     """Exit where a server lives that cannot be reached, as when its sockets were removed; it is not told to be gone."""
     from appliance.control.lock import holder
 
-    server = configured(config).server
+    server = reached(config).server
     pid = next(filter(None, (holder(Path(folder)) for folder in (server.run_dir, server.state_dir))), 0)
     if pid:
         said = str(error).partition(";")[0]
@@ -124,6 +124,21 @@ def configured(config: Path) -> "Config":
     found = Config() if config == DEFAULT_CONFIG and not config.exists() else load_config(config)
     crash.keep_reports_in(Path(found.server.state_dir))
     return found
+
+
+def reached(config: Path, *needed: str) -> "Config":
+    """Return the tables that find a running server, also of a file that is broken elsewhere. Raises ConfigError.
+
+    Someone who has just broken the file wants to know what the server does; the server says what is wrong with it.
+    """
+    from appliance.config.salvage import salvage
+
+    try:
+        return configured(config)
+    except ConfigError:
+        if (found := salvage(config, needed or ("server",))) is None:
+            raise
+        return found
 
 
 class Shown:

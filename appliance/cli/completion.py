@@ -31,11 +31,11 @@ def completion(context: click.Context, shell: Literal["bash", "zsh"]) -> None:
 
 def zones(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Return the zones whose names begin so, some of them where they are many; none where no server says so in time."""
-    from appliance.cli.call import configured
+    from appliance.cli.call import reached
     from appliance.cli.client import ask
 
     with suppress(ApplianceError, OSError, KeyError, TypeError):
-        config = configured(context.params.get("config") or DEFAULT_CONFIG)
+        config = reached(context.params.get("config") or DEFAULT_CONFIG)
         return [
             CompletionItem(name) for name in ask(config.read_socket, "names", limit_s=LIMIT_S, begun=begun)["names"]
         ]

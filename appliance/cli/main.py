@@ -11,17 +11,19 @@ from appliance import __version__
 from appliance.cli import boundary
 from appliance.cli.backup import backup, restore
 from appliance.cli.boundary import ERROR, OK, UNHEALTHY, fail, print_json
-from appliance.cli.call import configured
+from appliance.cli.call import configured, reached
 from appliance.cli.completion import completion
 from appliance.cli.config import config_group
+from appliance.cli.group import Group
 from appliance.cli.migrate import import_command
 from appliance.cli.options import DEFAULT_CONFIG, Number, config_option, json_option
 from appliance.cli.remote import check_server, control_setup
 from appliance.cli.verbs import add_verbs
 from appliance.errors import ApplianceError, Finding
+from appliance.wording import counted
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="appliance", message="%(prog)s %(version)s")
 @click.option("--server", metavar="HOST:PORT", default="", help="Ask a server on another machine, over TLS.")
 @click.option(
@@ -57,7 +59,7 @@ def serve(config: Path, no_xdp: bool) -> None:
         fail(error, journal=is_journal(2))
 
 
-@cli.group()
+@cli.group(cls=Group)
 def zone() -> None:
     """Commands for single zones."""
 
@@ -88,7 +90,8 @@ def health(zones: tuple[str, ...], timeout: float | None, config: Path, as_json:
     from appliance.control.health import examine as examine_health
 
     try:
-        result = examine_health(configured(config), zones, timeout)
+        every = () if zones or reached(config, "health").health.names else ("zone", "pattern")
+        result = examine_health(reached(config, "server", "interface", "listen", "health", *every), zones, timeout)
     except ApplianceError as error:
         fail(error)
     if as_json:
@@ -176,8 +179,9 @@ def _report(findings: list[Finding], as_json: bool, all_well: str) -> NoReturn:
     else:
         for finding in findings:
             click.echo(str(finding), err=finding.severity == "error")
-        if not findings:
-            click.echo(all_well)
+        if not errors:
+            warnings = f", {counted(len(findings), 'warning')}" if findings else ""
+            click.echo(all_well + warnings)
     sys.exit(ERROR if errors else OK)
 
 

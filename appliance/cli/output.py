@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Status and counters as tables for a person."""
+"""What the verbs have to show to a person: those with more than a few lines have files of their own."""
 
 import datetime
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from appliance.cli.applied import show_applied as show_applied
 from appliance.cli.bulk import show_bulk as show_bulk
-from appliance.cli.quantities import ago, lasting
+from appliance.cli.quantities import ago
 from appliance.cli.server_output import show_drained as show_drained
 from appliance.cli.server_output import show_names as show_names
 from appliance.cli.server_output import show_pid as show_pid
 from appliance.cli.server_output import show_said as show_said
 from appliance.cli.server_output import show_verbosity as show_verbosity
-from appliance.cli.tables import Cell, lines, said
+from appliance.cli.stats_output import show_estimate as show_estimate
+from appliance.cli.stats_output import show_stats as show_stats
+from appliance.cli.tables import Cell, print_said, print_table, print_text
 from appliance.cli.zone_status import show_zone_status as show_zone_status
 from appliance.cli.zones_output import show_export as show_export
 from appliance.cli.zones_output import show_versions as show_versions
@@ -28,29 +25,25 @@ from appliance.served.signatures import moment
 from appliance.wording import counted, visible, without_zone
 
 _GOOD = {"serving", "native", "up"}
-_WIDTH_OF_A_FILE = 160
 
 
 def show_status(status: dict[str, Any]) -> None:
     """Print the result of the verb status."""
-    console = _console()
     uptime = datetime.timedelta(seconds=round(status["uptime_s"]))
     workers = f"{status['workers']['alive']} of {counted(status['workers']['wanted'], 'worker')}"
     state = "" if status["state"] == "serving" else f", {status['state']}"
-    console.print(f"appliance {status['version']}, process {status['pid']}, up {uptime}, {workers}{state}")
+    print_text(f"appliance {status['version']}, process {status['pid']}, up {uptime}, {workers}{state}")
     listening = ", ".join(f"{one['address']} port {one['port']}" for one in status["listening"])
-    console.print(f"listening on {listening}")
+    print_text(f"listening on {listening}")
     path = status["nic_path"]
     off = f"NIC path: off since {moment(path['since'])}, {path['reason']}"
-    console.print(Text(f"NIC path: generation {path['generation']}" if path["on"] else off), soft_wrap=True)
+    print_text(f"NIC path: generation {path['generation']}" if path["on"] else off)
     if status["zone_summary"] is not None:
-        console.print(_zone_line(status["zone_summary"]), soft_wrap=True)
+        print_text(_zone_line(status["zone_summary"]))
     if status["interfaces"]:
-        for line in _interfaces(status["interfaces"]):
-            print(line)
+        _print_interfaces(status["interfaces"])
     if status.get("zones"):
-        for line in _zones(status["zones"]):
-            print(line)
+        _print_zones(status["zones"])
     for warning in status["warnings"]:
         print_said("?", warning, "yellow")
     for problem in status["problems"]:
@@ -72,20 +65,19 @@ def _zone_line(zones: dict[str, Any]) -> str:
 
 def show_health(health: dict[str, Any]) -> None:
     """Print what the server answered on which way."""
-    console = _console()
     if health["answers"]:
-        table = _table("zone", "way", "answer", "remark")
+        rows: list[list[Cell | str]] = []
         for one in health["answers"]:
             answer = one["rcode"] or "none"
             if one["serial"] is not None:
                 answer += f", serial {one['serial']}"
-            table.add_row(one["zone"], one["way"], Text(answer), Text(one["remark"]))
-        console.print(table)
+            rows.append([one["zone"], one["way"], answer, one["remark"]])
+        print_table(["zone", "way", "answer", "remark"], rows)
     for remark in health["remarks"]:
         print_said("?", remark, "yellow")
     for problem in health["problems"]:
         print_said("!", problem, "red")
-    console.print("healthy" if health["healthy"] else Text("not healthy", style="red"))
+    print_text("healthy" if health["healthy"] else "not healthy", "" if health["healthy"] else "red")
 
 
 def show_detached(result: dict[str, Any]) -> None:
@@ -108,11 +100,10 @@ def show_journal(result: dict[str, Any]) -> None:
     if not result["steps"]:
         print(f"no step between versions of {result['zone']} is kept")
         return
-    table = _table("from", "to", "removed", "added", "octets", "made")
-    for step in result["steps"]:
-        counts = (step["before"], step["after"], step["removed_records"], step["added_records"], step["octets"])
-        table.add_row(*map(str, counts), moment(step["made"]))
-    _console().print(table)
+    counts = ("before", "after", "removed_records", "added_records", "octets")
+    rows = [[*(str(step[one]) for one in counts), moment(step["made"])] for step in result["steps"]]
+    numbers = ("from", "to", "removed", "added", "octets")
+    print_table([*numbers, "made"], rows, right=numbers)
 
 
 def show_reload(result: dict[str, Any]) -> None:
@@ -130,15 +121,8 @@ def show_nothing(result: dict[str, Any]) -> None:
     """Print nothing: that the command has ended well says it all."""
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_A_FILE
-    return console
-
-
-def _interfaces(interfaces: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a table of the interfaces; what is wrong with one is told below it."""
+def _print_interfaces(interfaces: list[dict[str, Any]]) -> None:
+    """Print a table of the interfaces, with a remark where something is wrong with one."""
     remarks = [one["reason"] or _put_back(one) for one in interfaces]
     headings = ["interface", "link", "mode", "program", "since", "checksums", "addresses"]
     now = time.time()
@@ -147,17 +131,11 @@ def _interfaces(interfaces: list[dict[str, Any]]) -> Iterator[str]:
         row: list[Cell | str] = [one["name"], _cell(one["link"]), _cell(one["mode"]), str(one["program"] or "")]
         row += [ago(int(one["since"]), now), "verified" if one["verify_checksum"] else "not verified"]
         rows.append([*row, " ".join(one["addresses"]), *([remark] if any(remarks) else [])])
-    return lines([*headings, *(["remark"] if any(remarks) else [])], rows, right=("program",))
+    print_table([*headings, *(["remark"] if any(remarks) else [])], rows, right=("program",))
 
 
 def _cell(word: str) -> Cell:
     return Cell(word, "green" if word in _GOOD else "yellow")
-
-
-def print_said(mark: str, text: str, colour: str) -> None:
-    """Print a sentence behind a mark, broken between words on a terminal."""
-    for line in said(mark, text, colour):
-        print(line)
 
 
 def _put_back(one: dict[str, Any]) -> str:
@@ -168,8 +146,8 @@ def _put_back(one: dict[str, Any]) -> str:
     return f"put back {times} after somebody took it off, last {moment(one['put_back_at'])}"
 
 
-def _zones(zones: list[dict[str, Any]]) -> Iterator[str]:
-    """Return a table of the zones; what is about signatures only where there are any."""
+def _print_zones(zones: list[dict[str, Any]]) -> None:
+    """Print a table of the zones; what is about signatures only where there are any."""
     signed = any(one["dnssec"] for one in zones)
     headings = ["zone", "state", "serial", "names", *(("signed", "signatures end") if signed else ()), "remark"]
     rows: list[list[Cell | str]] = []
@@ -179,7 +157,7 @@ def _zones(zones: list[dict[str, Any]]) -> Iterator[str]:
         more = _signed(one["dnssec"]) if signed else []
         remark = one["problem"] or ("frozen" if one["frozen"] else "")
         rows.append([one["name"], state, serial, str(one["names"]), *more, remark])
-    return lines(headings, rows, ("serial", "names"))
+    print_table(headings, rows, right=("serial", "names"))
 
 
 def _signed(dnssec: dict[str, Any] | None) -> list[str]:
@@ -188,60 +166,3 @@ def _signed(dnssec: dict[str, Any] | None) -> list[str]:
         return ["no", ""]
     ends = dnssec["earliest_expiration"]
     return [dnssec["scheme"].upper(), "" if ends is None else moment(ends)]
-
-
-def show_stats(stats: dict[str, Any]) -> None:
-    """Print the result of the verb stats; counters that are 0 are left out."""
-    console = _console()
-    if "since" in stats:
-        since = moment(int(stats["since"]))
-        console.print(f"counters: what they have grown by in {lasting(stats['seconds'])}, since {since}")
-    share = stats["nic_path_share"]
-    if share is not None:
-        console.print(f"{share:.2%} of the UDP queries were answered on the NIC path")
-    for title, key in (("NIC path", "verdicts"), ("userspace", "userspace")):
-        counters = {name: value for name, value in stats[key].items() if value}
-        if counters:
-            table = _table(title, "count", right=("count",))
-            for name, value in counters.items():
-                table.add_row(name, f"{value:,}")
-            console.print(table)
-    for name, number in stats["put_back"].items():
-        times = counted(number, "time")
-        console.print(f"interface {name}: the XDP program was put back {times} after somebody took it off")
-    if any(stats["connections"]):
-        console.print(f"open TCP connections of each worker: {', '.join(map(str, stats['connections']))}")
-    show_store(stats["store"])
-    if not any(stats["verdicts"].values()) and not any(stats["userspace"].values()):
-        console.print("no query has come" if "since" in stats else "no query has come yet")
-
-
-def show_store(store: dict[str, Any]) -> None:
-    """Print what the answer store holds."""
-    console = Console(highlight=False)
-    nouns = ("zone", "name", "node", "fragment")
-    counts = ", ".join(f"{(n := store[key]):,} {noun if n == 1 else key}" for noun in nouns if (key := f"{noun}s"))
-    console.print(f"answer store: {counts}, each used {store['sharing']:.2f} times")
-    table = _table("octets of", "MiB", right=("MiB",))
-    for name, value in store.items():
-        if name.endswith("_octets"):
-            table.add_row(name.removesuffix("_octets").replace("_", " "), f"{value / 2**20:,.2f}")
-    console.print(table)
-
-
-def show_estimate(estimate: dict[str, Any]) -> None:
-    """Print what a load would take."""
-    console = Console(highlight=False)
-    memory = f"{estimate['memory_mib']:,} MiB of memory, {estimate['store_mib']:,} of them for the answer store"
-    console.print(f"{memory}; {estimate['peak_mib']:,} MiB while it is loaded, {estimate['seconds']:.1f} s to load")
-    if estimate["allowed_mib"]:
-        verdict = "fits" if estimate["fits"] else "does not fit"
-        console.print(Text(f"it {verdict} into [store] memory_mib = {estimate['allowed_mib']}"))
-    show_store(estimate["store"])
-
-
-def _table(*headings: str, right: tuple[str, ...] = ("serial", "names")) -> Table:
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    return table

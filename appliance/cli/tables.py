@@ -70,6 +70,23 @@ def said(mark: str, text: str, colour: str) -> Iterator[str]:
         yield coloured(f"{' ' * len(mark) if number else mark} {piece}", colour)
 
 
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[Cell | str]], right: Sequence[str] = ()) -> None:
+    """Print a table."""
+    sys.stdout.writelines(f"{line}\n" for line in lines(headings, rows, right))
+
+
+def print_said(mark: str, text: str, colour: str) -> None:
+    """Print a sentence behind a mark."""
+    sys.stdout.writelines(f"{line}\n" for line in said(mark, text, colour))
+
+
+def print_text(text: str, colour: str = "") -> None:
+    """Print a sentence, broken between words on a terminal."""
+    whole = room()
+    pieces = _folded(visible(text), max(_LEAST, whole)) if whole else [visible(text)]
+    sys.stdout.writelines(f"{coloured(piece, colour)}\n" for piece in pieces)
+
+
 def _cell(given: Cell | str) -> Cell:
     return given._replace(text=visible(given.text)) if isinstance(given, Cell) else Cell(visible(given))
 
@@ -91,7 +108,8 @@ def _fit(wide: list[int], whole: int, texts: Sequence[int], least: Sequence[int]
     while over > 0 and (wider := [at for at in texts if wide[at] > max(least[at], _LEAST)]):
         at = max(wider, key=lambda one: wide[one])
         second = max([wide[one] for one in wider if wide[one] < wide[at]], default=0)
-        less = min(over, wide[at] - max(second, least[at], _LEAST))
+        as_wide = sum(wide[one] == wide[at] for one in wider)  # they give alike, else the first of them gives all
+        less = min(-(-over // as_wide), wide[at] - max(second, least[at], _LEAST))
         wide[at] -= less
         over -= less
 

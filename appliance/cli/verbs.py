@@ -72,15 +72,11 @@ def _command(row: Row, name: str, *, names_a_zone: bool) -> click.Command:
 
 def _parameter(argument: Argument, required: bool) -> click.Parameter:
     if not argument.option:
-        metavar = argument.metavar or ("NAME" if required else None)
+        metavar = argument.metavar or None
         complete = zones if argument.name == "zone" else None
-        return click.Argument(
-            [argument.name],
-            required=required or argument.required,
-            default=None,
-            metavar=metavar,
-            shell_complete=complete,
-        )
+        # A default, also None, is what click takes for a required argument that is missing.
+        optional: dict[str, Any] = {} if required or argument.required else {"required": False, "default": None}
+        return click.Argument([argument.name], metavar=metavar, shell_complete=complete, **optional)
     flag = argument.name.replace("_", "-")
     if argument.kind == "flag":
         return click.Option([f"--{flag}"], is_flag=True, help=argument.help)

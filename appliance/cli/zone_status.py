@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.cli.boundary import OK, UNHEALTHY
-from appliance.cli.call import ask, configured
+from appliance.cli.call import ask, reached
 from appliance.cli.quantities import ago, size
 from appliance.cli.remote import ask as ask_remote
 from appliance.cli.remote import server_named
-from appliance.cli.tables import Cell, coloured, lines, said
+from appliance.cli.tables import Cell, coloured, lines, print_said, print_table
 from appliance.control.verb_table import Row
 
 _TABLE: Final = "name,state,serial,since,since_start,octets,problem,pending,warnings"
@@ -40,11 +40,14 @@ def run(row: Row, config: Path, timeout: float, arguments: dict[str, Any], as_js
         return _one(row, config, timeout, arguments, as_json)
     if as_json:
         result = asked(row, config, timeout, arguments, take=_print_lines)
+        _print_lines(result.get("zones", []))
         return OK if result["healthy"] else UNHEALTHY
     chosen = arguments.get("columns", "")
     zones: list[dict[str, Any]] = []
     result = asked(row, config, timeout, {**arguments, "columns": chosen or _TABLE}, take=zones.extend)
-    show_zone_status({**result, "zones": zones, "columns": list(zones[0]) if chosen and zones else []})
+    only_bad = arguments.get("bad", False) and not arguments.get("filter")
+    zones += result.get("zones", [])  # of a server on another machine, which was asked for one zone
+    show_zone_status({**result, "bad": only_bad, "zones": zones, "columns": list(zones[0]) if chosen and zones else []})
     return OK if result["healthy"] else UNHEALTHY
 
 
@@ -56,7 +59,7 @@ def show_zone_status(result: dict[str, Any]) -> None:
     """Print the records of zones as a table."""
     zones, now = result["zones"], result["now"]
     if not zones:
-        print("no zone is like this")
+        print("no zone is bad" if result.get("bad") else "no zone is like this")
         return
     if result.get("columns"):
         headings = [_LABELS.get(one, one) for one in result["columns"]]
@@ -64,7 +67,7 @@ def show_zone_status(result: dict[str, Any]) -> None:
     else:
         headings = ["zone", "state", "serial", "served since", "size", "remark"]
         rows = [_row(zone, now) for zone in zones]
-    sys.stdout.writelines(f"{line}\n" for line in lines(headings, rows, _RIGHT))
+    print_table(headings, rows, _RIGHT)
 
 
 def _row(zone: dict[str, Any], now: int) -> list[Cell | str]:
@@ -97,7 +100,7 @@ def _one(row: Row, config: Path, timeout: float, arguments: dict[str, Any], as_j
     """Print everything of one zone, and what its clients get; return the exit status."""
     from appliance.control.zone_proof import proof
 
-    whole = configured(config)
+    whole = reached(config, "server", "interface", "health")
     columns = [one for one in arguments.pop("columns", "").split(",") if one]
     told: dict[str, Any] = {}
 
@@ -125,14 +128,14 @@ def _show_one(record: dict[str, Any], found: dict[str, Any], now: int, all_of: d
         rows.append([f"  {_LABELS.get(key, key)}", cell])
     sys.stdout.writelines(f"{line}\n" for line in list(lines(["", ""], rows))[1:])
     for warning in record.get("warnings", ()):
-        sys.stdout.writelines(f"{line}\n" for line in said("?", warning, "yellow"))
+        print_said("?", warning, "yellow")
     print("answers, asked for now:" if found["answers"] else "no answers")
     answers = [[f"  {one['way']}", _answer(one), one["remark"]] for one in found["answers"]]
     sys.stdout.writelines(f"{line}\n" for line in list(lines(["", "", ""], answers))[1:])
     for remark in found["remarks"]:
-        sys.stdout.writelines(f"{line}\n" for line in said("?", remark, "yellow"))
+        print_said("?", remark, "yellow")
     for problem in found["problems"]:
-        sys.stdout.writelines(f"{line}\n" for line in said("!", problem, "red"))
+        print_said("!", problem, "red")
     if found["proved"]:
         print(coloured("proved: clients get what the server believes to serve", "green"))
 

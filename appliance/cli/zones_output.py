@@ -4,9 +4,7 @@
 import sys
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from appliance.cli.tables import print_table
 from appliance.served.signatures import moment
 from appliance.wording import without_zone
 
@@ -15,6 +13,8 @@ def show_zones(result: dict[str, Any]) -> None:
     """Print what came of each zone; what failed goes to standard error."""
     for one in result["zones"]:
         show_zone(one)
+    if not result["zones"]:
+        print("no zone needed it")
 
 
 def show_zone(one: dict[str, Any]) -> None:
@@ -32,11 +32,8 @@ def show_export(result: dict[str, Any]) -> None:
 
 def show_versions(result: dict[str, Any]) -> None:
     """Print the versions of a zone."""
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("serial", "served since", "from", ""):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for number, one in enumerate(result["versions"]):
         since = "earlier" if one["since"] is None else moment(one["since"])
-        table.add_row(str(one["serial"]), since, one["source"], "" if number else "served")
-    console.print(table)
+        rows.append([str(one["serial"]), since, one["source"], "" if number else "served"])
+    print_table(["serial", "served since", "from", ""], rows, right=("serial",))

@@ -39,7 +39,7 @@ def examine(path: Path) -> tuple[Config | None, list[Finding]]:
 def examine_parts(parts: list[ConfigPart]) -> tuple[Config | None, list[Finding]]:
     """Return the configuration in files that are read, or None and everything that is wrong with them; once."""
     for part in parts:
-        _check_shape(part)
+        check_shape(part)
     merged = Merged(parts)
     files = tuple(str(part.path.absolute()) for part in parts[1:])
     config = msgspec.structs.replace(msgspec.convert(merged.tree, Config), include=files)
@@ -52,7 +52,7 @@ def examine_parts(parts: list[ConfigPart]) -> tuple[Config | None, list[Finding]
     return (None, merged.findings) if merged.findings else (config, [])
 
 
-def _check_shape(part: ConfigPart) -> None:
+def check_shape(part: ConfigPart) -> None:
     """Check keys, types and bounds of every table, each key on its own, so that one mistake hides no other."""
     for name, value in part.tree.items():
         if name in TABLES:

@@ -113,10 +113,13 @@ _UNUSED: Final = ("primaries", "notify", "allow_transfer", "allow_notify")
 
 def _not_used(config: Config) -> _Found:
     """Yield what is checked already, and that this version does not act on."""
+    patterns = {one.name: one for one in config.pattern if one.name}
     for table in ("pattern", "zone"):
         for index, user in enumerate(getattr(config, table)):
+            above = patterns.get(user.pattern) if table == "zone" else None
             for key in _UNUSED:
-                if getattr(user, key):
+                # What a zone has from its pattern is told there, once for all of its zones.
+                if getattr(user, key) and getattr(user, key) != getattr(above, key, None):
                     yield (table, index, key), f"{key}: this version makes no transfers; zones come from files alone"
 
 

@@ -150,6 +150,7 @@ def _channels(file: ConfigFile, verbs: Verbs, stage: Stage) -> tuple[Channel, Ch
     roles = {"read": verbs.reading, "operate": verbs.control}
     tls = TlsChannel(lambda: file.config, roles, stage.doing, OPERATING)
     stage.channel_problem = lambda: tls.problem
+    stage.open_channel = tls.open
     return (
         Channel(config.control_socket, verbs.control, server.operate_group, stage.doing, operating=OPERATING),
         Channel(config.read_socket, verbs.reading, server.read_group, stage.doing, Turns(), OPERATING),

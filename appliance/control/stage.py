@@ -3,7 +3,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +12,10 @@ from appliance.publish.progress import Progress
 from appliance.wording import counted
 
 State = Literal["starting", "serving", "stopping"]
+
+
+async def _nothing() -> None:
+    """Wait for nothing."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,8 @@ class Stage:
     """Whether the server is drained by hand; none before its folders are known."""
     channel_problem: Callable[[], str] = lambda: ""
     """Returns why there is no control channel over TLS that should be there."""
+    open_channel: Callable[[], Awaitable[None]] = _nothing
+    """Listens for verbs over TLS as the configuration says now."""
     waiting: int = 0
     """Requests that wait, the one under way included."""
 

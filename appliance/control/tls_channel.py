@@ -69,6 +69,7 @@ class TlsChannel(Channel):
             for role, some in verbs.items()
         }
         self._bound: tuple[str, int] | None = None
+        self._following = asyncio.Lock()
         self._context: ssl.SSLContext | None = None
         self._stamp: tuple[Any, ...] = ()
         self._handshakes: dict[asyncio.Task[None], socket.socket] = {}
@@ -80,7 +81,8 @@ class TlsChannel(Channel):
 
     async def open(self) -> None:
         """Listen, if the configuration has an address for it; what is in the way is told, and tried again later."""
-        await self._told(self._follow())
+        async with self._following:  # an apply asks for it too
+            await self._told(self._follow())
 
     async def _told(self, work: Awaitable[None]) -> None:
         """Wait for something; what is in its way is told once."""

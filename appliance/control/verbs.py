@@ -182,9 +182,12 @@ class Verbs:
     async def _apply(self, request: dict[str, Any], begin: Begin) -> Any:
         self._served()
         assert self._applying is not None
-        return await self._applying.apply(
+        applied = await self._applying.apply(
             dry_run=request["dry_run"], allow_removal=request["allow_removal"], begin=begin
         )
+        if not request["dry_run"]:
+            await self._stage.open_channel()
+        return applied
 
     async def _in_turn(self, work: WaitingVerb, request: dict[str, Any], begin: Begin) -> Any:
         wanted = f"{work.__name__} {json.dumps(request, sort_keys=True)}"

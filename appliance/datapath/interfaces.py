@@ -96,6 +96,7 @@ class Interfaces:
             if found.link.name in names and found.whose == "own":
                 self._door.ask(Detach(interface=found.link.name, program=found.link.program))
                 self._got.pop(found.link.name, None)
+                self._conditions.taken_off(found.link.name)  # else it counts as put back after somebody's hand
 
     def give_up(self) -> None:
         """End a load() that is under way, which raises DatapathError then. May be called from the event loop too."""

@@ -2,6 +2,7 @@
 """The imported configuration and its secrets on disk: read by the real loader first, whole or not there."""
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -90,6 +91,10 @@ def _half(path: Path, text: str, mode: int) -> Iterator[Path]:
     """Yield a file beside a path with a name of its own, written and synced; it is gone afterwards."""
     try:
         fd, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.absolute().parent)
+    except FileNotFoundError as error:
+        folder = path.absolute().parent
+        reason = f"there is no folder {folder}: `mkdir -p {shlex.quote(str(folder))}` makes it"
+        raise ConfigError(f"{path}: cannot be written: {reason}") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {why_not_written(path, error)}") from error
     half = Path(name)

@@ -19,7 +19,7 @@ _ZONES_DIR: Final = "/etc/nsd"
 _ZONE_LIST: Final = "/var/lib/nsd/zone.list"
 _DEPTH: Final = 32
 _GRANTS: Final = {"provide-xfr", "request-xfr", "notify", "allow-notify", "allow-query", "outgoing-interface"}
-_LOCAL: Final = "appliance knows no remote control by TLS: use the Unix socket, or ssh (control.md)"
+_LOCAL: Final = "use the Unix socket, or ssh; over TLS, `appliance control-setup` makes the keys (control.md)"
 _CLAUSE_REASONS: Final = {
     "remote-control": _LOCAL,
     "verify": "zones are checked by [checks], not by a program of yours: run `appliance check-zone` before",
@@ -95,7 +95,7 @@ class _Reader:
                 old.leave(one.place, one.name, why_not("nsd", one.name))
         for clause in self._clauses:
             if clause.name in _CLAUSE_REASONS:
-                old.leave(clause.place, f"{clause.name}:", _CLAUSE_REASONS[clause.name])
+                old.leave(clause.place, clause.name, _CLAUSE_REASONS[clause.name])
 
     def _address(self, one: Option) -> None:
         try:

@@ -65,7 +65,8 @@ _KNOT: dict[str, str] = {
     _CATALOG: "catalog-role catalog-template catalog-zone catalog-group",
     _UPDATE: "ddns-master ddns-primary",
     "it changes answers, and nothing here does the same": "mod-onlinesign mod-geoip mod-synthrecord mod-dnsproxy "
-    "mod-noudp mod-whoami mod-authsignal mod-queryacl",
+    "mod-noudp mod-whoami mod-authsignal",
+    "nobody is kept from asking here; zones that it is for are left out, unless --public names them": "mod-queryacl",
 }
 _NAMED: dict[str, str] = {
     _LOG: "logging querylog",

@@ -69,7 +69,8 @@ def snapshot(path: Path, copy: Path) -> int:
             raise DamagedError(f"{path} is damaged: {error}") from error
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(copy)) from error
-        raise StateError(f"{path} cannot be copied: {error}") from error
+        may_not = " (run as root, or as the user of the server)" if not os.access(path, os.W_OK) else ""
+        raise StateError(f"{path} cannot be copied: {error}{may_not}") from error
 
 
 def _opened(path: Path) -> sqlite3.Connection:

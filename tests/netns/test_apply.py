@@ -77,6 +77,7 @@ def test_the_nic_path_comes_changes_and_goes(server: Server) -> None:
             asking.wait_for(100)
     assert not asking.lost, f"{len(asking.lost)} of {len(asking.exchanges)}"
     assert server.told("stats")["userspace"]["udp_queries"] > 200
+    assert not any(server.told("stats")["put_back"].values())  # each other mode counted as somebody's hand
 
 
 def test_limits_reach_the_running_program(server: Server) -> None:

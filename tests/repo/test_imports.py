@@ -144,6 +144,12 @@ def test_only_the_loaders_compiler_imports_bcc() -> None:
     assert users <= BCC_ALLOWED
 
 
+def test_only_the_bar_of_a_load_is_drawn_by_rich() -> None:
+    """Tables and sentences have one renderer, `cli.tables`; another one folds, colours and escapes in its own way."""
+    users = {relative(path) for path in PACKAGE.rglob("*.py") if any(n.split(".")[0] == "rich" for n in imports(path))}
+    assert users <= {"appliance/publish/progress.py"}
+
+
 def test_the_nic_path_has_one_door() -> None:
     """What holds descriptors of programs stays behind it, so that it can move into a process with rights of its own."""
     wrong = []

@@ -96,6 +96,17 @@ def followed(who: str, most: int, *arguments: str) -> subprocess.CompletedProces
     return done
 
 
+def test_no_message_has_a_folder_of_the_system_given_away() -> None:
+    """It said `chown nobody /etc && chmod u+wx /etc`."""
+    code = (
+        "import os; from appliance.access import why_not_written; os.setuid(65534); "
+        "print(why_not_written('/etc/appliance-new/a', PermissionError(13, 'Permission denied')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "folder /etc has owner root" in done.stdout
+    assert done.stdout.endswith("; run as root\n")
+
+
 @pytest.fixture
 def passable(tmp_path: Path) -> Path:
     """Return a folder that everybody may pass to, as the folders above those of a test are not."""

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -38,6 +39,14 @@ def test_version_imports_nothing_heavy() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("words", ["zone freeze", "zone thaw", "zone write", "zone reload", "addzone", "zone journal"])
+def test_a_zone_that_is_missing_does_not_mean_all(words: str, tmp_path: Path) -> None:
+    """The usage says that it is required; without it all zones were frozen, thawed, written and read."""
+    done = run(*words.split(), "--config", str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert "Missing argument" in done.stderr
+
+
 def test_version_is_quick() -> None:
     best = min(_processor_seconds("--version") for _ in range(5))
     assert best < 0.5  # 0.05 on an idle machine; caches are cold on a busy one
@@ -56,6 +65,37 @@ def test_wrong_arguments_are_errors(arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert done.returncode == 1
     assert "Usage: appliance" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["rollback"], "appliance zone rollback"), (["zone", "addzone"], "appliance addzone"), (["show"], "config show")],
+)
+def test_a_command_of_another_group_is_named(words: list[str], meant: str) -> None:
+    done = run(*words)
+    assert done.returncode == 1
+    assert f"{meant}`?" in done.stderr
+
+
+@pytest.mark.parametrize("group", [[], ["zone"]])
+def test_no_sentence_of_the_help_is_cut_off(group: list[str]) -> None:
+    assert "..." not in run(*group, "--help").stdout.replace("[ARGS]...", "")
+
+
+def test_check_config_tells_warnings_once_and_how_it_went(tmp_path: Path) -> None:
+    """What a thousand zones have from one pattern was told a thousand times, and then nothing."""
+    (tmp_path / "one.zone").write_text(ZONE.replace(".example", ".one"))
+    (tmp_path / "two.zone").write_text(ZONE.replace(".example", ".two"))
+    file = tmp_path / "a.toml"
+    file.write_text(
+        '[server]\nrun_dir = "run"\nstate_dir = "state"\n[[remote]]\nname = "r"\naddresses = ["192.0.2.1"]\n'
+        '[[pattern]]\nname = "p"\nfile = "{zone}.zone"\nnotify = ["r"]\n'
+        + "".join(f'[[zone]]\nname = "{name}"\npattern = "p"\n' for name in ("one", "two"))
+    )
+    done = run("check-config", str(file))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("this version makes no transfers") == 1
+    assert re.search(rf"^{file}: no mistakes, \d+ warnings?$", done.stdout, re.MULTILINE)
 
 
 def test_check_config(tmp_path: Path) -> None:

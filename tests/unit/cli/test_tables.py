@@ -3,8 +3,12 @@
 
 import pytest
 
+from appliance.cli.applied import show_applied
 from appliance.cli.quantities import ago, lasting, size
+from appliance.cli.stats_output import show_estimate
 from appliance.cli.tables import Cell, lines
+from appliance.cli.zone_status import show_zone_status
+from appliance.cli.zones_output import show_versions
 
 pytestmark = pytest.mark.unit
 
@@ -27,6 +31,13 @@ def test_a_table_fits_and_loses_nothing(width: int) -> None:
         assert squeezed.count(letter) >= 2 * LONG.count(letter)
 
 
+def test_columns_that_are_as_wide_stay_about_as_wide() -> None:
+    """The first of them was made as narrow as can be, and the others kept what they had."""
+    (heading, first, *_) = lines(["a", "b", "c"], [["a" * 100, "b" * 100, "c" * 100]], width=80)
+    assert heading.split() == ["a", "b", "c"]
+    assert {len(one) for one in first.split()} <= {25, 26}
+
+
 def test_a_file_gets_every_row_in_one_line() -> None:
     shown = list(lines(["zone", "remark"], [["a.", LONG], ["b.", ""]], width=0))
     assert shown == ["zone  remark", f"a.    {LONG}", "b."]
@@ -35,6 +46,40 @@ def test_a_file_gets_every_row_in_one_line() -> None:
 def test_no_cell_moves_the_cursor() -> None:
     shown = list(lines(["zone"], [["a\x1b[2J\nb"]], width=0))
     assert shown[1] == "a\\x1b[2J\\nb"
+
+
+def test_brackets_in_a_name_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """They were taken for marks of a colour, and left out."""
+    show_versions({"versions": [{"serial": 7, "since": None, "source": "/srv/[red]/a.zone"}]})
+    assert capsys.readouterr().out == "serial  served since  from\n     7  earlier       /srv/[red]/a.zone  served\n"
+
+
+def test_an_apply_with_a_zone_that_cannot_be_read_says_that_it_was_done(capsys: pytest.CaptureFixture[str]) -> None:
+    """It ended with 1 and without a word on whether the rest was changed."""
+    zones = {"new": ["a."], "gone": [], "elsewhere": [], "settings": []}
+    outcomes = [{"zone": "a.", "ok": False, "outcome": "cannot be read"}]
+    told = {"changes": [], "zones": zones, "outcomes": outcomes, "problems": [], "restart": []}
+    show_applied({**told, "ok": False, "dry_run": False})
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["1 zone new: a.", "applied, but 1 zone cannot be read; `appliance zone status --bad` says why"]
+
+
+def test_no_bad_zone_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    show_zone_status({"zones": [], "now": 0, "bad": True})
+    assert capsys.readouterr().out == "no zone is bad\n"
+
+
+def test_numbers_are_the_same_on_a_terminal_and_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    store = {"zones": 1, "names": 2, "nodes": 1, "fragments": 3, "sharing": 1.5, "heap_octets": 1 << 21}
+    given = {"memory_mib": 1500, "store_mib": 2, "peak_mib": 2000, "seconds": 0.5, "allowed_mib": 16, "fits": True}
+    show_estimate({**given, "store": store})
+    assert capsys.readouterr().out.splitlines() == [
+        "1,500 MiB of memory, 2 of them for the answer store; 2,000 MiB while it is loaded, 0.5 s to load",
+        "it fits into [store] memory_mib = 16",
+        "answer store: 1 zone, 2 names, 1 node, 3 fragments, each used 1.50 times",
+        "octets of   MiB",
+        "heap       2.00",
+    ]
 
 
 def test_narrow_terminals_get_no_endless_loop() -> None:

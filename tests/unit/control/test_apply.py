@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The running server becomes what its configuration file says: what differs is told, and only that changes."""
 
+import json
 import re
 import signal
 import socket
@@ -13,8 +14,10 @@ import dns.message
 import dns.query
 import pytest
 
+from appliance.control.tls_setup import Setup
 from appliance.errors import ApplianceError
 from tests.harness.served import ROOT, Served, configuration, decoded, serving, until, zone_text
+from tests.unit.control.test_health import free_port
 
 pytestmark = pytest.mark.unit
 
@@ -184,8 +187,26 @@ def test_a_broken_configuration_changes_nothing(server: Served) -> None:
     assert "did you mean 'edns_size'?" in str(told.value)
     assert server.command("apply", "--dry-run").returncode == 1
     assert server.address() == "192.0.2.2"
+    for words, status in BESIDE_A_BROKEN_FILE:
+        done = server.command(*words)
+        assert done.returncode == status, (words, done.stdout, done.stderr)
+    assert "the next start would fail" in server.command("status").stdout
     write(server, "example.")
     applied(server)
+
+
+BESIDE_A_BROKEN_FILE = [
+    (("status",), 2),
+    (("zone", "status"), 0),
+    (("stats",), 0),
+    (("reload",), 1),
+    (("drain",), 0),
+    (("undrain",), 0),
+    (("freeze",), 0),
+    (("thaw",), 0),
+    (("zone", "status", "example."), 0),
+]
+"""What an operator asks for just after a slip in the file."""
 
 
 HOSTILE = {
@@ -300,6 +321,24 @@ def test_hangup_applies_and_reloads(server: Served) -> None:
     assert "the next start would fail: line 2: unknown key 'edns_sise'" in problems[0]
     write(server, "example.")
     applied(server)
+
+
+def test_verbs_over_tls_are_taken_when_apply_has_ended(server: Served) -> None:
+    """They were seconds later, and the first command from elsewhere said that there is no server."""
+    fingerprint = Setup(server.folder / "control").run("operator")["fingerprint"]
+    port = free_port()
+    client = f'[[control_client]]\nname = "me"\nfingerprint = "{fingerprint}"\n'
+    for address in ("127.0.0.1", "127.0.0.2"):
+        write(server, "example.", more=f'[control]\naddress = "{address}"\nport = {port}\nfolder = "control"\n{client}')
+        server.ask("apply")
+        socket.create_connection((address, port), 60).close()
+    remote = ("--server", f"127.0.0.2:{port}", "zone", "status", "example.")
+    assert re.search(r"^example\. +serving", server.command(*remote).stdout, re.MULTILINE)
+    assert json.loads(server.command(*remote, "--json").stdout)["name"] == "example."
+    write(server, "example.")
+    applied(server)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", port), 60)
 
 
 def test_json_says_what_was_done(server: Served) -> None:

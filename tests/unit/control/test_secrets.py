@@ -36,6 +36,8 @@ LOCAL = [
     ("control-setup",),
     ("control-setup", "--json"),
     ("--server", "127.0.0.1:{port}", "status"),
+    ("backup", "{folder}/said"),
+    ("backup", "{folder}/said-json", "--json"),
 ]
 
 
@@ -80,9 +82,9 @@ def test_no_verb_tells_a_secret(server: Served, row: Row) -> None:
 
 
 @pytest.mark.parametrize("words", LOCAL, ids=" ".join)
-def test_no_command_tells_a_secret(server: Served, words: tuple[str, ...]) -> None:
+def test_no_command_tells_a_secret(server: Served, tmp_path: Path, words: tuple[str, ...]) -> None:
     port = load_config(server.config).control.port
-    given = [word.format(port=port) for word in words]
+    given = [word.format(port=port, folder=tmp_path) for word in words]
     if words[0] == "check-config":
         command = [f"{Path(__file__).parents[3]}/.venv/bin/appliance", words[0], str(server.config), *words[1:]]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -93,6 +95,17 @@ def test_no_command_tells_a_secret(server: Served, words: tuple[str, ...]) -> No
         done = server.command(*given)
     assert done.stdout + done.stderr
     clean(server.folder, done)
+
+
+def test_no_backup_without_keys_has_a_secret(server: Served, tmp_path: Path) -> None:
+    done = server.command("backup", str(tmp_path / "copy"))
+    assert done.returncode == 0, done.stderr
+    written = [path for path in (tmp_path / "copy").rglob("*") if path.is_file()]
+    assert {"appliance.toml", "state.db", "manifest.json"} <= {path.name for path in written}
+    hidden = secrets(server.folder)
+    for path in written:
+        octets = path.read_bytes()
+        assert not [secret for secret in hidden if secret in octets], path
 
 
 def test_no_file_that_is_written_has_a_secret(tmp_path: Path, server: Served) -> None:

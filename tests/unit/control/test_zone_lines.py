@@ -78,7 +78,10 @@ def test_each_bad_line_is_told_and_the_others_are_done(folder: Path) -> None:
             "z1.: added; serial 1",
             "z3.: added; serial 1",
         ]
-        assert done.stdout.splitlines()[-1] == "10 lines: 3 done, 5 failed"
+        assert done.stdout.splitlines()[-1] == (
+            "10 lines: 3 done, 5 failed, 2 blank or a comment; of those done 1 cannot be served (SERVFAIL), "
+            "`appliance zone status --bad` says why"
+        )
         said = done.stderr.splitlines()
         assert said[0] == "line 4: 'z2': a line is a zone's name, a blank, and its pattern's name"
         assert said[1] == "z1.: is named twice"
@@ -117,4 +120,6 @@ def test_lists_that_cannot_be_imported(folder: Path) -> None:
             assert said in done.stderr
             assert "Traceback" not in done.stderr
         nsd = "# NSD zone list\n# name pattern\nadd z1 plain\n"
-        assert fed(server, nsd, "zone", "import").stdout == "z1.: added; serial 1\n3 lines: 1 done\n"
+        assert (
+            fed(server, nsd, "zone", "import").stdout == "z1.: added; serial 1\n3 lines: 1 done, 2 blank or a comment\n"
+        )

@@ -100,7 +100,7 @@ def test_only_regular_files_are_replaced(kind: str, old: Path, tmp_path: Path) -
 
 
 def test_a_missing_folder_is_told(old: Path, tmp_path: Path) -> None:
-    with pytest.raises(ApplianceError, match="cannot be written: No such file or directory"):
+    with pytest.raises(ApplianceError, match=r"cannot be written: there is no folder .*: `mkdir -p "):
         carry(old, output=tmp_path / "missing" / "appliance.toml")
 
 
