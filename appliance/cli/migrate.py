@@ -49,12 +49,8 @@ from appliance.errors import ApplianceError, ConfigError
     help="Names to ask for from each zone file.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Which names are chosen.")
-@click.option(
-    "--rate", type=Number(1, 10_000), default=200.0, show_default=True, help="Questions a second, to each."
-)
-@click.option(
-    "--timeout", type=Number(1, 86400), default=300.0, show_default=True, help="Seconds for all questions."
-)
+@click.option("--rate", type=Number(1, 10_000), default=200.0, show_default=True, help="Questions a second, to each.")
+@click.option("--timeout", type=Number(1, 86400), default=300.0, show_default=True, help="Seconds for all questions.")
 @json_option
 def import_command(file: Path | None, program: str | None, output: Path, **options: Any) -> None:
     """Take over the configuration FILE of NSD, Knot DNS, BIND or PowerDNS (its bind backend).
