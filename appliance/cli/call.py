@@ -103,9 +103,18 @@ def told(
     except NotRunningError as error:
         if config is not None and isinstance(error, NobodyListensError):
             _unheard(config, error)
+            _tell_mistakes(config)
         not_running(error, left() if left is not None else ())
     except ApplianceError as error:
         fail(error)
+
+
+def _tell_mistakes(config: Path) -> None:
+    """Say what is wrong with a configuration that told only where a server would be."""
+    try:
+        configured(config)
+    except ConfigError as error:
+        click.echo(f"appliance: {error}", err=True)
 
 
 def _socket(config: "Config", row: Row) -> Path:

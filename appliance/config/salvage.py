@@ -13,6 +13,7 @@ import msgspec
 from appliance.config.files import LONGEST, ConfigPart, Merged, included, read_parts
 from appliance.config.load import check_shape
 from appliance.config.places import key_lines
+from appliance.config.rules import check_meaning
 from appliance.config.schema import Config, Section
 from appliance.config.sections import ARRAYS, TABLES
 
@@ -38,7 +39,10 @@ def salvage(path: Path, needed: Collection[str]) -> Config | None:
     found: dict[str, Section] = {
         name: msgspec.convert(value, kinds[name]) for name, value in merged.tree.items() if name in needed
     }
-    return msgspec.structs.replace(Config(), **found)
+    config = msgspec.structs.replace(Config(), **found)
+    wrong: list[str] = []
+    check_meaning(config, lambda path, reason: wrong.append(reason), frozenset())
+    return None if wrong else config
 
 
 def _beginning(main: ConfigPart, needed: Collection[str]) -> list[ConfigPart]:

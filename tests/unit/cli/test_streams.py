@@ -162,7 +162,7 @@ def test_ctrl_c(tmp_path: Path, words: tuple[str, ...]) -> None:
     ids=lambda given: given[0] if isinstance(given, tuple) else "",
 )
 def test_odd_arguments(server: Served, words: tuple[str, ...], said: str) -> None:
-    config = [] if words[0] == "restore" or "--config" in words else ["--config", str(server.config)]
+    config = [] if words[0] in ("restore", "import") or "--config" in words else ["--config", str(server.config)]
     command = [sys.executable, "-m", "appliance", *words, *config]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
     assert done.returncode == 1
