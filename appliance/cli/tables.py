@@ -103,7 +103,10 @@ def _words(headings: Sequence[str], cells: Sequence[Sequence[Cell]], whole: int)
 
 
 def _fit(wide: list[int], whole: int, texts: Sequence[int], least: Sequence[int]) -> None:
-    """Make the widest columns of texts narrower until all fit, the widest first; a number in pieces is another one."""
+    """Make the widest columns of texts narrower until the table fits.
+
+    Columns of numbers keep their width: the half of a number would be read as another number.
+    """
     over = sum(wide) + _GAP * (len(wide) - 1) - whole
     while over > 0 and (wider := [at for at in texts if wide[at] > max(least[at], _LEAST)]):
         at = max(wider, key=lambda one: wide[one])

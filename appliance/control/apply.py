@@ -16,6 +16,7 @@ import msgspec
 from appliance import crash
 from appliance.config.difference import Change, Waiting, changes, runnable, settings_of_zones
 from appliance.config.schema import Config
+from appliance.control.channel import check_begun
 from appliance.control.frozen import is_frozen
 from appliance.control.reload import Reloader
 from appliance.control.rewiring import Rewiring
@@ -113,8 +114,7 @@ class Apply:
         of zones that are to go though they are many. Raises ApplianceError where nothing was changed.
         """
         async with self._update.turn:
-            if not begin():
-                raise StateError("apply was not begun: nobody waits for it any more")
+            check_begun("apply", begin)
             wanted = await asyncio.to_thread(self._file.read)
             intent = await asyncio.to_thread(self._foresee, wanted, allow_removal)
             told = {"ok": not intent.refusal, "dry_run": dry_run, **intent.described()}

@@ -48,6 +48,14 @@ _BEGUN: Final = b'{"begun": true}\n'
 Verb = Callable[[dict[str, Any]], Awaitable[Any]]
 Begin = Callable[[], bool]
 """Called just before the work of a verb; where it returns False the work must be left undone."""
+
+
+def check_begun(name: str, begin: Begin) -> None:
+    """Begin what a client asked for. Raises StateError where nobody waits for it any more; nothing is done then."""
+    if not begin():
+        raise StateError(f"{name} was not begun: nobody waits for it any more")
+
+
 WaitingVerb = Callable[[dict[str, Any], Begin], Awaitable[Any]]
 
 
@@ -352,8 +360,7 @@ class Channel:
                 return await verb.work(request, client.bulk)
             if isinstance(verb, Waiting):
                 return await verb.work(request, begin)
-            if not begin():
-                raise ApplianceError(f"{name} was not begun: nobody waits for it any more")
+            check_begun(name, begin)
             return await verb(request)
         except ApplianceError as error:
             return error

@@ -2,9 +2,9 @@
 """What operators do with versions of single zones: freeze, thaw, look at them, and roll back to one."""
 
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
+from appliance.control.channel import Begin, check_begun
 from appliance.control.frozen import freeze_in_memory, is_frozen, thaw_in_memory, why_frozen
 from appliance.control.outcomes import plain
 from appliance.control.reload import Reloader
@@ -22,7 +22,6 @@ _SERIALS: Final = 1 << 32
 _TOLD: Final = 1000
 """Frozen zones that are told one by one, at most."""
 _LOST: Final = "what is served cannot be kept, so that a start reads the file"
-Begin = Callable[[], bool]
 
 
 class Freezing:
@@ -37,7 +36,7 @@ class Freezing:
         """Read the file of a zone, or of all that are served, no more; return what came of each. Raises StateError."""
         update = self._update
         async with update.turn:
-            _check_begun("freeze", begin)
+            check_begun("freeze", begin)
             if name:
                 chosen = [self._reloader.find(name)]
                 if is_frozen(chosen[0]):
@@ -69,7 +68,7 @@ class Freezing:
         """Read the file of a zone, or of all that are frozen, again; return what came of each. Raises StateError."""
         update = self._update
         async with update.turn:
-            _check_begun("thaw", begin)
+            check_begun("thaw", begin)
             chosen = [self._reloader.find(name)] if name else [one for one in update.zones.values() if is_frozen(one)]
             if name and not is_frozen(chosen[0]):
                 return [_done(chosen[0], "was not frozen")]
@@ -100,7 +99,7 @@ class Freezing:
         if not serial.isascii() or not serial.isdecimal() or int(serial) >= _SERIALS:
             raise StateError(f"{serial!r} is no serial: it is a number from 0 to {_SERIALS - 1}")
         async with update.turn:
-            _check_begun("rollback", begin)
+            check_begun("rollback", begin)
             served = self._reloader.find(name)
             if served.state != "serving" or served.serial is None:
                 raise StateError(f"zone {served.name}: nothing is served of it, so there is no version to go back from")
@@ -132,7 +131,7 @@ class Freezing:
             freeze_in_memory(update, served, served.digest)
         try:
             told = await update.accept(Arrival(served, zone))
-        except Exception:
+        except Exception:  # whatever the version makes the compiler raise; the caller gets it
             if not was_frozen:
                 await to_the_end(update.dynamic.thaw, [served.origin])
                 thaw_in_memory(served)
@@ -176,11 +175,6 @@ def _shortened(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _source(served: ServedZone, back: dict[int, int], serial: int) -> str:
     return f"rollback to {back[serial]}" if serial in back else f"file {served.file}"
-
-
-def _check_begun(verb: str, begin: Begin) -> None:
-    if not begin():
-        raise StateError(f"{verb} was not begun: nobody waits for it any more")
 
 
 def _done(served: ServedZone, outcome: str) -> dict[str, Any]:

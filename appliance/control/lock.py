@@ -96,7 +96,7 @@ def _make_folder(run_dir: Path) -> None:
 
 
 def _own(fd: int, path: Path) -> None:
-    """Make the file one that nobody else can lock, also where an earlier version left it open to all."""
+    """Take from other users the right to open the file, and so to lock it; an earlier version left it open to all."""
     status = os.fstat(fd)
     if status.st_uid not in (os.geteuid(), 0):
         raise StateError(

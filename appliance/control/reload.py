@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from appliance import crash
+from appliance.control.channel import check_begun
 from appliance.control.config_file import ConfigFile
 from appliance.control.frozen import frozen_and_changed, frozen_outcome, is_frozen
 from appliance.control.outcomes import as_told, describe, failure, plain, tell_doubts
@@ -49,8 +50,7 @@ class Reloader:
         if name and allow_removal:
             raise StateError("--allow-removal is for a reload of all zones: leave the name of the zone out")
         async with self._update.turn:
-            if not begin():
-                raise StateError("reload was not begun: nobody waits for it any more")
+            check_begun("reload", begin)
             await self._update.publication.reconcile()
             if name:
                 return plain(await self.reload_some([self.find(name)]))

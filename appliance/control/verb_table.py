@@ -54,6 +54,8 @@ class Row(NamedTuple):
 
 
 _ZONE: Final = Argument("zone", "Name of the zone.", option=False)
+_NAME: Final = _ZONE._replace(required=True, metavar="NAME")
+_PATTERN: Final = Argument("pattern", "Name of a [[pattern]].", option=False, required=True, metavar="PATTERN")
 
 VERBS: Final = (
     Row(
@@ -84,7 +86,7 @@ VERBS: Final = (
         "Show the steps between versions of zone NAME that are kept, the oldest first.",
         "read",
         "show_journal",
-        (_ZONE._replace(required=True, metavar="NAME"),),
+        (_NAME,),
         command="zone journal",
     ),
     Row(
@@ -189,8 +191,8 @@ VERBS: Final = (
         "operate",
         "show_zones",
         (
-            _ZONE._replace(required=True, metavar="NAME"),
-            Argument("pattern", "Name of a [[pattern]].", option=False, required=True, metavar="PATTERN"),
+            _NAME,
+            _PATTERN,
         ),
         aliases=("zone add",),
         slow=True,
@@ -200,7 +202,7 @@ VERBS: Final = (
         "Serve zone NAME no more, which was added with addzone; its file stays.",
         "operate",
         "show_zones",
-        (_ZONE._replace(required=True, metavar="NAME"),),
+        (_NAME,),
         aliases=("zone remove",),
         slow=True,
     ),
@@ -210,8 +212,8 @@ VERBS: Final = (
         "operate",
         "show_zones",
         (
-            _ZONE._replace(required=True, metavar="NAME"),
-            Argument("pattern", "Name of a [[pattern]].", option=False, required=True, metavar="PATTERN"),
+            _NAME,
+            _PATTERN,
         ),
         aliases=("zone change",),
         slow=True,
@@ -269,7 +271,7 @@ VERBS: Final = (
         "Show the versions of zone NAME that are kept, the newest first.",
         "read",
         "show_versions",
-        (_ZONE._replace(required=True, metavar="NAME"),),
+        (_NAME,),
         command="zone versions",
     ),
     Row(
@@ -279,7 +281,7 @@ VERBS: Final = (
         "operate",
         "show_zones",
         (
-            _ZONE._replace(required=True, metavar="NAME"),
+            _NAME,
             Argument("serial", "A serial that `zone versions` shows.", option=False, required=True, metavar="SERIAL"),
             Argument("force", "Roll a signed zone back, while its signatures are valid.", "flag"),
         ),

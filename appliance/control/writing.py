@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from appliance.control.channel import check_begun
 from appliance.control.frozen import is_frozen, note_file
 from appliance.control.outcomes import failure
 from appliance.control.reload import Reloader
@@ -38,8 +39,7 @@ class Writing:
     async def write(self, name: str, begin: Callable[[], bool]) -> list[dict[str, Any]]:
         """Write one zone, or all that no file feeds; return what came of each. Raises StateError for no such zone."""
         async with self._update.turn:
-            if not begin():
-                raise StateError("write was not begun: nobody waits for it any more")
+            check_begun("write", begin)
             if name:
                 return [await self._write(self._reloader.find(name))]
             return [await self._write(served) for served in self._not_fed()]

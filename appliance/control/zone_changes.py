@@ -7,11 +7,12 @@ that was written at its next start.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from appliance.config.patterns import ROOT_FILE, origin_of
 from appliance.config.schema import Pattern
+from appliance.control.channel import Begin, check_begun
 from appliance.control.frozen import is_frozen, why_frozen
 from appliance.control.outcomes import as_told, failure, plain, tell_doubts
 from appliance.control.update import Arrival, Update
@@ -25,7 +26,6 @@ from appliance.state.zone_rows import NOT_ROLLED_BACK, Frozen
 from appliance.wording import without_zone
 from appliance.zone import names
 
-Begin = Callable[[], bool]
 Outcome = dict[str, Any]
 """What came of one zone: `zone`, `ok`, `outcome`, and `served` where it is not what is served."""
 
@@ -47,7 +47,7 @@ class ZoneChanges:
         With `again`, a zone that is there already with the same pattern is no error. Raises StateError.
         """
         async with self._update.turn:
-            _check_begun("addzone", begin)
+            check_begun("addzone", begin)
             batch = _Batch(self._update, again=again)
             for name, pattern in wanted:
                 batch.look_at(name, pattern)
@@ -86,7 +86,7 @@ class ZoneChanges:
         """Remove zones that were added, at most BATCH; return what came of each. Raises StateError."""
         update = self._update
         async with update.turn:
-            _check_begun("delzone", begin)
+            check_begun("delzone", begin)
             found = [self._to_remove(name) for name in wanted]
             going = dict.fromkeys(one for one in found if isinstance(one, bytes))
             before = {origin: update.dynamic.zones[origin] for origin in going}
@@ -139,7 +139,7 @@ class ZoneChanges:
         """Give a zone that was added another pattern; return what came of it. Raises StateError."""
         update = self._update
         async with update.turn:
-            _check_begun("changezone", begin)
+            check_begun("changezone", begin)
             origin = self._to_remove(name)
             if not isinstance(origin, bytes):
                 raise StateError(str(origin["outcome"]).replace("take it out of", "give it another pattern in"))
@@ -253,11 +253,6 @@ def _outcome(one: bytes | Outcome, by_name: dict[str, Outcome]) -> Outcome:
 
 def _refused(one: bytes | Outcome, reason: str) -> Outcome:
     return failure(names.to_text(one), f"not removed: {reason}") if isinstance(one, bytes) else one
-
-
-def _check_begun(verb: str, begin: Begin) -> None:
-    if not begin():
-        raise StateError(f"{verb} was not begun: nobody waits for it any more")
 
 
 def result(zones: Iterable[Outcome]) -> dict[str, Any]:

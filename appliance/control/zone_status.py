@@ -2,7 +2,7 @@
 """One record a zone: where it comes from, what is served of it and since when, what is wrong, what happens next.
 
 `record` makes it, column by column, so that whoever needs three columns of a hundred thousand zones pays for three.
-Nothing here is awaited: a listing is made in a thread, since a file system that hangs must keep nobody else waiting.
+A listing is made in a thread. Where a file system hangs, only the client that asked for the listing waits.
 """
 
 import asyncio

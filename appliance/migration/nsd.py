@@ -202,7 +202,7 @@ class _Reader:
 
 
 def _name(clause: Clause) -> str:
-    one = clause.first("name")
+    one = clause.get("name")
     if one is None or not one.value:
         raise wrong(clause.place, f"{clause.name}: has no name; write `name:` with one below it")
     return one.value

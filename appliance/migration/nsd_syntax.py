@@ -45,7 +45,7 @@ class Clause:
     place: Place
     options: list[Option] = field(default_factory=list)
 
-    def first(self, name: str) -> Option | None:
+    def get(self, name: str) -> Option | None:
         """Return the last option of a name, which counts in NSD."""
         return next((one for one in reversed(self.options) if one.name == name), None)
 

@@ -58,7 +58,11 @@ def left(before: Listening, after: Listening) -> list[socket.socket]:
 
 @contextmanager
 def _shareable(sockets: Sequence[socket.socket]) -> Iterator[None]:
-    """Let own sockets be bound beside these, as 127.0.0.1 beside 0.0.0.0 on the same port; nobody else's after that."""
+    """Let sockets of this process be bound beside these inside the block, as 127.0.0.1 beside 0.0.0.0 on one port.
+
+    Another server on the port is noticed after the block: test_another_server_is_noticed_after_a_change. For TCP Linux
+    goes on to let in a process of the same user that sets SO_REUSEPORT itself.
+    """
     try:
         for one in sockets:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

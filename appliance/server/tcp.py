@@ -282,8 +282,9 @@ class TcpService:
     def finish_all(self, leaving: Collection[int] = (), patience_s: float = 0.0) -> None:
         """Take no new connection; answer what has been asked, send what is under way, and close.
 
-        `leaving` are descriptors of listening sockets that nobody else serves: the connections that wait there are
-        taken first. One younger than `patience_s` may still ask its first query. Called again, it ends what is left.
+        `leaving` are descriptors of the listening sockets that are closed next. The connections that wait in their
+        queues are taken first. One younger than `patience_s` may still ask its first query. Called again, it ends what
+        is left.
         """
         if self._acceptor:
             self._acceptor.close(leaving)
@@ -297,7 +298,7 @@ class TcpService:
             self._shares.add(connection)
 
     def empty(self) -> None:
-        """Take the connections that still wait at sockets that nobody else serves, after finish_all()."""
+        """Take the connections that have come to the leaving sockets since finish_all()."""
         if self._acceptor:
             self._acceptor.empty()
 

@@ -24,7 +24,7 @@ from appliance.server.udp import UdpService
 DRAIN: Final = b"d"
 """Sent by the control process: take no new work, end when the open connections have.
 
-Behind it stand the descriptors of sockets that nobody else serves, four octets each: what waits there is answered.
+Behind it stand the descriptors of the sockets that are closed next, four octets each. What waits in them is answered.
 """
 DRAIN_S: Final = 2.0
 PATIENCE_S: Final = 1.0
@@ -105,7 +105,7 @@ class Worker:
                 self._leaving.append(service)
                 service.on_readable()  # until it is empty
             else:
-                service.retire()  # what was taken from the socket, nobody else can answer
+                service.retire()  # the datagrams that this worker has read are in no other worker's queue
         self._drain_until = time.monotonic() + DRAIN_S
         self._tcp.finish_all(leaving, PATIENCE_S)
         if not leaving:
